@@ -1,0 +1,164 @@
+// Every hot loop of Azimuth, behind this one header. The implementation is chosen at run time for the processor
+// (generic, AVX2, AVX-512) and can be forced with AZIMUTH_CPU=generic|avx2|avx512. Within one level every result is
+// bit-identical for any number of rows, threads, and any split of a sequence into chunks: each output element is summed
+// in an order that depends on its own row and column alone.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "azimuth/status.h"
+#include "base/thread_pool.h"
+#include "tensor/tensor.h"
+
+namespace azimuth::kernels {
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Dispatch
+
+enum class CpuLevel : uint8_t { generic, avx2, avx512 };
+std::string_view to_string(CpuLevel level);
+
+// Levels that this processor (and this build) can run, slowest first; always holds generic.
+std::vector<CpuLevel> available_levels();
+// The level in use: the best available one, or the one named by AZIMUTH_CPU at the first call.
+CpuLevel active_level();
+// Switches the level for the whole process (tests); unsupported where the processor lacks it. Packed weights made
+// before the switch must not be used after it.
+Status force_level(CpuLevel level);
+// One line for each kernel and the implementation chosen for it, for `azimuth info --kernels`.
+std::vector<std::string> describe_kernels();
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Products with weights
+
+// How a weight matrix is stored after loading. f32: exact. bf16: weights rounded to bf16 (exact for bf16 files),
+// activations rounded to bf16 before each product, f32 sums.
+enum class WeightType : uint8_t { f32, bf16 };
+std::string_view to_string(WeightType type);
+
+// A weight matrix W [outputs, inputs] repacked for this machine. Owns its memory.
+class PackedMatrix {
+ public:
+  PackedMatrix();
+  ~PackedMatrix();
+  PackedMatrix(PackedMatrix&&) noexcept;
+  PackedMatrix& operator=(PackedMatrix&&) noexcept;
+
+  // `weights` is [outputs, inputs], contiguous, f32, f16 or bf16.
+  static Result<PackedMatrix> pack(const TensorView& weights, WeightType type, ThreadPool& pool);
+
+  bool empty() const { return impl_ == nullptr; }
+  int64_t outputs() const;
+  int64_t inputs() const;
+  WeightType type() const;
+  size_t bytes() const;
+  // Writes row `output` of W, as stored, to out [inputs]: how embedding rows are looked up in a tied head.
+  void unpack_row(int64_t output, float* out) const;
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// y = x W^T + bias. x [rows, inputs] with row stride ldx, y [rows, outputs] with row stride ldy, bias [outputs] or
+// nullptr. rows may be any number >= 0; one row takes the matrix-vector path with the same order of sums.
+void matmul(const PackedMatrix& w, const float* x, int64_t rows, int64_t ldx, const float* bias, float* y, int64_t ldy,
+            ThreadPool& pool);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Attention
+
+// Keys and values live in blocks of kAttentionBlock tokens that start at absolute multiples of it (CacheIndex).
+inline constexpr int64_t kAttentionBlock = 64;
+
+// The keys that one query sees: cache indices [begin, end). Causal, sliding-window, prefix, bidirectional-span,
+// block-diagonal and cross attention are all one such range per query; the caller computes it.
+struct KeyRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+struct AttentionArgs {
+  const float* queries = nullptr;  // [queries, query_heads, head_dim], row stride query_stride
+  int64_t query_count = 0;
+  int64_t query_stride = 0;
+  int query_heads = 0;
+  int kv_heads = 0;  // divides query_heads; query head h reads KV head h / (query_heads / kv_heads)
+  int head_dim = 0;  // 1..512, any number
+  int value_dim = 0;  // may differ from head_dim
+  std::span<const float* const> key_blocks;    // each [kv_heads, kAttentionBlock, head_dim]
+  std::span<const float* const> value_blocks;  // each [kv_heads, kAttentionBlock, value_dim]
+  const KeyRange* ranges = nullptr;  // [queries]; an empty range gives zeros
+  float scale = 1.0f;     // multiplies q.k
+  float soft_cap = 0.0f;  // c > 0: score = c tanh(score / c)
+  float* output = nullptr;  // [queries, query_heads, value_dim], row stride output_stride
+  int64_t output_stride = 0;
+  float* log_sum_exp = nullptr;  // optional [queries, query_heads]; -inf for an empty range
+};
+
+// softmax(scale q K^T) V with an online softmax over key blocks; no mask and no score matrix is materialised. The
+// result of a query depends on its own row, its range and the keys and values in it alone, bit for bit. Memory of a
+// block outside the range is never read as a number (it may hold NaN).
+void attention(const AttentionArgs& args, ThreadPool& pool);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Rows: x and y are [rows, width] with row strides ldx, ldy; y may be x.
+
+// y = x / sqrt(mean(x^2) + eps) * weight; weight [width] or nullptr for ones.
+void rms_norm(const float* x, int64_t rows, int64_t width, int64_t ldx, const float* weight, float eps, float* y,
+              int64_t ldy, ThreadPool& pool);
+// y = (x - mean) / sqrt(var + eps) * weight + bias; var is the population variance.
+void layer_norm(const float* x, int64_t rows, int64_t width, int64_t ldx, const float* weight, const float* bias,
+                float eps, float* y, int64_t ldy, ThreadPool& pool);
+
+enum class Activation : uint8_t { gelu_erf, gelu_tanh, quick_gelu, silu, relu };
+std::string_view to_string(Activation activation);
+
+// x = act(x)
+void activate(Activation activation, float* x, int64_t count, ThreadPool& pool);
+// gate = act(gate) * up
+void activate_gated(Activation activation, float* gate, const float* up, int64_t count, ThreadPool& pool);
+// x += y
+void add(float* x, const float* y, int64_t count, ThreadPool& pool);
+
+// Rotates the first 2*pairs channels of each head in place. x [rows, heads, head_dim] with row stride ldx;
+// cosines and sines [rows, pairs] when table_heads == 1, or [rows, table_heads, pairs] when heads turn differently
+// (head h uses table row h / (heads / table_heads)). halves: channel p turns with p + pairs; otherwise 2p with 2p+1.
+void rotate(float* x, int64_t rows, int heads, int head_dim, int64_t ldx, const float* cosines, const float* sines,
+            int pairs, int table_heads, bool halves, ThreadPool& pool);
+
+// out[i] = log(sum(exp(logits[i]))) and entropy in nats of softmax(logits[i] / temperature); f64 sums. entropy may be
+// nullptr. logits [rows, width].
+void log_sum_exp(const float* logits, int64_t rows, int64_t width, int64_t ldx, float temperature, double* lse,
+                 double* entropy, ThreadPool& pool);
+
+// Index of the largest element; the smallest index wins a tie.
+int64_t argmax(const float* x, int64_t width);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Pixels
+
+// One separable pass of torchvision's fixed-point antialiased resize over interleaved uint8 pixels; see media/resize.
+// in: rows of `in_width` pixels of `channels` bytes; for output column j the taps are in[first[j] .. first[j]+count[j])
+// with int16 weights weights[j*max_taps + t]; out = clamp((sum + 2^(precision-1)) >> precision).
+struct ResampleTaps {
+  int64_t out_size = 0;
+  int max_taps = 0;
+  int precision = 0;             // bits after the point
+  std::vector<int32_t> first;    // [out_size]
+  std::vector<int32_t> count;    // [out_size]
+  std::vector<int16_t> weights;  // [out_size, max_taps]
+};
+void resample_rows(const uint8_t* in, int64_t rows, int64_t in_width, int channels, const ResampleTaps& taps,
+                   uint8_t* out, ThreadPool& pool);
+// The same down the columns: in [in_height, row_bytes] -> out [taps.out_size, row_bytes].
+void resample_columns(const uint8_t* in, int64_t in_height, int64_t row_bytes, const ResampleTaps& taps, uint8_t* out,
+                      ThreadPool& pool);
+
+}  // namespace azimuth::kernels
