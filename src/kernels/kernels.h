@@ -12,6 +12,7 @@
 
 #include "azimuth/status.h"
 #include "base/thread_pool.h"
+#include "spec/activation.h"
 #include "tensor/tensor.h"
 
 namespace azimuth::kernels {
@@ -117,7 +118,7 @@ void rms_norm(const float* x, int64_t rows, int64_t width, int64_t ldx, const fl
 void layer_norm(const float* x, int64_t rows, int64_t width, int64_t ldx, const float* weight, const float* bias,
                 float eps, float* y, int64_t ldy, ThreadPool& pool);
 
-enum class Activation : uint8_t { gelu_erf, gelu_tanh, quick_gelu, silu, relu };
+using azimuth::Activation;
 std::string_view to_string(Activation activation);
 
 // x = act(x)

@@ -1,0 +1,38 @@
+// Where each tensor of the engine is found in a checkpoint, as data: a slot name, the names that files of several
+// conventions use, the shape that must be found, and a declared transform that engine/load applies.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace azimuth {
+
+enum class Transform : uint8_t {
+  none,
+  flatten,  // [n, a, b, ...] -> [n, a*b*...] (a convolution whose stride is its kernel is a product)
+};
+
+struct WeightRule {
+  std::vector<std::string> names;  // tried in this order
+  Shape shape;                     // in the file
+  Transform transform = Transform::none;
+};
+
+class WeightMap {
+ public:
+  void add(std::string slot, WeightRule rule) { rules_.insert_or_assign(std::move(slot), std::move(rule)); }
+  const WeightRule* find(const std::string& slot) const {
+    const auto it = rules_.find(slot);
+    return it == rules_.end() ? nullptr : &it->second;
+  }
+  const std::unordered_map<std::string, WeightRule>& rules() const { return rules_; }
+
+ private:
+  std::unordered_map<std::string, WeightRule> rules_;
+};
+
+}  // namespace azimuth
