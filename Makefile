@@ -1,0 +1,85 @@
+# A thin front for cmake, ctest and scripts/: `make help` lists the targets. Each does its own set-up first.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Seeds of random checkpoints for test-oracle.
+SEEDS ?= 1-20
+# Running time of each fuzz target.
+FUZZ_SECONDS ?= 60
+QUESTION ?= What is in the picture?
+
+TINY := models/azimuth-tiny
+AZIMUTH := build/release/azimuth
+ORACLE := build/oracle-venv
+SOURCES = $(shell git ls-files '*.h' '*.cc' ':!third_party')
+
+# $(call configure,PRESET): configures once; cmake itself notices later changes of the lists.
+configure = source build/setup.env; [[ -f build/$(1)/build.ninja ]] || { echo "configure: preset $(1)"; cmake --preset $(1) >build/configure.log || { cat build/configure.log; exit 1; }; }
+# $(call compile,PRESET,TARGET): the first time takes minutes, most of them for the Rust crates of the tokenizer.
+compile = $(call configure,$(1)); echo "build: $(2), preset $(1), $(JOBS) jobs"; cmake --build build/$(1) --target $(2) -j $(JOBS)
+
+.PHONY: help setup build demo test asan test-oracle golden mutants fuzz bench format tidy clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## install what is missing: Debian packages, Rust
+	@scripts/setup.sh build
+
+build: setup  ## the command build/release/azimuth (what plain `make` does)
+	@$(call compile,release,azimuth)
+
+demo: build  ## ask the bundled model about a bundled picture; QUESTION="..."
+	@echo "demo: $(AZIMUTH) run $(TINY) \"$(QUESTION)\" --image $(TINY)/demo.png"
+	@$(AZIMUTH) run $(TINY) "$(QUESTION)" --image $(TINY)/demo.png
+	@printf '%s\n' "" "That was the bundled model, which is tiny. With a published one:" \
+	  "  hf download Qwen/Qwen3-VL-2B-Instruct" \
+	  "  $(AZIMUTH) run Qwen/Qwen3-VL-2B-Instruct \"$(QUESTION)\" --image $(TINY)/demo.png"
+
+test: setup  ## build everything and run all tests; needs no Python packages
+	@$(call compile,release,all)
+	@scripts/test.sh build/release -j $(JOBS)
+
+asan: setup  ## the same tests under address and undefined-behaviour sanitizers
+	@$(call compile,asan,all)
+	@scripts/test.sh build/asan -j $(JOBS)
+
+$(ORACLE)/bin/python: tests/oracle/requirements.txt
+	@scripts/setup.sh oracle
+	@echo "oracle: a virtual environment with the reference, in $(ORACLE)"
+	@[[ -x $@ ]] || python3 -m venv $(ORACLE)
+	@$@ -m pip install --quiet --requirement tests/oracle/requirements.txt
+	@touch $@
+
+test-oracle: build $(ORACLE)/bin/python golden  ## compare with live transformers on random checkpoints; SEEDS=1-20
+	@$(ORACLE)/bin/python tests/oracle/run_live.py --azimuth $(AZIMUTH) --seeds $(SEEDS)
+
+golden: $(ORACLE)/bin/python  ## make the committed reference outputs again; git diff shows what changed
+	@for script in tests/oracle/*_goldens.py; do echo "golden: $$script"; $(ORACLE)/bin/python $$script; done
+
+mutants: setup  ## plant faults one at a time; each must turn a test red
+	@source build/setup.env; tests/mutants/run.sh
+
+fuzz: setup  ## run every fuzz target for FUZZ_SECONDS=60
+	@scripts/setup.sh clang
+	@$(call compile,fuzz,all)
+	@scripts/fuzz.sh build/fuzz/fuzz $(FUZZ_SECONDS)
+
+bench: setup  ## figures per stage of the bundled model, then of the kernels
+	@$(call compile,release,all)
+	@scripts/bench.sh build/release $(TINY)
+
+format:  ## clang-format over all C++
+	@scripts/setup.sh clang
+	@clang-format -i $(SOURCES)
+
+tidy: setup  ## clang-tidy over all C++ of the library and the command
+	@scripts/setup.sh clang
+	@$(call configure,release)
+	@run-clang-tidy -quiet -j $(JOBS) -p build/release '/(src|tools)/.*\.cc$$'
+
+clean:  ## remove the builds, keep the oracle's environment
+	@rm -rf build/release build/dev build/asan build/fuzz
