@@ -22,6 +22,8 @@ build_packages=(
 clang_packages=(clang clang-format clang-tidy libclang-rt-14-dev)
 oracle_packages=(python3 python3-venv)
 
+lists_read=""
+
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
@@ -57,8 +59,11 @@ install_packages() {
   if [[ $EUID -ne 0 ]] && ! command -v sudo >/dev/null; then
     fail "packages are missing and this user cannot install them: run as root: apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
   fi
-  say "reading Debian's package lists"
-  quiet_apt update || say "some package lists could not be read; going on with those that could"
+  if [[ -z $lists_read ]]; then
+    say "reading Debian's package lists"
+    quiet_apt update || say "some package lists could not be read; going on with those that could"
+    lists_read=yes
+  fi
   say "installing ${#missing[@]} packages: ${missing[*]}"
   quiet_apt install -y --no-install-recommends "${missing[@]}" || fail "apt-get could not install the packages above"
 }
