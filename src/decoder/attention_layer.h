@@ -1,0 +1,30 @@
+// The attention half of a decoder layer.
+#pragma once
+
+#include <span>
+
+#include "decoder/decoder.h"
+#include "positions/rotary_table.h"
+
+namespace azimuth::decoder {
+
+// Scratch rows of one forward pass, reused by every layer.
+struct AttentionWorkspace {
+  Tensor queries;   // [rows, heads * head_dim]
+  Tensor keys;      // [rows, kv_heads * head_dim]
+  Tensor values;    // [rows, kv_heads * value_dim]
+  Tensor attended;  // [rows, heads * value_dim]
+
+  AttentionWorkspace(const TextSpec& spec, int64_t rows);
+};
+
+// normed [rows, hidden] -> output [rows, hidden]; appends the rows' keys and values to the chunks' caches. `rotary`
+// holds the rows' cosines and sines, or is nullptr for a layer without rotation.
+void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer, std::span<const SequenceChunk> chunks,
+                     const positions::RotaryTable* rotary, bool halves, const Tensor& normed, AttentionWorkspace& work,
+                     Tensor& output, ThreadPool& pool);
+
+// The cache indices that `tokens` queries behind `cached` tokens see.
+std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, int64_t tokens);
+
+}  // namespace azimuth::decoder

@@ -1,0 +1,170 @@
+#include "decoder/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "decoder/attention_layer.h"
+#include "decoder/mlp.h"
+
+namespace azimuth::decoder {
+namespace {
+
+using RotaryTables = std::map<std::pair<int, int>, positions::RotaryTable>;  // by (rope, id set)
+
+int set_of(const PositionTable& table, int layer) {
+  return table.set_of_layer.empty() ? 0 : table.set_of_layer[static_cast<size_t>(layer)];
+}
+
+// Cosines and sines of all rows for the (rope, id set) pairs that the layers use, each computed once.
+Result<RotaryTables> rotary_tables(const TextSpec& spec, std::span<const SequenceChunk> chunks,
+                                   std::span<const FrequencyPlan> plans) {
+  RotaryTables tables;
+  for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {
+    const int rope = spec.layers[static_cast<size_t>(layer)].rope;
+    if (rope < 0) continue;
+    const std::pair key(rope, set_of(*chunks[0].positions, layer));
+    const auto [entry, is_new] = tables.try_emplace(key);
+    for (const SequenceChunk& chunk : chunks) {
+      if (set_of(*chunk.positions, layer) != key.second) {
+        return invalid_argument("sequences of one batch expected the same id set per layer; run them one by one");
+      }
+      if (!is_new) continue;
+      const PositionSet& set = chunk.positions->sets[static_cast<size_t>(key.second)];
+      positions::append_rotary(plans[static_cast<size_t>(rope)], set.token(chunk.begin), chunk.tokens(), set.axes, entry->second);
+    }
+  }
+  return tables;
+}
+
+Status check_chunk(const SequenceChunk& chunk, int hidden) {
+  AZ_RETURN_IF_ERROR(check_shape("decoder input", Shape({chunk.input->tokens(), hidden}), chunk.input->hidden.shape()));
+  AZ_RETURN_IF_ERROR(chunk.positions->validate(chunk.input->tokens()));
+  if (0 <= chunk.begin && chunk.begin < chunk.end && chunk.end <= chunk.input->tokens()) return ok_status();
+  return out_of_range("a chunk expected tokens within [0, " + std::to_string(chunk.input->tokens()) + "), found [" +
+                      std::to_string(chunk.begin) + ", " + std::to_string(chunk.end) + ")");
+}
+
+Tensor gather_rows(std::span<const SequenceChunk> chunks, int hidden) {
+  int64_t rows = 0;
+  for (const SequenceChunk& chunk : chunks) rows += chunk.tokens();
+  Tensor gathered({rows, hidden});
+  float* out = gathered.data();
+  for (const SequenceChunk& chunk : chunks) {
+    const int64_t elements = chunk.tokens() * hidden;
+    std::copy_n(chunk.input->hidden.row(chunk.begin), elements, out);
+    out += elements;
+  }
+  return gathered;
+}
+
+void tap_rows(const RunContext& context, Stage stage, int layer, std::span<const SequenceChunk> chunks, const Tensor& hidden) {
+  if (context.tap == nullptr) return;
+  int64_t row = 0;
+  for (const SequenceChunk& chunk : chunks) {
+    const auto view = TensorView::contiguous(hidden.row(row), DType::f32, Shape({chunk.tokens(), hidden.row_elements()}));
+    (*context.tap)({stage, layer, chunk.sequence, chunk.begin}, view);
+    row += chunk.tokens();
+  }
+}
+
+void add_streams(std::span<const SequenceChunk> chunks, int layer, Tensor& hidden) {
+  int64_t first_row = 0;
+  for (const SequenceChunk& chunk : chunks) {
+    for (const LayerStream& stream : chunk.input->streams) {
+      if (stream.layer != layer) continue;
+      const auto from = std::lower_bound(stream.tokens.begin(), stream.tokens.end(), chunk.begin);
+      for (auto token = from; token != stream.tokens.end() && *token < chunk.end; ++token) {
+        const float* source = stream.rows.row(token - stream.tokens.begin());
+        float* target = hidden.row(first_row + *token - chunk.begin);
+        for (int64_t channel = 0; channel < hidden.row_elements(); ++channel) target[channel] += source[channel];
+      }
+    }
+    first_row += chunk.tokens();
+  }
+}
+
+void rms(const Tensor& weight, float eps, const Tensor& in, Tensor& out, ThreadPool& pool) {
+  const int64_t width = in.row_elements();
+  kernels::rms_norm(in.data(), in.shape()[0], width, width, weight.data(), eps, out.data(), width, pool);
+}
+
+}  // namespace
+
+Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
+  Tensor rows({static_cast<int64_t>(ids.size()), spec_.hidden});
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || ids[i] >= spec_.vocab) {
+      return out_of_range("token id expected a value in [0, " + std::to_string(spec_.vocab) + "), found " +
+                          std::to_string(ids[i]) + " at token " + std::to_string(i) +
+                          "; the tokenizer and the weights do not belong together");
+    }
+    float* row = rows.row(static_cast<int64_t>(i));
+    weights_.embedding.unpack_row(ids[i], row);
+    if (spec_.embedding_scale != 1.0f) {
+      for (int channel = 0; channel < spec_.hidden; ++channel) row[channel] *= spec_.embedding_scale;
+    }
+  }
+  return rows;
+}
+
+Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, std::span<const FrequencyPlan> plans,
+                                const RunContext& context) const {
+  if (chunks.empty()) return Tensor({0, spec_.hidden});
+  for (const SequenceChunk& chunk : chunks) AZ_RETURN_IF_ERROR(check_chunk(chunk, spec_.hidden));
+  AZ_ASSIGN_OR_RETURN(const RotaryTables rotary, rotary_tables(spec_, chunks, plans));
+  std::vector<CacheIndex> lengths;
+  for (const SequenceChunk& chunk : chunks) lengths.push_back(chunk.cache->length());
+
+  Tensor hidden = gather_rows(chunks, spec_.hidden);
+  tap_rows(context, Stage::embeddings, -1, chunks, hidden);
+  const int64_t rows = hidden.shape()[0];
+  Tensor normed({rows, spec_.hidden});
+  Tensor update({rows, spec_.hidden});
+  AttentionWorkspace attention(spec_, rows);
+  MlpWorkspace mlp(spec_, rows);
+  ThreadPool& pool = context.pool;
+  for (int index = 0; index < static_cast<int>(spec_.layers.size()); ++index) {
+    const LayerSpec& layer = spec_.layers[static_cast<size_t>(index)];
+    const LayerWeights& weights = weights_.layers[static_cast<size_t>(index)];
+    if (Status status = context.checkpoint(static_cast<double>(index) / static_cast<double>(spec_.layers.size())); !status.ok()) {
+      for (size_t i = 0; i < chunks.size(); ++i) AZ_RETURN_IF_ERROR(chunks[i].cache->truncate(lengths[i]));
+      return status;
+    }
+    const positions::RotaryTable* table =
+        layer.rope < 0 ? nullptr : &rotary.at({layer.rope, set_of(*chunks[0].positions, index)});
+    const bool halves = layer.rope < 0 || plans[static_cast<size_t>(layer.rope)].pairing == Pairing::halves;
+
+    rms(weights.attention_norm, layer.norm_eps, hidden, normed, pool);
+    attention_layer(layer, weights, index, chunks, table, halves, normed, attention, update, pool);
+    if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, update, update, pool);
+    kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
+
+    rms(weights.mlp_norm, layer.norm_eps, hidden, normed, pool);
+    mlp_layer(layer, weights, normed, mlp, update, pool);
+    if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, update, update, pool);
+    kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
+
+    tap_rows(context, Stage::layer_output, index, chunks, hidden);
+    add_streams(chunks, index, hidden);
+  }
+  tap_rows(context, Stage::final_hidden, -1, chunks, hidden);
+  if (context.progress) context.progress(1.0);
+  return hidden;
+}
+
+Tensor Decoder::logits(const float* hidden, int64_t rows, ThreadPool& pool) const {
+  Tensor normed({rows, spec_.hidden});
+  kernels::rms_norm(hidden, rows, spec_.hidden, spec_.hidden, weights_.final_norm.data(), spec_.final_norm_eps,
+                    normed.data(), spec_.hidden, pool);
+  Tensor out({rows, spec_.vocab});
+  const kernels::PackedMatrix& head = weights_.head.empty() ? weights_.embedding : weights_.head;
+  kernels::matmul(head, normed.data(), rows, spec_.hidden, nullptr, out.data(), spec_.vocab, pool);
+  if (spec_.logit_soft_cap > 0.0f) {
+    const float cap = spec_.logit_soft_cap;
+    for (int64_t i = 0; i < out.elements(); ++i) out.data()[i] = cap * std::tanh(out.data()[i] / cap);
+  }
+  return out;
+}
+
+}  // namespace azimuth::decoder

@@ -1,0 +1,93 @@
+// The decoder: one loop over layers, driven by LayerSpec, for a ragged batch of sequences.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "azimuth/positions.h"
+#include "azimuth/status.h"
+#include "decoder/cache.h"
+#include "kernels/linear.h"
+#include "spec/run_context.h"
+#include "spec/text_spec.h"
+#include "tensor/tensor.h"
+
+namespace azimuth::decoder {
+
+struct LayerWeights {
+  Tensor attention_norm;       // [hidden]
+  kernels::Linear query;       // [heads * head_dim, hidden]
+  kernels::Linear key;         // [kv_heads * head_dim, hidden]
+  kernels::Linear value;       // [kv_heads * value_dim, hidden]
+  kernels::Linear output;      // [hidden, heads * value_dim]
+  Tensor query_norm;           // [head_dim], or empty
+  Tensor key_norm;             // [head_dim], or empty
+  Tensor attention_post_norm;  // [hidden], or empty
+  Tensor mlp_norm;             // [hidden]
+  kernels::Linear gate;        // [intermediate, hidden]; empty for a plain MLP
+  kernels::Linear up;          // [intermediate, hidden]
+  kernels::Linear down;        // [hidden, intermediate]
+  Tensor mlp_post_norm;        // [hidden], or empty
+};
+
+struct DecoderWeights {
+  kernels::PackedMatrix embedding;  // [vocab, hidden]
+  std::vector<LayerWeights> layers;
+  Tensor final_norm;           // [hidden]
+  kernels::PackedMatrix head;  // [vocab, hidden]; empty when tied to the embedding
+};
+
+// Rows that are added to the hidden states behind a layer, at given tokens (DeepStack).
+struct LayerStream {
+  int layer = 0;
+  std::vector<int64_t> tokens;  // ascending token indices of the prompt
+  Tensor rows;                  // [tokens, hidden]
+};
+
+// A prompt at the decoder's entry (hook 2).
+struct DecoderInput {
+  Tensor hidden;              // [tokens, hidden], after injection
+  std::vector<int32_t> ids;   // [tokens], where known
+  std::vector<LayerStream> streams;
+
+  int64_t tokens() const { return hidden.shape()[0]; }
+};
+
+// One sequence's share of a forward pass: its tokens [begin, end) enter behind what the cache already holds.
+struct SequenceChunk {
+  const DecoderInput* input = nullptr;
+  const PositionTable* positions = nullptr;  // of the whole input
+  int64_t begin = 0;
+  int64_t end = 0;
+  CacheState* cache = nullptr;
+  int sequence = 0;  // index in the batch, for taps
+
+  int64_t tokens() const { return end - begin; }
+};
+
+class Decoder {
+ public:
+  Decoder(TextSpec spec, DecoderWeights weights) : spec_(std::move(spec)), weights_(std::move(weights)) {}
+
+  const TextSpec& spec() const { return spec_; }
+  CacheState new_cache() const { return CacheState(spec_); }
+
+  // Embedding rows of `ids`, scaled as the spec says: [ids, hidden]. out_of_range for an id outside the vocabulary.
+  Result<Tensor> embed(std::span<const int32_t> ids) const;
+
+  // Runs the chunks through all layers and appends to their caches. `plans` has one entry per TextSpec::ropes.
+  // Returns the hidden states before the final norm, chunks one after the other: [sum of tokens, hidden].
+  // After a failure the caches are as before the call.
+  Result<Tensor> forward(std::span<const SequenceChunk> chunks, std::span<const FrequencyPlan> plans,
+                         const RunContext& context) const;
+
+  // Logits of hidden rows [rows, hidden]: final norm, head, soft cap -> [rows, vocab].
+  Tensor logits(const float* hidden, int64_t rows, ThreadPool& pool) const;
+
+ private:
+  TextSpec spec_;
+  DecoderWeights weights_;
+};
+
+}  // namespace azimuth::decoder

@@ -1,0 +1,49 @@
+#include "kernels/kv_blocks.h"
+
+#include <algorithm>
+
+namespace azimuth::kernels {
+
+size_t KvBlocks::bytes() const {
+  return blocks_.size() * static_cast<size_t>(heads_) * kAttentionBlock * static_cast<size_t>(dim_) * sizeof(float);
+}
+
+float* KvBlocks::writable_block(int64_t block) {
+  const size_t elements = static_cast<size_t>(heads_) * kAttentionBlock * static_cast<size_t>(dim_);
+  const auto index = static_cast<size_t>(block);
+  if (index == blocks_.size()) {
+    blocks_.emplace_back(new float[elements]);
+    pointers_.push_back(blocks_.back().get());
+  } else if (blocks_[index].use_count() > 1) {
+    std::shared_ptr<float[]> copy(new float[elements]);
+    std::copy_n(blocks_[index].get(), elements, copy.get());
+    blocks_[index] = std::move(copy);
+    pointers_[index] = blocks_[index].get();
+  }
+  return blocks_[index].get();
+}
+
+void KvBlocks::append(const float* rows, int64_t count, int64_t stride) {
+  for (int64_t done = 0; done < count;) {
+    const int64_t slot = length_ % kAttentionBlock;
+    const int64_t run = std::min(count - done, kAttentionBlock - slot);
+    float* block = writable_block(length_ / kAttentionBlock);
+    for (int head = 0; head < heads_; ++head) {
+      for (int64_t i = 0; i < run; ++i) {
+        std::copy_n(rows + (done + i) * stride + int64_t{head} * dim_, dim_,
+                    block + (int64_t{head} * kAttentionBlock + slot + i) * dim_);
+      }
+    }
+    done += run;
+    length_ += run;
+  }
+}
+
+void KvBlocks::truncate(int64_t length) {
+  length_ = length;
+  const auto kept = static_cast<size_t>((length + kAttentionBlock - 1) / kAttentionBlock);
+  blocks_.resize(kept);
+  pointers_.resize(kept);
+}
+
+}  // namespace azimuth::kernels

@@ -1,0 +1,37 @@
+// Keys or values of one layer and one sequence, in the blocks that attention reads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace azimuth::kernels {
+
+// Rows [heads, dim] in blocks [heads, kAttentionBlock, dim] at absolute multiples of kAttentionBlock. Copies share full
+// blocks; a shared block is copied before it is written (snapshots of a cache cost one partial block).
+class KvBlocks {
+ public:
+  KvBlocks() = default;
+  KvBlocks(int heads, int dim) : heads_(heads), dim_(dim) {}
+
+  int64_t length() const { return length_; }
+  size_t bytes() const;
+  // Appends rows [count, heads, dim] with row stride `stride` elements.
+  void append(const float* rows, int64_t count, int64_t stride);
+  // Forgets all rows from `length` on; length must be at most length().
+  void truncate(int64_t length);
+  const std::vector<const float*>& blocks() const { return pointers_; }
+
+ private:
+  float* writable_block(int64_t block);
+
+  int heads_ = 0;
+  int dim_ = 0;
+  int64_t length_ = 0;
+  std::vector<std::shared_ptr<float[]>> blocks_;
+  std::vector<const float*> pointers_;
+};
+
+}  // namespace azimuth::kernels

@@ -1,0 +1,101 @@
+#include "positions/frequency/spectrum.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <string>
+
+namespace azimuth::positions {
+namespace {
+
+// base^(2p/d), with the exponent and the result rounded to f32 as the reference does.
+float period_factor(const RopeSpec& rope, int pair) {
+  const float exponent = static_cast<float>(2 * pair) / static_cast<float>(rope.rotary_dim);
+  return static_cast<float>(std::pow(rope.theta, static_cast<double>(exponent)));
+}
+
+Spectrum plain(const RopeSpec& rope) {
+  Spectrum spectrum;
+  for (int pair = 0; pair < rope.rotary_dim / 2; ++pair) spectrum.inv_freq.push_back(1.0f / period_factor(rope, pair));
+  return spectrum;
+}
+
+Spectrum linear(const RopeSpec& rope) {
+  Spectrum spectrum = plain(rope);
+  for (float& f : spectrum.inv_freq) f /= static_cast<float>(rope.factor);
+  return spectrum;
+}
+
+Spectrum llama3(const RopeSpec& rope) {
+  Spectrum spectrum = plain(rope);
+  const auto low_wavelength = static_cast<float>(rope.original_max_positions / rope.low_freq_factor);
+  const auto high_wavelength = static_cast<float>(rope.original_max_positions / rope.high_freq_factor);
+  const auto factor = static_cast<float>(rope.factor);
+  for (float& f : spectrum.inv_freq) {
+    const float wavelength = static_cast<float>(2.0 * std::numbers::pi) / f;
+    if (wavelength < high_wavelength) continue;
+    if (wavelength > low_wavelength) {
+      f /= factor;
+      continue;
+    }
+    const float smooth = (static_cast<float>(rope.original_max_positions) / wavelength - static_cast<float>(rope.low_freq_factor)) /
+                         static_cast<float>(rope.high_freq_factor - rope.low_freq_factor);
+    f = (1.0f - smooth) * f / factor + smooth * f;
+  }
+  return spectrum;
+}
+
+double yarn_mscale(double factor, double mscale) { return factor <= 1.0 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0; }
+
+double yarn_attention_factor(const RopeSpec& rope) {
+  if (rope.attention_factor) return *rope.attention_factor;
+  if (rope.mscale != 0.0 && rope.mscale_all_dim != 0.0) {
+    return yarn_mscale(rope.factor, rope.mscale) / yarn_mscale(rope.factor, rope.mscale_all_dim);
+  }
+  return yarn_mscale(rope.factor, 1.0);
+}
+
+// YaRN (arXiv 2309.00071): high frequencies stay, low ones are divided by the factor, with a linear ramp between.
+Spectrum yarn(const RopeSpec& rope) {
+  const double dim = rope.rotary_dim;
+  const auto pair_of_rotations = [&](double rotations) {
+    return dim * std::log(rope.original_max_positions / (rotations * 2.0 * std::numbers::pi)) / (2.0 * std::log(rope.theta));
+  };
+  double low = pair_of_rotations(rope.beta_fast);
+  double high = pair_of_rotations(rope.beta_slow);
+  if (rope.truncate) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, dim - 1.0);  // to d-1 although pairs end at d/2-1, as the reference does
+  if (low == high) high += 0.001;
+  Spectrum spectrum;
+  for (int pair = 0; pair < rope.rotary_dim / 2; ++pair) {
+    const float kept = 1.0f / period_factor(rope, pair);
+    const float stretched = 1.0f / (static_cast<float>(rope.factor) * period_factor(rope, pair));
+    const float ramp = std::clamp((static_cast<float>(pair) - static_cast<float>(low)) / static_cast<float>(high - low), 0.0f, 1.0f);
+    const float keep = 1.0f - ramp;
+    spectrum.inv_freq.push_back(stretched * (1.0f - keep) + kept * keep);
+  }
+  spectrum.attention_scale = static_cast<float>(yarn_attention_factor(rope));
+  return spectrum;
+}
+
+}  // namespace
+
+Result<Spectrum> make_spectrum(const RopeSpec& rope) {
+  if (rope.rotary_dim <= 0 || rope.rotary_dim % 2 != 0) {
+    return invalid_argument("rotary embedding expected an even, positive number of channels, found " +
+                            std::to_string(rope.rotary_dim));
+  }
+  switch (rope.scaling) {
+    case RopeScaling::none: return plain(rope);
+    case RopeScaling::linear: return linear(rope);
+    case RopeScaling::llama3: return llama3(rope);
+    case RopeScaling::yarn: return yarn(rope);
+  }
+  return internal_error("a rope scaling has no spectrum");
+}
+
+}  // namespace azimuth::positions

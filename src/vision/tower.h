@@ -1,0 +1,65 @@
+// The image tower: patches in, image features for the decoder out.
+#pragma once
+
+#include <vector>
+
+#include "azimuth/prompt.h"
+#include "azimuth/status.h"
+#include "kernels/linear.h"
+#include "spec/run_context.h"
+#include "spec/vision_spec.h"
+#include "tensor/tensor.h"
+
+namespace azimuth::vision {
+
+struct LayerNormWeights {
+  Tensor weight;  // [width]
+  Tensor bias;    // [width]
+};
+
+struct TowerLayerWeights {
+  LayerNormWeights attention_norm;
+  kernels::Linear qkv;     // [3 * heads * head_dim, hidden]: queries, keys, values
+  kernels::Linear output;  // [hidden, heads * head_dim]
+  LayerNormWeights mlp_norm;
+  kernels::Linear up;    // [intermediate, hidden]
+  kernels::Linear down;  // [hidden, intermediate]
+};
+
+struct ProjectorWeights {
+  LayerNormWeights norm;   // [hidden], or [merge * merge * hidden] when the spec normalises after the shuffle
+  kernels::Linear first;   // [merge * merge * hidden, merge * merge * hidden]
+  kernels::Linear second;  // [output, merge * merge * hidden]
+};
+
+struct TowerWeights {
+  kernels::Linear patch;   // [hidden, patch elements]
+  Tensor learned_grid;     // [side * side, hidden], or empty
+  std::vector<TowerLayerWeights> layers;
+  ProjectorWeights projector;
+  std::vector<ProjectorWeights> deepstack;  // as VisionSpec::deepstack
+};
+
+// What the decoder gets for one image or one video.
+struct ImageFeatures {
+  Grid grid;        // cells after merging
+  Tensor features;  // [cells, output]
+  std::vector<Tensor> deepstack;  // per level [cells, output]
+};
+
+class Tower {
+ public:
+  Tower(VisionSpec spec, TowerWeights weights) : spec_(std::move(spec)), weights_(std::move(weights)) {}
+
+  const VisionSpec& spec() const { return spec_; }
+
+  // `patches` [grid.cells(), patch elements] in the spec's patch order; `grid` counts patches and divides into merge
+  // cells. Attention stays within a frame. Errors: a patch tensor that does not fit the grid; cancelled.
+  Result<ImageFeatures> encode(const Tensor& patches, const Grid& grid, const RunContext& context) const;
+
+ private:
+  VisionSpec spec_;
+  TowerWeights weights_;
+};
+
+}  // namespace azimuth::vision
