@@ -27,8 +27,8 @@ std::string_view to_string(CpuLevel level);
 std::vector<CpuLevel> available_levels();
 // The level in use: the best available one, or the one named by AZIMUTH_CPU at the first call.
 CpuLevel active_level();
-// Switches the level for the whole process (tests); unsupported where the processor lacks it. Packed weights made
-// before the switch must not be used after it.
+// Switches the level for the whole process (tests); unsupported where the processor lacks it. Packed weights keep the
+// level that they were packed for.
 Status force_level(CpuLevel level);
 // One line for each kernel and the implementation chosen for it, for `azimuth info --kernels`.
 std::vector<std::string> describe_kernels();
@@ -134,12 +134,13 @@ void add(float* x, const float* y, int64_t count, ThreadPool& pool);
 void rotate(float* x, int64_t rows, int heads, int head_dim, int64_t ldx, const float* cosines, const float* sines,
             int pairs, int table_heads, bool halves, ThreadPool& pool);
 
-// out[i] = log(sum(exp(logits[i]))) and entropy in nats of softmax(logits[i] / temperature); f64 sums. entropy may be
-// nullptr. logits [rows, width].
+// With z = logits[i] / temperature: lse[i] = log(sum(exp(z))), so that log p(j) = z[j] - lse[i], and entropy[i] of
+// softmax(z) in nats; f64 sums. entropy may be nullptr. logits [rows, width] with row stride ldx, temperature > 0. A row
+// of -inf gives lse -inf and entropy 0.
 void log_sum_exp(const float* logits, int64_t rows, int64_t width, int64_t ldx, float temperature, double* lse,
                  double* entropy, ThreadPool& pool);
 
-// Index of the largest element; the smallest index wins a tie.
+// Index of the largest element; the smallest index wins a tie. NaN never wins over a number, unless it comes first.
 int64_t argmax(const float* x, int64_t width);
 
 // ---------------------------------------------------------------------------------------------------------------------

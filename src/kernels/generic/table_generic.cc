@@ -1,0 +1,29 @@
+#include "kernels/generic/generic.h"
+#include "kernels/table.h"
+
+namespace azimuth::kernels {
+
+const KernelTable* generic_table() {
+  using namespace generic;
+  static constexpr KernelTable kTable = {
+      .name = "generic",
+      .f32 = {"generic f32", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32},
+      .bf16 = {"generic bf16", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16},
+      .transpose_keys = transpose_keys,
+      .softmax_block = softmax_block,
+      .weigh_values = weigh_values,
+      .rms_norm = rms_norm,
+      .layer_norm = layer_norm,
+      .activate = activate,
+      .activate_gated = activate_gated,
+      .add = add,
+      .rotate = rotate,
+      .log_sum_exp = log_sum_exp,
+      .argmax = argmax,
+      .resample_row = resample_row,
+      .resample_column = resample_column,
+  };
+  return &kTable;
+}
+
+}  // namespace azimuth::kernels

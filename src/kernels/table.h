@@ -1,0 +1,65 @@
+// The table of functions that one level of the processor fills in. Plain data and declarations only: files compiled for
+// wide instructions include this header, so it must not bring in inline functions that the linker could pick from them.
+#pragma once
+
+#include <stdint.h>
+
+namespace azimuth::kernels {
+
+// Products of one weight type. A tile is up to tile_rows rows of x times one panel of panel_width outputs; every output
+// is one chain of multiply-adds over k, in order, whatever the number of rows.
+struct ProductKernels {
+  const char* name;
+  int tile_rows;
+  int panel_width;
+  int row_element_bytes;  // of a packed row element
+
+  // x [rows, count] with row stride ldx -> out [count, rows] (pairs of k together where the weights are paired). With
+  // paired weights an odd count is filled up with zeros.
+  void (*pack_rows)(const float* x, int64_t ldx, int rows, int64_t count, void* out);
+  // c [rows, panel_width] = (accumulate ? c : 0) + rows x panel (+ bias [panel_width], when not null).
+  void (*tile)(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
+               const float* bias, bool accumulate);
+  // One row against `panels` consecutive panels that lie panel_bytes apart: c [panels * panel_width].
+  void (*vector)(const void* row_packed, const void* panel, int64_t panel_bytes, int64_t panels, int64_t count,
+                 float* c, const float* bias);
+};
+
+
+struct KernelTable {
+  const char* name;
+  ProductKernels f32;
+  ProductKernels bf16;
+
+  // keys [64, head_dim] -> out [64 / f32.panel_width][head_dim][f32.panel_width].
+  void (*transpose_keys)(const float* keys, int64_t head_dim, float* out);
+  // One row of an online softmax. scores [64]: raw q.k in, weights exp(s - maximum) out, zero outside [begin, end),
+  // where begin < end. Updates the running maximum and sum; returns the factor that earlier sums must be scaled by.
+  float (*softmax_block)(float* scores, int begin, int end, float scale, float soft_cap, float* maximum, float* sum);
+  // c [rows, columns] += weights [rows, count] (row stride 64) x values [count, columns] (row stride value_stride);
+  // rows <= f32.tile_rows, columns <= f32.panel_width. c may be written up to the next multiple of 16 columns.
+  void (*weigh_values)(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows,
+                       int columns, float* c, int64_t ldc);
+
+  void (*rms_norm)(const float* x, int64_t width, const float* weight, float eps, float* y);
+  void (*layer_norm)(const float* x, int64_t width, const float* weight, const float* bias, float eps, float* y);
+  void (*activate)(int activation, float* x, int64_t count);
+  void (*activate_gated)(int activation, float* gate, const float* up, int64_t count);
+  void (*add)(float* x, const float* y, int64_t count);
+  void (*rotate)(float* x, const float* cosines, const float* sines, int pairs, bool halves);
+  void (*log_sum_exp)(const float* logits, int64_t width, float temperature, double* lse, double* entropy);
+  int64_t (*argmax)(const float* x, int64_t width);
+
+  // One row of pixels and one output row: see ResampleTaps for the arithmetic.
+  void (*resample_row)(const uint8_t* in, int64_t in_width, int channels, const int32_t* first, const int32_t* count,
+                       const int16_t* weights, int max_taps, int precision, int64_t out_width, uint8_t* out);
+  void (*resample_column)(const uint8_t* in, int64_t row_bytes, int taps, const int16_t* weights, int precision,
+                          uint8_t* out);
+};
+
+// nullptr where this build or processor lacks the level.
+const KernelTable* generic_table();
+const KernelTable* avx2_table();
+const KernelTable* avx512_table();
+
+}  // namespace azimuth::kernels
