@@ -1,0 +1,94 @@
+"""Pictures and frames of every odd kind, drawn from a seed."""
+
+import numpy
+from PIL import Image
+
+
+def texture(rng, height, width):
+    """[height, width, 3] uint8: two soft colour gradients, stripes and noise, so that no two patches look alike."""
+    y, x = numpy.mgrid[0:height, 0:width].astype(numpy.float64)
+    y, x = y / max(height - 1, 1), x / max(width - 1, 1)
+    planes = []
+    for _ in range(3):
+        a, b, c, d = rng.uniform(-1, 1, 4)
+        wave = numpy.sin(2 * numpy.pi * (rng.uniform(0.5, 5) * x + rng.uniform(0.5, 5) * y + c))
+        planes.append(0.5 + 0.3 * a * (x - 0.5) + 0.3 * b * (y - 0.5) + 0.25 * d * wave)
+    picture = numpy.stack(planes, axis=-1) + rng.normal(0, 0.08, (height, width, 1))
+    return (picture.clip(0, 1) * 255).round().astype(numpy.uint8)
+
+
+def picture_size(draw, name, factor):
+    """(height, width) of a picture for a model that works in squares of `factor` pixels."""
+    shape = draw.pick(f"{name}.shape", ["tiny", "wide", "tall", "half", "free", "free", "large"])
+    rng = draw.stream(f"{name}.size")
+    if shape == "tiny":
+        return int(rng.integers(1, factor + 1)), int(rng.integers(1, factor + 1))
+    if shape in ("wide", "tall"):
+        short, long = int(rng.integers(max(2, factor // 2), factor + 4)), int(rng.integers(6 * factor, 14 * factor))
+        return (short, long) if shape == "wide" else (long, short)
+    if shape == "half":  # n + 1/2 squares: rounds to the even neighbour
+        sides = [max(1, int((n + 0.5) * factor)) for n in rng.integers(1, 4, 2)]
+        return sides[0], sides[1]
+    if shape == "large":
+        return int(rng.integers(5 * factor, 9 * factor)), int(rng.integers(5 * factor, 9 * factor))
+    return int(rng.integers(factor, 5 * factor)), int(rng.integers(factor, 5 * factor))
+
+
+def write_picture(draw, name, factor, folder):
+    """Writes one picture below `folder`/media; returns its path relative to `folder`."""
+    height, width = draw.pick(f"{name}.hw", [None]) or picture_size(draw, name, factor)
+    kind = draw.pick(
+        f"{name}.kind", ["png", "png", "rgba", "grey", "palette", "jpeg", "jpeg420", "jpeg_grey", "rotated"]
+    )
+    rng = draw.stream(f"{name}.pixels")
+    pixels = texture(rng, height, width)
+    suffix = "jpg" if kind in ("jpeg", "jpeg420", "jpeg_grey", "rotated") else "png"
+    relative = f"media/{name.replace('.', '_')}.{suffix}"
+    target = folder / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    if kind == "rgba":
+        alpha = (numpy.linspace(0, 255, width)[None, :] * numpy.ones((height, 1))).astype(numpy.uint8)
+        Image.fromarray(numpy.dstack([pixels, alpha])).save(target)
+    elif kind == "grey":
+        image.convert("L").save(target)
+    elif kind == "palette":
+        image.quantize(32).save(target)
+    elif kind == "jpeg":
+        image.save(target, quality=92, subsampling=0)
+    elif kind == "jpeg420":
+        image.save(target, quality=85, subsampling=2, progressive=True)
+    elif kind == "jpeg_grey":
+        image.convert("L").save(target, quality=90)
+    elif kind == "rotated":
+        exif = Image.Exif()
+        exif[0x0112] = draw.pick(f"{name}.orientation", range(2, 9))
+        image.save(target, quality=90, subsampling=0, exif=exif)
+    else:
+        image.save(target)
+    return relative
+
+
+def write_frames(draw, name, factor, folder, temporal_patch):
+    """Writes the frames of one video that has been sampled already; returns a `video_frames` content part."""
+    rng = draw.stream(f"{name}.frames")
+    height, width = draw.pick(f"{name}.hw", [None]) or (int(v) for v in rng.integers(max(2, factor // 2), 3 * factor, 2))
+    count = draw.pick(f"{name}.count", range(temporal_patch, 3 * temporal_patch + 2))
+    first, step = int(rng.integers(0, 40)), int(rng.integers(1, 25))
+    indices = [first + i * step + int(rng.integers(0, step)) for i in range(count)]
+    fps = draw.pick(f"{name}.fps", [24.0, 29.97, 30.0, 25, 12.5, 1.0])
+    total = indices[-1] + int(rng.integers(1, 50))
+    base = texture(rng, height, width).astype(numpy.int64)
+    paths = []
+    for i in range(count):
+        moved = numpy.roll(base, i * max(1, width // 7), axis=1) + rng.integers(-12, 13, (height, width, 1))
+        relative = f"media/{name.replace('.', '_')}_{i:02}.png"
+        target = folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(moved.clip(0, 255).astype(numpy.uint8)).save(target)
+        paths.append(relative)
+    metadata = {
+        "total_num_frames": total, "fps": fps, "frames_indices": indices, "width": width, "height": height,
+        "duration": total / fps,
+    }  # fmt: skip
+    return {"type": "video_frames", "frames": paths, "metadata": metadata}

@@ -1,0 +1,130 @@
+"""What the text-only families share: their requests, their files and a frame for their odd sizes."""
+
+import numpy
+
+from . import checkpoint, templates, tokenizer
+
+LINES = [
+    "What is in the picture?",
+    "Count from 1 to 10: 1, 2, 3",
+    "Schöne Grüße aus Köln, it's the 3rd time we've met!",
+    "写一句话描述它。  Two  spaces\n\n\tand a tab",
+    "naïve café — 12345 boats 🚢 and <b>tags</b>",
+    "ok",
+]
+
+
+def sizes(draw):
+    """The sizes that every decoder has; head_dim is seldom hidden / heads."""
+    kv_heads = draw.pick("text.kv_heads", [1, 2, 3])
+    return {
+        "hidden_size": draw.pick("text.hidden", [40, 48, 56, 64]),
+        "intermediate_size": draw.pick("text.intermediate", [52, 72, 92, 120]),
+        "num_hidden_layers": draw.pick("text.layers", [2, 3]),
+        "num_attention_heads": kv_heads * draw.pick("text.group", [1, 2, 3, 4]),
+        "num_key_value_heads": kv_heads,
+        "hidden_act": draw.pick("text.act", ["silu", "silu", "gelu_pytorch_tanh"]),
+        "rms_norm_eps": draw.pick("text.eps", [1e-6, 1e-5]),
+        "tie_word_embeddings": draw.chance("text.tie", 0.5),
+        "max_position_embeddings": 4096,
+    }
+
+
+def rope_parameters(draw):
+    """Plain, linear, or Llama 3's scaling, in the form of transformers 5."""
+    rope = {"rope_theta": draw.pick("text.theta", [10000.0, 500000.0, 1000000.0, 37.5]), "rope_type": "default"}
+    kind = draw.pick("text.rope", ["default", "default", "linear", "llama3", "yarn"])
+    if kind == "linear":
+        rope.update(rope_type="linear", factor=draw.pick("text.rope_factor", [2.0, 3.5]))
+    elif kind == "llama3":
+        rope.update(
+            rope_type="llama3", factor=draw.pick("text.rope_factor", [8.0, 32.0]), low_freq_factor=1.0,
+            high_freq_factor=4.0, original_max_position_embeddings=draw.pick("text.rope_original", [32, 64, 8192]),
+        )  # fmt: skip
+    elif kind == "yarn":
+        rope.update(
+            rope_type="yarn", factor=4.0, original_max_position_embeddings=draw.pick("text.rope_original", [32, 1024])
+        )
+    return rope
+
+
+def conversation(draw, name):
+    messages = []
+    if draw.chance(f"{name}.system", 0.4):
+        messages.append({"role": "system", "content": "You are a helpful assistant."})
+    turns = draw.pick(f"{name}.turns", [1, 1, 2])
+    for turn in range(turns):
+        messages.append({"role": "user", "content": draw.pick(f"{name}.line{turn}", LINES)})
+        if turn + 1 < turns:
+            messages.append({"role": "assistant", "content": draw.pick(f"{name}.answer{turn}", LINES)})
+    return messages
+
+
+def request(draw):
+    samples = draw.pick("request.samples", [1, 2, 3])
+    body = {"max_new_tokens": draw.pick("request.new_tokens", [4, 12, 24])}
+    if draw.chance("request.raw", 0.3):
+        body["prompts"] = [draw.pick(f"prompt{i}", LINES) for i in range(samples)]
+    else:
+        body["conversations"] = [conversation(draw, f"sample{i}") for i in range(samples)]
+    if draw.chance("request.stops", 0.2):
+        body["ignore_eos"] = False
+    if draw.chance("request.no_generation_prompt", 0.15):
+        body["add_generation_prompt"] = False
+    if draw.chance("request.padded", 0.2):
+        body["padding_side"] = draw.pick("request.padding_side", ["left", "right"])
+    return body
+
+
+def write_generation_config(draw, folder, ids, eos_names, vocab):
+    """Ends of text: the family's own and a handful of plain tokens, so that some greedy texts do end early."""
+    extra = draw.stream("generation.eos").integers(0, vocab, 40)
+    eos = sorted({ids[name] for name in eos_names} | {int(i) for i in extra})
+    checkpoint.write_json(
+        folder / "generation_config.json",
+        {"eos_token_id": eos, "pad_token_id": ids[eos_names[-1]], "do_sample": True, "temperature": 0.7, "top_k": 20},
+    )
+
+
+def write_template(draw, folder, template, choices):
+    """Puts the template where a published checkpoint may have it; returns what tokenizer_config.json shall hold."""
+    place = draw.pick("files.template", choices)
+    if place == "jinja":
+        (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    elif place == "json":
+        checkpoint.write_json(folder / "chat_template.json", {"chat_template": template})
+    return template if place == "tokenizer" else None
+
+
+def write(draw, folder, config, model_class, kind):
+    """Writes a text-only checkpoint and its request. kind: 'qwen' or 'llama3' (tokenizer and template)."""
+    model_folder = folder / "model"
+    model_folder.mkdir(parents=True, exist_ok=True)
+    template = templates.CHATML if kind == "qwen" else templates.LLAMA3
+    in_tokenizer = write_template(draw, model_folder, template, ["jinja", "tokenizer"])
+    make = tokenizer.qwen_tokenizer if kind == "qwen" else tokenizer.llama3_tokenizer
+    ids, count = make(model_folder, draw, in_tokenizer)
+    config["vocab_size"] = count + draw.pick("text.spare_rows", [0, 7, 30])
+    eos_names = ["<|im_end|>", "<|endoftext|>"] if kind == "qwen" else ["<|eot_id|>", "<|end_of_text|>"]
+    config["eos_token_id"] = ids[eos_names[0]]
+    config["bos_token_id"] = ids.get("<|begin_of_text|>")
+    write_generation_config(draw, model_folder, ids, eos_names, count)
+
+    hf_config = model_class.config_class(**config)
+    scale = draw.pick("text.scale", [0.03, 0.3, 1.0])
+    shapes = checkpoint.parameter_shapes(model_class, hf_config)
+    tensors = {}
+    for name, shape in shapes.items():
+        tensors[name] = checkpoint.text_tensor(name, shape, draw.stream(f"weights/{name}"), scale, 1.3)
+    if draw.chance("files.old_inv_freq", 0.2):
+        tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = numpy.ones(hf_config.head_dim // 2)
+    checkpoint.write_weights(draw, model_folder, tensors)
+
+    document = {"model_type": model_class.config_class.model_type, "architectures": [model_class.__name__], **config}
+    dtype = checkpoint.DTYPE_NAMES[draw.made["dtype"]]
+    if draw.pick("files.generation", [4, 5]) == 4:
+        document = {**checkpoint.v4_rope(document), "torch_dtype": dtype, "transformers_version": "4.57.3"}
+    else:
+        document.update(dtype=dtype, transformers_version="5.23.0")
+    checkpoint.write_json(model_folder / "config.json", document)
+    checkpoint.write_json(folder / "request.json", request(draw))
