@@ -170,6 +170,10 @@ std::string describe_json(const json& value) {
   return text.size() <= kShown ? text : std::string(shorten(text, kShown)) + "...";
 }
 
+std::string quote_json(std::string_view text) {
+  return describe_json(json(shorten(text, 64)));
+}
+
 JsonView::JsonView(const json& root, std::string_view name) : JsonView(root, name, "") {}
 
 JsonView::JsonView(const json& value, std::string_view name, std::string path)
@@ -179,7 +183,9 @@ JsonView JsonView::child(const json& value, std::string_view key) const {
   return JsonView(value, name_, join_path(path_, key));
 }
 
-std::string JsonView::where() const { return path_.empty() ? name_ : name_ + ": " + path_; }
+std::string JsonView::where() const {
+  return path_.empty() ? name_ : name_ + ": " + path_;
+}
 
 Status JsonView::expected(std::string_view what) const {
   return invalid_argument(where() + " expected " + std::string(what) + ", found " + describe_json(*value_));
@@ -198,7 +204,9 @@ std::vector<std::string> JsonView::keys() const {
   return names;
 }
 
-Status JsonView::check_object() const { return value_->is_object() ? ok_status() : expected("an object"); }
+Status JsonView::check_object() const {
+  return value_->is_object() ? ok_status() : expected("an object");
+}
 
 Result<const json*> JsonView::find(std::string_view key) const {
   AZ_RETURN_IF_ERROR(check_object());
@@ -212,7 +220,9 @@ Result<JsonView> JsonView::require(std::string_view key, std::string_view what) 
   return invalid_argument(name_ + ": " + join_path(path_, key) + " expected " + std::string(what) + ", found nothing");
 }
 
-Result<JsonView> JsonView::at(std::string_view key) const { return require(key, "a value"); }
+Result<JsonView> JsonView::at(std::string_view key) const {
+  return require(key, "a value");
+}
 
 Result<JsonView> JsonView::object(std::string_view key) const {
   AZ_ASSIGN_OR_RETURN(JsonView member, require(key, "an object"));

@@ -30,10 +30,13 @@ Result<nlohmann::json> parse_json(std::string_view text, std::string_view name, 
 // The value as it appears in error messages: compact JSON, shortened to about 60 bytes of valid UTF-8.
 std::string describe_json(const nlohmann::json& value);
 
+// Any text as a JSON string, quoted, escaped and shortened in the same way.
+std::string quote_json(std::string_view text);
+
 // A value inside a document, together with the path that leads to it. Cheap to copy; the document must outlive it.
 //
-// Getters take the key of an object; those without `_or` need the key, those with `_or` give the fallback where the key is
-// absent or null (configs write null for "not set"). A value of another type is an error for both.
+// Getters take the key of an object; those without `_or` need the key, those with `_or` give the fallback where the key
+// is absent or null (configs write null for "not set"). A value of another type is an error for both.
 class JsonView {
  public:
   // The root of the document that was parsed from `name`.

@@ -16,7 +16,8 @@ std::string parse_error(std::string_view text, const JsonLimits& limits = {}) {
 }
 
 TEST(JsonParse, ReadsWhatPythonWrites) {
-  const auto parsed = parse_json(R"({"limit": [0.0, Infinity], "low": -Infinity, "odd": NaN, "text": "NaN \" Infinity"})", "f");
+  const auto parsed =
+      parse_json(R"({"limit": [0.0, Infinity], "low": -Infinity, "odd": NaN, "text": "NaN \" Infinity"})", "f");
   ASSERT_TRUE(parsed.ok()) << parsed.status().message();
   EXPECT_EQ((*parsed)["limit"][1].get<double>(), INFINITY);
   EXPECT_EQ((*parsed)["low"].get<double>(), -INFINITY);
@@ -45,7 +46,8 @@ TEST(JsonParse, SizeLimit) {
 }
 
 TEST(JsonParse, DamagedTextNamesFileAndPlace) {
-  for (const char* text : {"", "{", "{\"a\" 1}", "[1,]", "nul", "{\"a\": Infinit}", "\"\xff\"", "[1e999]", "[-Infinity", "\"\\"}) {
+  for (const char* text :
+       {"", "{", "{\"a\" 1}", "[1,]", "nul", "{\"a\": Infinit}", "\"\xff\"", "[1e999]", "[-Infinity", "\"\\"}) {
     const std::string message = parse_error(text);
     EXPECT_TRUE(message.starts_with("config.json: expected valid JSON, found a ")) << text << " -> " << message;
     EXPECT_EQ(message.find("json.exception"), std::string::npos) << message;
@@ -122,6 +124,12 @@ TEST(JsonDescribe, LongValuesAreShortenedAtACharacter) {
   std::string accented;
   for (int i = 0; i < 50; ++i) accented += "\u00e9";
   EXPECT_EQ(describe_json(json(accented)).size(), 1 + 58 + 3u) << "a two-byte character is not cut";
+}
+
+TEST(JsonQuote, EscapesAndShortensAnything) {
+  EXPECT_EQ(quote_json("a\nb"), "\"a\\nb\"");
+  EXPECT_EQ(quote_json(std::string(1 << 20, 'x')).size(), 60 + 3u);
+  EXPECT_EQ(quote_json("\xff").size(), 1 + 3 + 1u) << "U+FFFD stands for a byte that is no UTF-8";
 }
 
 }  // namespace

@@ -41,7 +41,9 @@ void set_log_callback(LogCallback callback) {
   sink().callback = std::move(next);
 }
 
-bool log_enabled() { return current() != nullptr; }
+bool log_enabled() {
+  return current() != nullptr;
+}
 
 void log(LogLevel level, std::string_view message) {
   // The lock is released before the call, so that a callback may log or replace itself.

@@ -19,7 +19,9 @@ namespace {
 class FileDescriptor {
  public:
   explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() { if (fd_ >= 0) ::close(fd_); }
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
   FileDescriptor(const FileDescriptor&) = delete;
   FileDescriptor& operator=(const FileDescriptor&) = delete;
   int get() const { return fd_; }
@@ -73,11 +75,14 @@ __attribute__((noinline)) bool run_guarded(const std::function<void()>& body) {
   return true;
 }
 
-
-std::string system_error(int code) { return std::strerror(code); }
+std::string system_error(int code) {
+  return std::strerror(code);
+}
 
 // O_NONBLOCK: a named pipe in place of a file must not make us wait for a writer.
-int open_for_reading(const std::string& path) { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }
+int open_for_reading(const std::string& path) {
+  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
 
 Result<size_t> regular_file_size(int fd, const std::string& path, size_t max_bytes) {
   if (fd < 0) {
@@ -161,7 +166,8 @@ Result<std::string> read_file(const std::string& path, size_t max_bytes) {
 Status guarded_read(std::string_view what, const std::function<void()>& body) {
   install_handler();
   if (run_guarded(body)) return ok_status();
-  return data_loss(std::string(what) + " expected to stay as it was while mapped, found pages missing; it was cut short "
+  return data_loss(std::string(what) +
+                   " expected to stay as it was while mapped, found pages missing; it was cut short "
                    "or its disk failed, load it again");
 }
 

@@ -4,31 +4,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 #include <vector>
+
+#include "support/temp_directory.h"
 
 namespace azimuth {
 namespace {
 
 class MmapTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() / ("azimuth_mmap_" + std::to_string(::getpid()));
-    std::filesystem::create_directories(directory_);
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
+  std::string write(const std::string& name, const std::string& text) const { return directory_.write(name, text); }
 
-  std::string write(const std::string& name, const std::string& text) const {
-    const std::string path = directory_ / name;
-    std::ofstream(path, std::ios::binary) << text;
-    return path;
-  }
-
-  std::filesystem::path directory_;
+  testing_support::TempDirectory directory_;
 };
 
 int sum(std::span<const std::byte> bytes) {
@@ -64,9 +56,9 @@ TEST_F(MmapTest, EmptyFileHasNoBytes) {
 }
 
 TEST_F(MmapTest, RefusesWhatIsNoRegularFile) {
-  EXPECT_EQ(MappedFile::open(directory_ / "missing").status().code(), StatusCode::not_found);
-  EXPECT_EQ(MappedFile::open(directory_).status().code(), StatusCode::invalid_argument);
-  const std::string fifo = directory_ / "fifo";
+  EXPECT_EQ(MappedFile::open(directory_.path("missing")).status().code(), StatusCode::not_found);
+  EXPECT_EQ(MappedFile::open(directory_.path()).status().code(), StatusCode::invalid_argument);
+  const std::string fifo = directory_.path("fifo");
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   EXPECT_EQ(MappedFile::open(fifo).status().code(), StatusCode::invalid_argument) << "and does not wait for a writer";
   EXPECT_EQ(read_file(fifo, 10).status().code(), StatusCode::invalid_argument);
@@ -104,10 +96,10 @@ TEST_F(MmapTest, InnerGuardFailsAloneWhenNested) {
   bool inner_failed = false;
   bool outer_went_on = false;
   EXPECT_TRUE(guarded_read("outer", [&] {
-    volatile int total = 0;
-    inner_failed = !guarded_read("inner", [&] { total = sum(file->bytes()); }).ok();
-    outer_went_on = true;
-  }).ok());
+                volatile int total = 0;
+                inner_failed = !guarded_read("inner", [&] { total = sum(file->bytes()); }).ok();
+                outer_went_on = true;
+              }).ok());
   EXPECT_TRUE(inner_failed);
   EXPECT_TRUE(outer_went_on);
 }

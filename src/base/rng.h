@@ -1,5 +1,5 @@
-// Random numbers that depend on nothing but (seed, request, step): no state, so the tokens of a request are the same for
-// any batch composition, thread count or restart.
+// Random numbers that depend on nothing but (seed, request, step): no state, so the tokens of a request are the same
+// for any batch composition, thread count or restart.
 #pragma once
 
 #include <array>
