@@ -1,0 +1,134 @@
+#include "preprocess/patchify.h"
+
+#include <algorithm>
+#include <string>
+
+namespace azimuth::preprocess {
+namespace {
+
+constexpr int64_t kChannels = 3;
+
+// One channel of the table, with torchvision's fused arithmetic.
+void fill_torchvision(const ImageProcessorSpec& spec, int channel, std::array<float, 256>& table) {
+  const float inverse = spec.do_rescale ? static_cast<float>(1.0 / spec.rescale_factor) : 1.0f;
+  const float mean = static_cast<float>(spec.mean[channel]) * inverse;
+  const float std = static_cast<float>(spec.std[channel]) * inverse;
+  const auto factor = static_cast<float>(spec.rescale_factor);
+  for (int value = 0; value < 256; ++value) {
+    auto x = static_cast<float>(value);
+    if (spec.do_normalize) {
+      x = (x - mean) / std;
+    } else if (spec.do_rescale) {
+      x = x * factor;
+    }
+    table[value] = x;
+  }
+}
+
+// One channel of the table, with the separate steps of the Pillow processors.
+void fill_pillow(const ImageProcessorSpec& spec, int channel, std::array<float, 256>& table) {
+  const auto mean = static_cast<float>(spec.mean[channel]);
+  const auto std = static_cast<float>(spec.std[channel]);
+  for (int value = 0; value < 256; ++value) {
+    auto x = static_cast<float>(value);
+    if (spec.do_rescale) x = static_cast<float>(static_cast<double>(value) * spec.rescale_factor);
+    if (spec.do_normalize) x = (x - mean) / std;
+    table[value] = x;
+  }
+}
+
+Status check_frames(std::span<const media::Image* const> frames, int64_t cell) {
+  if (frames.empty()) return invalid_argument("at least one frame was expected, found none");
+  const media::Image& first = *frames.front();
+  for (const media::Image* frame : frames) {
+    if (frame->width == first.width && frame->height == first.height) continue;
+    return invalid_argument("frames of one size were expected, found " + std::to_string(first.width) + " x " +
+                            std::to_string(first.height) + " and " + std::to_string(frame->width) + " x " +
+                            std::to_string(frame->height) + "; give all frames the same size");
+  }
+  if (first.width > 0 && first.height > 0 && first.width % cell == 0 && first.height % cell == 0) return ok_status();
+  return invalid_argument("sides that are multiples of " + std::to_string(cell) + " (patch_size * merge_size) were expected, found " +
+                          std::to_string(first.width) + " x " + std::to_string(first.height) + "; leave do_resize on");
+}
+
+// Writes patch `row` (in merge order) of grid frame t.
+class PatchWriter {
+ public:
+  PatchWriter(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, const Grid& grid)
+      : frames_(frames), table_(normalization_table(spec)), grid_(grid), patch_(spec.patch_size), merge_(spec.merge_size),
+        temporal_(spec.temporal_patch_size) {}
+
+  // out: [channel, temporal, y, x]
+  void write(int64_t row, float* out) const {
+    const int64_t t = row / (grid_.h * grid_.w);
+    const auto [y, x] = place_in_frame(row % (grid_.h * grid_.w));
+    for (int64_t c = 0; c < kChannels; ++c) {
+      for (int64_t f = 0; f < temporal_; ++f) out = write_plane(frame(t * temporal_ + f), y, x, c, out);
+    }
+  }
+
+ private:
+  struct Place {
+    int64_t y, x;  // of the patch, in patches
+  };
+
+  Place place_in_frame(int64_t index) const {
+    const int64_t in_block_x = index % merge_;
+    const int64_t in_block_y = index / merge_ % merge_;
+    const int64_t block = index / (merge_ * merge_);
+    const int64_t blocks_per_row = grid_.w / merge_;
+    return {block / blocks_per_row * merge_ + in_block_y, block % blocks_per_row * merge_ + in_block_x};
+  }
+
+  const media::Image& frame(int64_t index) const {
+    return *frames_[std::min<int64_t>(index, static_cast<int64_t>(frames_.size()) - 1)];
+  }
+
+  float* write_plane(const media::Image& image, int64_t y, int64_t x, int64_t channel, float* out) const {
+    for (int64_t py = 0; py < patch_; ++py) {
+      const uint8_t* in = &image.rgb[kChannels * ((y * patch_ + py) * image.width + x * patch_) + channel];
+      for (int64_t px = 0; px < patch_; ++px) *out++ = table_[channel][in[kChannels * px]];
+    }
+    return out;
+  }
+
+  std::span<const media::Image* const> frames_;
+  NormalizationTable table_;
+  Grid grid_;
+  int64_t patch_;
+  int64_t merge_;
+  int64_t temporal_;
+};
+
+}  // namespace
+
+NormalizationTable normalization_table(const ImageProcessorSpec& spec) {
+  NormalizationTable table;
+  for (int c = 0; c < kChannels; ++c) {
+    if (spec.arithmetic == PixelArithmetic::pillow) {
+      fill_pillow(spec, c, table[c]);
+    } else {
+      fill_torchvision(spec, c, table[c]);
+    }
+  }
+  return table;
+}
+
+Result<Patches> patchify(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, ThreadPool& pool) {
+  AZ_RETURN_IF_ERROR(check_frames(frames, spec.patch_size * spec.merge_size));
+  const auto frame_count = static_cast<int64_t>(frames.size());
+  Patches patches;
+  patches.resized = {frames.front()->width, frames.front()->height};
+  patches.grid = {(frame_count + spec.temporal_patch_size - 1) / spec.temporal_patch_size,
+                  patches.resized.height / spec.patch_size, patches.resized.width / spec.patch_size};
+  patches.pixels =
+      Tensor({patches.grid.cells(), kChannels * spec.temporal_patch_size * spec.patch_size * spec.patch_size});
+  const PatchWriter writer(frames, spec, patches.grid);
+  constexpr int64_t kPatchesPerTask = 32;
+  pool.for_each(patches.grid.cells(), kPatchesPerTask, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) writer.write(row, patches.pixels.row(row));
+  });
+  return patches;
+}
+
+}  // namespace azimuth::preprocess

@@ -1,0 +1,177 @@
+#include "preprocess/preprocess.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <string>
+
+#include "media/resize.h"
+
+namespace azimuth::preprocess {
+namespace {
+
+constexpr double kAssumedFps = 24.0;          // of a clip of unknown speed, as transformers assumes
+constexpr int64_t kMaxSampledFrames = 1 << 20;
+
+PixelSize size_of(const media::Image& image) { return {image.width, image.height}; }
+
+int64_t cell_of(const ImageProcessorSpec& spec) { return spec.patch_size * spec.merge_size; }
+
+Status check_resized_pixels(int64_t frames, PixelSize size) {
+  const double pixels = static_cast<double>(frames) * static_cast<double>(size.width) * static_cast<double>(size.height);
+  if (pixels <= static_cast<double>(kMaxResizedPixels)) return ok_status();
+  return resource_exhausted("at most " + std::to_string(kMaxResizedPixels) + " pixels after resizing were expected, found " +
+                            std::to_string(frames) + " frames of " + std::to_string(size.width) + " x " +
+                            std::to_string(size.height) + "; lower max_pixels or take fewer frames");
+}
+
+Result<PixelSize> target_size(const media::Image& image, const ImageProcessorSpec& spec) {
+  if (!spec.do_resize) return size_of(image);
+  return smart_resize(size_of(image), cell_of(spec), {spec.min_pixels, spec.max_pixels});
+}
+
+// The area bound of a whole video when each frame is capped as well.
+int64_t capped_max_pixels(int64_t frames, const VideoProcessorSpec& spec) {
+  const int64_t frame_cap = spec.max_video_tokens * cell_of(spec.frame) * cell_of(spec.frame);
+  const auto floor = static_cast<int64_t>(static_cast<double>(spec.frame.min_pixels) * 1.05);
+  return std::max(std::min(frame_cap, spec.frame.max_pixels / frames), floor) * frames;
+}
+
+Result<PixelSize> target_size_of_video(int64_t frames, const media::Image& first, const VideoProcessorSpec& spec) {
+  if (!spec.frame.do_resize || spec.budget == VideoBudget::per_frame) return target_size(first, spec.frame);
+  const int64_t max_pixels = spec.cap_pixels_per_frame ? capped_max_pixels(frames, spec) : spec.frame.max_pixels;
+  return smart_resize_video(frames, size_of(first), spec.frame.temporal_patch_size, cell_of(spec.frame),
+                            {spec.frame.min_pixels, max_pixels});
+}
+
+// What fps asks for, within the bounds on frames.
+int64_t frames_at_rate(const media::VideoMetadata& metadata, double fps, const VideoProcessorSpec& spec) {
+  const auto total = static_cast<double>(metadata.total_num_frames);
+  const double wanted = std::trunc(total / metadata.fps.value_or(kAssumedFps) * fps);
+  const double bounded = std::min(std::max(wanted, static_cast<double>(spec.min_frames)), static_cast<double>(spec.max_frames));
+  return static_cast<int64_t>(std::min(bounded, total));
+}
+
+// numpy.linspace(0, total - 1, count).round()
+std::vector<int64_t> even_indices(int64_t total, int64_t count) {
+  std::vector<int64_t> indices(count, 0);
+  if (count < 2) return indices;
+  const double step = static_cast<double>(total - 1) / static_cast<double>(count - 1);
+  for (int64_t i = 0; i < count; ++i) indices[i] = static_cast<int64_t>(std::nearbyint(static_cast<double>(i) * step));
+  indices.back() = total - 1;
+  return indices;
+}
+
+Status check_video(const media::VideoFrames& video) {
+  if (video.frames.empty()) return invalid_argument("a video of at least one frame was expected, found none");
+  const auto& fps = video.metadata.fps;
+  if (fps && !(std::isfinite(*fps) && *fps > 0)) {
+    return invalid_argument("a video's fps was expected to be above 0, found " + std::to_string(*fps));
+  }
+  return ok_status();
+}
+
+// Positions in video.frames of the frames to keep.
+Result<std::vector<int64_t>> kept_frames(const media::VideoFrames& video, const VideoProcessorSpec& spec) {
+  const auto at_hand = static_cast<int64_t>(video.frames.size());
+  if (video.sampled || !spec.do_sample_frames) {
+    std::vector<int64_t> all(at_hand);
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
+  if (video.metadata.total_num_frames != at_hand) {
+    return invalid_argument("a video's total_num_frames was expected to equal its " + std::to_string(at_hand) +
+                            " frames where frames are to be sampled, found " +
+                            std::to_string(video.metadata.total_num_frames) + "; pass do_sample_frames=false");
+  }
+  return sample_frames(video.metadata, spec);
+}
+
+// The frames at `indices` at one size. Frames that repeat are resized once; frames that keep their size are not copied.
+struct ResizedFrames {
+  std::vector<media::Image> storage;
+  std::vector<const media::Image*> frames;
+};
+
+Result<ResizedFrames> resize_frames(const media::VideoFrames& video, const std::vector<int64_t>& indices, PixelSize size,
+                                    const ImageProcessorSpec& spec, ThreadPool& pool) {
+  ResizedFrames resized;
+  resized.storage.reserve(indices.size());  // pointers to elements stay valid
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const media::Image& frame = video.frames[indices[i]];
+    if (i > 0 && indices[i] == indices[i - 1]) {
+      resized.frames.push_back(resized.frames.back());
+    } else if (size_of(frame) == size) {
+      resized.frames.push_back(&frame);
+    } else {
+      AZ_ASSIGN_OR_RETURN(media::Image image, media::resize(frame, size.width, size.height, spec.resample, spec.arithmetic, pool));
+      resized.storage.push_back(std::move(image));
+      resized.frames.push_back(&resized.storage.back());
+    }
+  }
+  return resized;
+}
+
+Status check_same_size(const media::VideoFrames& video) {
+  const PixelSize size = size_of(video.frames.front());
+  for (const media::Image& frame : video.frames) {
+    if (size_of(frame) == size) continue;
+    return invalid_argument("video frames of one size were expected, found " + std::to_string(size.width) + " x " +
+                            std::to_string(size.height) + " and " + std::to_string(frame.width) + " x " +
+                            std::to_string(frame.height) + "; give all frames the same size");
+  }
+  return ok_status();
+}
+
+media::VideoMetadata metadata_of_kept(const media::VideoFrames& video, const VideoProcessorSpec& spec,
+                                      const std::vector<int64_t>& kept) {
+  media::VideoMetadata metadata = video.metadata;
+  if (video.sampled || !spec.do_sample_frames) {
+    if (metadata.frames_indices.empty()) metadata.frames_indices = kept;
+  } else {
+    metadata.frames_indices = kept;
+  }
+  return metadata;
+}
+
+}  // namespace
+
+Result<Patches> preprocess_image(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool) {
+  AZ_ASSIGN_OR_RETURN(const PixelSize size, target_size(image, spec));
+  AZ_RETURN_IF_ERROR(check_resized_pixels(1, size));
+  if (size == size_of(image)) return patchify(std::array{&image}, spec, pool);
+  AZ_ASSIGN_OR_RETURN(const media::Image resized,
+                      media::resize(image, size.width, size.height, spec.resample, spec.arithmetic, pool));
+  return patchify(std::array{&resized}, spec, pool);
+}
+
+Result<VideoPatches> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec, ThreadPool& pool) {
+  AZ_RETURN_IF_ERROR(check_video(video));
+  AZ_RETURN_IF_ERROR(check_same_size(video));
+  AZ_ASSIGN_OR_RETURN(const std::vector<int64_t> kept, kept_frames(video, spec));
+  const auto count = static_cast<int64_t>(kept.size());
+  AZ_ASSIGN_OR_RETURN(const PixelSize size, target_size_of_video(count, video.frames.front(), spec));
+  AZ_RETURN_IF_ERROR(check_resized_pixels(count, size));
+  AZ_ASSIGN_OR_RETURN(const ResizedFrames resized, resize_frames(video, kept, size, spec.frame, pool));
+  AZ_ASSIGN_OR_RETURN(Patches patches, patchify(resized.frames, spec.frame, pool));
+  return VideoPatches{std::move(patches), metadata_of_kept(video, spec, kept)};
+}
+
+Result<std::vector<int64_t>> sample_frames(const media::VideoMetadata& metadata, const VideoProcessorSpec& spec) {
+  const int64_t total = metadata.total_num_frames;
+  if (total < 1) return invalid_argument("a video of at least one frame was expected, found " + std::to_string(total));
+  int64_t count = std::min(std::max(total, spec.min_frames), spec.max_frames);
+  if (spec.num_frames) {
+    count = *spec.num_frames;
+  } else if (spec.fps) {
+    count = frames_at_rate(metadata, *spec.fps, spec);
+  }
+  if (count < 1 || count > kMaxSampledFrames) {
+    return out_of_range("1 to " + std::to_string(kMaxSampledFrames) + " sampled frames were expected, found " +
+                        std::to_string(count) + "; change num_frames or fps");
+  }
+  return even_indices(total, count);
+}
+
+}  // namespace azimuth::preprocess
