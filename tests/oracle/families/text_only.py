@@ -117,7 +117,7 @@ def write(draw, folder, config, model_class, kind):
     for name, shape in shapes.items():
         tensors[name] = checkpoint.text_tensor(name, shape, draw.stream(f"weights/{name}"), scale, 1.3)
     if draw.chance("files.old_inv_freq", 0.2):
-        tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = numpy.ones(hf_config.head_dim // 2)
+        tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = numpy.ones(2)
     checkpoint.write_weights(draw, model_folder, tensors)
 
     document = {"model_type": model_class.config_class.model_type, "architectures": [model_class.__name__], **config}

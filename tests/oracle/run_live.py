@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Draws random checkpoints and compares `azimuth trace` with transformers on each.
+
+    run_live.py --family qwen3_vl --seeds 0-19 --azimuth build/release/azimuth --compare build/release/azimuth_trace_compare
+
+prints one line per seed: the first stage that differs, or the worst error in units of its tolerance. Without --azimuth
+only the reference runs. Exit code 1 where any seed differs.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+import transformers
+
+import families
+from random_config import write_case
+from reference_trace import Reference, read_request, trace
+
+
+def seed_range(text):
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def reference_answer(folder):
+    """The reference's trace of the case in `folder`, whose request names files relative to it."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        return trace(Reference("model"), read_request("request.json"))
+    finally:
+        os.chdir(before)
+
+
+def engine_verdict(folder, arguments):
+    """(passed, one line) for the engine on the case in `folder`."""
+    command = [arguments.azimuth, "trace", "model", "--request", "request.json", "--dtype", "f32", "--json"]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=arguments.timeout)
+    (folder / "actual.json").write_text(run.stdout, encoding="utf-8")
+    if run.returncode != 0:
+        reason = run.stderr.strip().splitlines() or ["no message"]
+        return False, f"azimuth exit code {run.returncode}: {reason[-1]}"
+    compare = subprocess.run(
+        [arguments.compare, "expected.json", "actual.json"], cwd=folder, capture_output=True, text=True
+    )
+    return compare.returncode == 0, compare.stdout.strip().replace("\n", " | ")
+
+
+def run_seed(family, seed, folder, arguments):
+    write_case(family, seed, folder)
+    answer = reference_answer(folder)
+    (folder / "expected.json").write_text(json.dumps(answer, ensure_ascii=False) + "\n", encoding="utf-8")
+    if not arguments.azimuth:
+        return True, f"reference only: {[len(ids) for ids in answer['input_ids']]} tokens"
+    return engine_verdict(folder, arguments)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", required=True, choices=[*families.names(), "all"])
+    parser.add_argument("--seeds", type=seed_range, required=True, metavar="A-B")
+    parser.add_argument("--azimuth", help="the command; without it only the reference runs")
+    parser.add_argument("--compare", help="azimuth_trace_compare; default: beside the command")
+    parser.add_argument("--keep", type=pathlib.Path, help="folder for the cases; default: a temporary one, failures kept")
+    parser.add_argument("--timeout", type=float, default=120)
+    arguments = parser.parse_args()
+    if arguments.azimuth:
+        arguments.azimuth = os.path.abspath(arguments.azimuth)
+        beside = os.path.join(os.path.dirname(arguments.azimuth), "azimuth_trace_compare")
+        arguments.compare = os.path.abspath(arguments.compare or beside)
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+    root = arguments.keep or pathlib.Path(tempfile.mkdtemp(prefix="azimuth-oracle-"))
+    failures = 0
+    for family in families.names() if arguments.family == "all" else [arguments.family]:
+        for seed in arguments.seeds:
+            folder = root / f"{family}-{seed}"
+            try:
+                passed, line = run_seed(family, seed, folder, arguments)
+            except Exception as error:  # one bad seed must not hide the others
+                passed, line = False, f"{type(error).__name__}: {error}".replace("\n", " ")
+                traceback.print_exc()
+            failures += not passed
+            print(f"{family} {seed}: {'ok' if passed else 'DIFFERS'}: {line}", flush=True)
+            if passed and not arguments.keep:
+                shutil.rmtree(folder)
+    print(f"{failures} of the seeds differ" + (f"; cases in {root}" if failures else ""))
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
