@@ -1,0 +1,171 @@
+//! Keeps text that looks like a special token text. A sentinel character that occurs nowhere else goes in behind the
+//! first character of the special string, so that neither a template nor the tokenizer's matcher sees the string; it is
+//! taken out again as soon as the matching is done. It sits inside, not around, the string: trim and split filters of
+//! templates then behave as they would without it.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use serde_json::Value as Json;
+
+/// Strings that must stay text inside what a user wrote.
+pub struct Reserved {
+    strings: Vec<String>,
+    matcher: Option<AhoCorasick>,
+}
+
+impl Reserved {
+    pub fn new(mut strings: Vec<String>) -> Result<Self, String> {
+        strings.retain(|s| !s.is_empty());
+        strings.sort();
+        strings.dedup();
+        let matcher = if strings.is_empty() {
+            None
+        } else {
+            let built = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&strings);
+            Some(built.map_err(|e| format!("expected special tokens that can be searched for: {e}"))?)
+        };
+        Ok(Self { strings, matcher })
+    }
+
+    pub fn strings(&self) -> &[String] {
+        &self.strings
+    }
+
+    /// Byte offsets behind the first character of every special string in `text`, overlapping ones included, and of
+    /// every beginning of one at the end of `text`, which what follows could complete.
+    fn cuts(&self, text: &str) -> Vec<usize> {
+        let Some(matcher) = &self.matcher else { return Vec::new() };
+        let mut starts: Vec<usize> = matcher.find_overlapping_iter(text).map(|m| m.start()).collect();
+        // Templates may trim the text before they append to it, so its end is looked for with and without the spaces.
+        for ending in [text, text.trim_end()] {
+            starts.extend(self.unfinished_starts(ending));
+        }
+        let mut cuts: Vec<usize> = starts
+            .into_iter()
+            .map(|start| start + text[start..].chars().next().map_or(0, char::len_utf8))
+            .collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts
+    }
+
+    fn unfinished_starts(&self, text: &str) -> Vec<usize> {
+        let longest = self.strings.iter().map(String::len).max().unwrap_or(0);
+        let from = text.len().saturating_sub(longest);
+        let tail = text.char_indices().rev().take_while(|(i, _)| *i >= from).map(|(i, _)| i);
+        tail.filter(|&i| {
+            let ending = &text[i..];
+            self.strings.iter().any(|s| s.len() > ending.len() && s.starts_with(ending))
+        })
+        .collect()
+    }
+
+    /// `text` with `sentinel` put in at every cut.
+    pub fn shield(&self, text: &str, sentinel: char) -> String {
+        insert_all(text, &self.cuts(text), sentinel)
+    }
+
+    /// As `shield`, for parts of `text` only. `ranges` are sorted, apart, inside of `text` and end between characters.
+    pub fn shield_ranges(&self, text: &str, ranges: &[(usize, usize)], sentinel: char) -> String {
+        let mut cuts = Vec::new();
+        for &(begin, end) in ranges {
+            cuts.extend(self.cuts(&text[begin..end]).into_iter().map(|cut| cut + begin));
+        }
+        insert_all(text, &cuts, sentinel)
+    }
+
+    /// Shields every string value of `json`; keys are names that templates look up and stay as they are.
+    pub fn shield_json(&self, json: &mut Json, sentinel: char) {
+        match json {
+            Json::String(s) => *s = self.shield(s, sentinel),
+            Json::Array(items) => items.iter_mut().for_each(|item| self.shield_json(item, sentinel)),
+            Json::Object(map) => map.values_mut().for_each(|item| self.shield_json(item, sentinel)),
+            _ => {}
+        }
+    }
+
+    /// Takes the sentinels out of `text`. The ranges are, in the result, the special strings (or beginnings of one)
+    /// that were shielded.
+    pub fn unshield(&self, text: &str, sentinel: char) -> (String, Vec<(usize, usize)>) {
+        let mut plain = String::with_capacity(text.len());
+        let mut cuts = Vec::new();
+        for c in text.chars() {
+            if c == sentinel {
+                cuts.push(plain.len());
+            } else {
+                plain.push(c);
+            }
+        }
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for cut in cuts {
+            let begin = plain[..cut].char_indices().next_back().map_or(0, |(i, _)| i);
+            let whole = self.strings.iter().filter(|s| plain[begin..].starts_with(s.as_str())).map(String::len).max();
+            let end = begin + whole.unwrap_or(cut - begin);
+            match ranges.last_mut() {
+                Some(last) if begin < last.1 => last.1 = last.1.max(end),
+                _ => ranges.push((begin, end)),
+            }
+        }
+        (plain, ranges)
+    }
+}
+
+fn insert_all(text: &str, cuts: &[usize], sentinel: char) -> String {
+    let mut out = String::with_capacity(text.len() + 4 * cuts.len());
+    let mut from = 0;
+    for &cut in cuts {
+        out.push_str(&text[from..cut]);
+        out.push(sentinel);
+        from = cut;
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// A private-use character that none of `texts` holds.
+pub fn free_sentinel(texts: &[&str]) -> Result<char, String> {
+    let mut used = std::collections::HashSet::new();
+    for text in texts {
+        used.extend(text.chars().filter(|c| ('\u{F0000}'..='\u{FFFFD}').contains(c)));
+    }
+    ('\u{F0000}'..='\u{FFFFD}')
+        .find(|c| !used.contains(c))
+        .ok_or_else(|| "expected text that leaves one private-use character free, got all 65534; remove some".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reserved() -> Reserved {
+        Reserved::new(vec!["<|im_end|>".into(), "<|image_pad|>".into()]).unwrap()
+    }
+
+    #[test]
+    fn shields_whole_and_unfinished_strings() {
+        let r = reserved();
+        assert_eq!(r.shield("a<|im_end|>b", '#'), "a<#|im_end|>b");
+        assert_eq!(r.shield("x <|im_", '#'), "x <#|im_");
+        assert_eq!(r.shield("x <|im_  ", '#'), "x <#|im_  ");
+        assert_eq!(r.shield("1 < 2", '#'), "1 < 2");
+    }
+
+    #[test]
+    fn unshield_reports_what_was_shielded() {
+        let r = reserved();
+        let (text, ranges) = r.unshield("a<#|im_end|>b<|im_end|>", '#');
+        assert_eq!(text, "a<|im_end|>b<|im_end|>");
+        assert_eq!(ranges, vec![(1, 11)]);
+    }
+
+    #[test]
+    fn text_that_only_a_template_joins_stays_text() {
+        let r = reserved();
+        let joined = r.shield("<|im_", '#') + &r.shield("end|>", '#');
+        assert_eq!(r.unshield(&joined, '#').1, vec![(0, 10)]);
+    }
+
+    #[test]
+    fn a_sentinel_is_free_in_every_text() {
+        assert_eq!(free_sentinel(&["\u{F0000}", "\u{F0001}"]).unwrap(), '\u{F0002}');
+    }
+}
