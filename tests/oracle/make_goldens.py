@@ -50,7 +50,7 @@ CASES = {
     "qwen3_vl_one_patch_f32": ("qwen3_vl", 2, {
         **VL, "dtype": "f32", "vision.merge": 1, "vision.patch": 6, "sample0.turn0.media": "one",
         "sample0.turn0.image0.hw": [5, 4], "processor.min_squares": 1, "sample0.turn0.image0.kind": "png",
-        "text.scale": 0.03, "vision.scale": 0.03, "vision.merger.off_centre": True,
+        "text.scale": 0.03, "vision.scale": 0.01, "vision.merger.off_centre": True,
     }),
     "qwen3_vl_very_wide_f16": ("qwen3_vl", 3, {
         **VL, "dtype": "f16", "vision.patch": 8, "processor.max_squares": 24, "sample0.turn0.media": "one",
@@ -93,7 +93,7 @@ CASES = {
     "qwen3_vl_pil_stops": ("qwen3_vl", 10, {
         **VL, "processor.pil": True, "request.stops": True, "request.new_tokens": 24, "sample0.turn0.media": "one",
         "sample0.turn0.image0.shape": "large", "sample0.turn0.image0.kind": "jpeg420", "vision.patch": 8,
-        "vision.side": 12, "text.scale": 0.03,
+        "vision.side": 12, "text.scale": 0.03, "vision.scale": 0.01,
     }),
     "qwen3_tied": ("qwen3", 1, {
         **TEXT, "text.tie": True, "text.head_dim": 18, "text.kv_heads": 2, "text.group": 3, "text.rope": "default",

@@ -190,7 +190,7 @@ def write(draw, folder):
         "vision_config": vision,
     }
     hf_config = Qwen3VLConfig(**{**config, "text_config": dict(text), "vision_config": dict(vision)})
-    scale, vision_scale = draw.pick("text.scale", [0.03, 0.3, 1.0]), draw.pick("vision.scale", [0.03, 0.3, 1.0])
+    scale, vision_scale = draw.pick("text.scale", [0.03, 0.3, 1.0]), draw.pick("vision.scale", [0.01, 0.1, 1.0])
     tensors = {}
     for name, shape in checkpoint.parameter_shapes(Qwen3VLForConditionalGeneration, hf_config).items():
         rng = draw.stream(f"weights/{name}")
