@@ -5,7 +5,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
-# Seeds of random checkpoints for test-oracle.
+# Random checkpoints of test-oracle.
+FAMILY ?= all
 SEEDS ?= 1-20
 # Running time of each fuzz target.
 FUZZ_SECONDS ?= 60
@@ -47,17 +48,18 @@ asan: setup  ## the same tests under address and undefined-behaviour sanitizers
 	@$(call compile,asan,all)
 	@scripts/test.sh build/asan -j $(JOBS)
 
-$(ORACLE)/bin/python: tests/oracle/requirements.txt
+$(ORACLE)/ready: tests/oracle/requirements.txt
 	@scripts/setup.sh oracle
-	@echo "oracle: a virtual environment with the reference, in $(ORACLE)"
-	@[[ -x $@ ]] || python3 -m venv $(ORACLE)
-	@$@ -m pip install --quiet --requirement tests/oracle/requirements.txt
+	@echo "oracle: installing the reference into $(ORACLE)"
+	@[[ -x $(ORACLE)/bin/python ]] || python3 -m venv $(ORACLE)
+	@$(ORACLE)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
-test-oracle: build $(ORACLE)/bin/python golden  ## compare with live transformers on random checkpoints; SEEDS=1-20
-	@$(ORACLE)/bin/python tests/oracle/run_live.py --azimuth $(AZIMUTH) --seeds $(SEEDS)
+test-oracle: setup golden  ## compare with live transformers on random checkpoints; FAMILY=all SEEDS=1-20
+	@$(call compile,release,azimuth azimuth_trace_compare)
+	@$(ORACLE)/bin/python tests/oracle/run_live.py --azimuth $(AZIMUTH) --family $(FAMILY) --seeds $(SEEDS)
 
-golden: $(ORACLE)/bin/python  ## make the committed reference outputs again; git diff shows what changed
+golden: $(ORACLE)/ready  ## make the committed reference outputs again; git diff shows what changed
 	@for script in tests/oracle/*_goldens.py; do echo "golden: $$script"; $(ORACLE)/bin/python $$script; done
 
 mutants: setup  ## plant faults one at a time; each must turn a test red
