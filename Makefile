@@ -17,10 +17,17 @@ AZIMUTH := build/release/azimuth
 ORACLE := build/oracle-venv
 SOURCES = $(shell git ls-files '*.h' '*.cc' ':!third_party')
 
-# $(call configure,PRESET): configures once; cmake itself notices later changes of the lists.
-configure = source build/setup.env; [[ -f build/$(1)/build.ninja ]] || { echo "configure: preset $(1)"; cmake --preset $(1) >build/configure.log || { cat build/configure.log; exit 1; }; }
+# $(call configure,PRESET): only where that has not been done with this cargo; cmake itself notices later changes of its
+# lists.
+configure = source build/setup.env; \
+  if ! grep -qsF "=$$CARGO" build/$(1)/CMakeCache.txt || [[ ! -f build/$(1)/build.ninja ]]; then \
+    echo "configure: preset $(1)"; \
+    cmake --preset $(1) -DAZIMUTH_CARGO="$$CARGO" >build/configure.log || { cat build/configure.log; exit 1; }; \
+  fi
 # $(call compile,PRESET,TARGET): the first time takes minutes, most of them for the Rust crates of the tokenizer.
-compile = $(call configure,$(1)); echo "build: $(2), preset $(1), $(JOBS) jobs"; cmake --build build/$(1) --target $(2) -j $(JOBS)
+compile = $(call configure,$(1)); \
+  echo "build: $(2), preset $(1), $(JOBS) jobs"; \
+  cmake --build build/$(1) --target $(2) -j $(JOBS)
 
 .PHONY: help setup build demo test asan test-oracle golden mutants fuzz bench format tidy clean
 

@@ -6,7 +6,7 @@
 #   scripts/setup.sh oracle   Python with virtual environments: make test-oracle and golden
 #
 # Installs only what is missing, so that a second run asks no server and needs no root. Leaves build/setup.env, which
-# names the cargo to build with (CARGO, and RUSTC where it must be named too); the Makefile sources it.
+# names the cargo to build with; the Makefile sources it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -74,7 +74,7 @@ at_least() { [[ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" == "$1" ]
 # The version that a cargo or rustc reports, or nothing.
 rust_version() { "$1" --version 2>/dev/null </dev/null | sed -n 's/^[a-z]* \([0-9][0-9.]*\).*/\1/p' || true; }
 
-# Names in `cargo` the first one that is new enough, with its own rustc where that is not found by itself.
+# Leaves the first one that is new enough in `cargo`, and its version in `cargo_version`.
 find_cargo() {
   local candidate version
   for candidate in "${CARGO:-}" "$(command -v cargo || true)" ~/.cargo/bin/cargo /usr/bin/cargo; do
@@ -90,19 +90,14 @@ find_cargo() {
 }
 
 set_up_rust() {
-  local cargo="" cargo_version="" rustc
+  local cargo="" cargo_version=""
   if ! find_cargo; then
     say "found no cargo of version $RUST_MINIMUM or later; taking Debian's"
     install_packages rustc-web cargo-web
     find_cargo || fail "expected Rust $RUST_MINIMUM or later, found $(rust_version /usr/bin/cargo): add bookworm-security to the package sources, or install a newer toolchain"
   fi
   mkdir -p build
-  {
-    printf 'export CARGO=%q\n' "$cargo"
-    # A cargo of one toolchain with the rustc of another does not build; the two lie side by side.
-    rustc=$(dirname "$cargo")/rustc
-    if [[ -z ${RUSTC:-} && -x $rustc ]]; then printf 'export RUSTC=%q\n' "$rustc"; fi
-  } > build/setup.env
+  printf 'export CARGO=%q\n' "$cargo" > build/setup.env
   say "Rust: $cargo $cargo_version"
 }
 
