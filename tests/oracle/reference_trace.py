@@ -13,6 +13,7 @@ import copy
 import functools
 import json
 import os
+import pathlib
 import sys
 import warnings
 
@@ -24,7 +25,14 @@ import PIL.Image
 import PIL.ImageOps
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.video_utils import VideoMetadata
 
@@ -196,6 +204,23 @@ def read_samples(request, renderer):
     return samples
 
 
+def load_processor(folder):
+    """The processor, with Pillow's resizing where its config names a class of that backend.
+
+    transformers 5.23 itself takes torchvision even then; Azimuth takes the file at its word (docs/trace.md).
+    """
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        path = pathlib.Path(folder) / name
+        if path.exists():
+            config = json.loads(path.read_text(encoding="utf-8"))
+            kind = config.get("image_processor", config).get("image_processor_type", "")
+            processor = AutoProcessor.from_pretrained(folder)
+            if kind.endswith("Pil"):
+                processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+            return processor
+    return AutoProcessor.from_pretrained(folder)
+
+
 # ---- the model, with everything that is observed -------------------------------------------------------------------------
 
 
@@ -213,7 +238,7 @@ class Reference:
             if report.get(kind):
                 raise SystemExit(f"expected a complete checkpoint, got {kind}: {sorted(report[kind])[:5]}")
         self.model.eval()
-        self.processor = AutoProcessor.from_pretrained(folder) if self.multimodal else None
+        self.processor = load_processor(folder) if self.multimodal else None
         self.tokenizer = self.processor.tokenizer if self.multimodal else AutoTokenizer.from_pretrained(folder)
         base = self.model.model
         self.decoder = getattr(base, "language_model", base)
