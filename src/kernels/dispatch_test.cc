@@ -16,7 +16,9 @@ TEST(Dispatch, ForcesEveryAvailableLevelAndRefusesOthers) {
   for (const CpuLevel level : {CpuLevel::generic, CpuLevel::avx2, CpuLevel::avx512}) {
     const bool available = std::find(levels.begin(), levels.end(), level) != levels.end();
     EXPECT_EQ(force_level(level).ok(), available);
-    if (available) EXPECT_EQ(active_level(), level);
+    if (available) {
+      EXPECT_EQ(active_level(), level);
+    }
   }
   ASSERT_TRUE(force_level(before).ok());
 }

@@ -1,0 +1,31 @@
+#include "kernels/x86/vector_avx2.h"
+// The vector comes first: the following are written in terms of it, in this order.
+#include "kernels/x86/wide_math.h"
+#include "kernels/x86/wide_products.h"
+#include "kernels/x86/wide_attention.h"
+#include "kernels/x86/wide_rows.h"
+#include "kernels/x86/wide_resample.h"
+#include "kernels/x86/x86.h"
+
+namespace azimuth::kernels {
+
+const KernelTable kAvx2Table = {
+    "avx2",
+    {"avx2 f32", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32},
+    {"avx2 bf16", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16},
+    transpose_keys,
+    softmax_block,
+    weigh_values,
+    rms_norm,
+    layer_norm,
+    activate,
+    activate_gated,
+    add,
+    rotate,
+    log_sum_exp,
+    argmax,
+    resample_row,
+    resample_column,
+};
+
+}  // namespace azimuth::kernels
