@@ -97,11 +97,11 @@ CASES = {
     }),
     "qwen3_tied": ("qwen3", 1, {
         **TEXT, "text.tie": True, "text.head_dim": 18, "text.kv_heads": 2, "text.group": 3, "text.rope": "default",
-        "shards": 2, "text.scale": 0.3,
+        "shards": 2, "text.scale": 0.3, "text.window": False,
     }),
-    "qwen2_v4_linear": ("qwen2", 2, {
+    "qwen2_v4_linear_window": ("qwen2", 2, {
         **TEXT, "files.generation": 4, "text.rope": "linear", "text.tie": False, "dtype": "f16", "request.raw": True,
-        "text.head_dim": 10, "text.kv_heads": 2, "text.group": 2,
+        "text.head_dim": 10, "text.kv_heads": 2, "text.group": 2, "text.window": True, "text.window_keys": 9,
     }),
     "llama3_scaled_rope": ("llama", 3, {
         **TEXT, "text.rope": "llama3", "text.rope_original": 32, "text.bias": True, "text.mlp_bias": False,

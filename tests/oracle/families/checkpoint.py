@@ -79,6 +79,13 @@ def write_json(path, value):
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
+def v5_document(hf_config, folder, architecture, dtype):
+    """config.json as transformers 5 itself writes it."""
+    hf_config.save_pretrained(folder)
+    document = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return {"architectures": [architecture], **document, "dtype": dtype}
+
+
 def v4_rope(config):
     """Turns rope_parameters (transformers 5) of a text config into rope_theta and rope_scaling (4.x)."""
     config = dict(config)

@@ -1,5 +1,7 @@
 """Qwen3-VL: tower with a learned grid, DeepStack, interleaved M-RoPE; odd in every size that the config leaves free."""
 
+import copy
+
 import numpy
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
@@ -153,15 +155,14 @@ def request(draw, folder, vision, factor):
     return body
 
 
-def config_document(draw, config, dtype):
-    """config.json as transformers 5 writes it, or as 4.57 did (and the published checkpoints have it)."""
+def v4_document(config, dtype):
+    """config.json as 4.57 wrote it and as the published checkpoints have it."""
+    text = {"model_type": "qwen3_vl_text", **checkpoint.v4_rope(config["text_config"]), "dtype": dtype}
+    vision = {**config["vision_config"], "model_type": "qwen3_vl"}
+    vision.pop("rope_parameters")
     document = {"architectures": ["Qwen3VLForConditionalGeneration"], "model_type": "qwen3_vl", **config}
-    document["text_config"] = {**config["text_config"], "model_type": "qwen3_vl_text"}
-    if draw.pick("files.generation", [4, 5]) == 5:
-        return {**document, "dtype": dtype, "transformers_version": "5.23.0"}
-    document["text_config"] = {**checkpoint.v4_rope(document["text_config"]), "dtype": dtype}
-    document["vision_config"] = {**config["vision_config"], "model_type": "qwen3_vl"}
-    return {**document, "torch_dtype": dtype, "transformers_version": "4.57.3"}
+    document.update(text_config=text, vision_config=vision, torch_dtype=dtype, transformers_version="4.57.3")
+    return document
 
 
 def write(draw, folder):
@@ -179,7 +180,11 @@ def write(draw, folder):
         vocab_size=count + draw.pick("text.spare_rows", [0, 7, 30]), bos_token_id=ids["<|endoftext|>"],
         eos_token_id=ids["<|im_end|>"], tie_word_embeddings=tie,
     )  # fmt: skip
+    generation = draw.pick("files.generation", [4, 5])
     vision = vision_config(draw, text["hidden_size"], text["num_hidden_layers"])
+    # 4.x has no place for the base of the tower's frequencies.
+    theta = 10000.0 if generation == 4 else draw.pick("vision.theta", [10000.0, 10000.0, 300.0])
+    vision["rope_parameters"] = {"rope_type": "axial", "rope_theta": theta}
     config = {
         "image_token_id": ids["<|image_pad|>"],
         "video_token_id": ids["<|video_pad|>"],
@@ -189,7 +194,7 @@ def write(draw, folder):
         "text_config": text,
         "vision_config": vision,
     }
-    hf_config = Qwen3VLConfig(**{**config, "text_config": dict(text), "vision_config": dict(vision)})
+    hf_config = Qwen3VLConfig(**copy.deepcopy(config))
     scale, vision_scale = draw.pick("text.scale", [0.03, 0.3, 1.0]), draw.pick("vision.scale", [0.01, 0.1, 1.0])
     tensors = {}
     for name, shape in checkpoint.parameter_shapes(Qwen3VLForConditionalGeneration, hf_config).items():
@@ -200,6 +205,10 @@ def write(draw, folder):
             tensors[name] = checkpoint.text_tensor(name, shape, rng, scale, 1.0)
     checkpoint.write_weights(draw, model_folder, tensors)
     dtype = checkpoint.DTYPE_NAMES[draw.made["dtype"]]
-    checkpoint.write_json(model_folder / "config.json", config_document(draw, config, dtype))
+    if generation == 4:
+        document = v4_document(config, dtype)
+    else:
+        document = checkpoint.v5_document(hf_config, model_folder, "Qwen3VLForConditionalGeneration", dtype)
+    checkpoint.write_json(model_folder / "config.json", document)
     factor = processor_files(draw, model_folder, vision)
     checkpoint.write_json(folder / "request.json", request(draw, folder, vision, factor))

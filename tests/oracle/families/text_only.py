@@ -1,5 +1,7 @@
 """What the text-only families share: their requests, their files and a frame for their odd sizes."""
 
+import copy
+
 import numpy
 
 from . import checkpoint, templates, tokenizer
@@ -46,6 +48,13 @@ def rope_parameters(draw):
             rope_type="yarn", factor=4.0, original_max_position_embeddings=draw.pick("text.rope_original", [32, 1024])
         )
     return rope
+
+
+def sliding_window(draw):
+    """Qwen's windows: off, or a short one on the layers from max_window_layers on."""
+    if not draw.chance("text.window", 0.3):
+        return {"use_sliding_window": False, "sliding_window": None, "max_window_layers": 28}
+    return {"use_sliding_window": True, "sliding_window": draw.pick("text.window_keys", [3, 9, 20]), "max_window_layers": 1}
 
 
 def conversation(draw, name):
@@ -110,7 +119,7 @@ def write(draw, folder, config, model_class, kind):
     config["bos_token_id"] = ids.get("<|begin_of_text|>")
     write_generation_config(draw, model_folder, ids, eos_names, count)
 
-    hf_config = model_class.config_class(**config)
+    hf_config = model_class.config_class(**copy.deepcopy(config))
     scale = draw.pick("text.scale", [0.03, 0.3, 1.0])
     shapes = checkpoint.parameter_shapes(model_class, hf_config)
     tensors = {}
@@ -120,11 +129,11 @@ def write(draw, folder, config, model_class, kind):
         tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = numpy.ones(2)
     checkpoint.write_weights(draw, model_folder, tensors)
 
-    document = {"model_type": model_class.config_class.model_type, "architectures": [model_class.__name__], **config}
     dtype = checkpoint.DTYPE_NAMES[draw.made["dtype"]]
     if draw.pick("files.generation", [4, 5]) == 4:
-        document = {**checkpoint.v4_rope(document), "torch_dtype": dtype, "transformers_version": "4.57.3"}
+        document = {"architectures": [model_class.__name__], "model_type": hf_config.model_type}
+        document.update(checkpoint.v4_rope(config), torch_dtype=dtype, transformers_version="4.57.3")
     else:
-        document.update(dtype=dtype, transformers_version="5.23.0")
+        document = checkpoint.v5_document(hf_config, model_folder, model_class.__name__, dtype)
     checkpoint.write_json(model_folder / "config.json", document)
     checkpoint.write_json(folder / "request.json", request(draw))
