@@ -44,9 +44,9 @@ struct TokenizerFiles {
 };
 
 struct EncodeOptions {
-  bool add_special_tokens = false;      // what the tokenizer itself puts around a text (bos, eos)
-  bool parse_special = true;            // false: the whole text is literal
-  std::span<const ByteRange> literal;   // sorted, apart: text in which no special token is recognised
+  bool add_special_tokens = false;          // what the tokenizer itself puts around a text (bos, eos)
+  bool parse_special = true;                // false: the whole text is literal
+  std::span<const ByteRange> literal = {};  // sorted, apart: text in which no special token is recognised
 };
 
 // Immutable after create(); encode and decode may be called from several threads.

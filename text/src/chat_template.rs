@@ -41,6 +41,7 @@ impl ChatTemplate {
         environment.add_filter("tojson", tojson);
         environment.add_filter("string", |value: &Value| Value::from(to_str(value)));
         environment.add_test("iterable", is_iterable);
+        environment.add_test("sequence", is_sequence);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment
@@ -189,6 +190,12 @@ fn strftime_now(format: String) -> Result<Value, Error> {
 /// As Python's `iter(value)`: numbers, booleans and None are not iterable, an undefined name is.
 fn is_iterable(value: &Value) -> bool {
     !matches!(value.kind(), ValueKind::None | ValueKind::Bool | ValueKind::Number) && value.try_iter().is_ok()
+}
+
+/// As Jinja's test: whatever has a length and items, so strings, dicts and undefined names as well.
+fn is_sequence(value: &Value) -> bool {
+    use ValueKind::{Map, Seq, String, Undefined};
+    matches!(value.kind(), Map | Seq | String | Undefined)
 }
 
 /// transformers' tojson: `json.dumps(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.

@@ -127,27 +127,26 @@ pub fn token_content(token: &Json) -> Option<&str> {
     token.as_str().or_else(|| token.get("content").and_then(Json::as_str))
 }
 
-const GENERIC: &[&str] = &["TokenizersBackend", "PythonBackend", "PreTrainedTokenizer", "PreTrainedTokenizerFast",
-                           "MistralCommonBackend", ""];
+/// The class that takes tokenizer.json as it is.
+const AS_IS: &str = "TokenizersBackend";
+
+const GENERIC: &[&str] =
+    &[AS_IS, "PythonBackend", "PreTrainedTokenizer", "PreTrainedTokenizerFast", "MistralCommonBackend", ""];
 
 /// The class that AutoTokenizer picks. `named` is the one in tokenizer_config.json, `registered` the one that
 /// transformers lists for the model type, which wins where the published files are known to name a wrong one.
 pub fn choose<'a>(named: &'a str, registered: &'a str, registered_wins: bool, tokenizer_json: &str) -> &'a str {
     let (named, registered) = (strip_fast(named), strip_fast(registered));
     if named == "LlamaTokenizer" && !registered_wins && tokenizer_json.contains("\"ByteLevel\"") {
-        return "TokenizersBackend";
+        return AS_IS;
     }
-    if named.is_empty() {
-        return registered;
-    }
-    if registered.is_empty() || registered == named {
-        return named;
-    }
-    match (GENERIC.contains(&registered), registered_wins) {
-        (true, _) => "TokenizersBackend",
-        (false, true) => registered,
-        (false, false) => named,
-    }
+    let chosen = match (named, registered) {
+        ("", _) => registered,
+        (_, "") => named,
+        _ if GENERIC.contains(&registered) || registered_wins => registered,
+        _ => named,
+    };
+    if GENERIC.contains(&chosen) { AS_IS } else { chosen }
 }
 
 fn strip_fast(class: &str) -> &str {

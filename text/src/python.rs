@@ -3,6 +3,7 @@
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 use std::fmt::Write;
+use unicode_categories::UnicodeCategories;
 
 /// `repr(float)`: the shortest digits that read back, in exponent form below 1e-4 and from 1e16 on.
 pub fn float_repr(value: f64) -> String {
@@ -96,14 +97,23 @@ fn string_repr(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if (c as u32) < 0x20 || (0x7f..0xa1).contains(&(c as u32)) || c == '\u{ad}' => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
+            c if is_printable(c) || is_sentinel(c) => out.push(c),
+            c => {
+                let _ = match c as u32 {
+                    code @ ..=0xff => write!(out, "\\x{code:02x}"),
+                    code @ ..=0xffff => write!(out, "\\u{code:04x}"),
+                    code => write!(out, "\\U{code:08x}"),
+                };
             }
-            c => out.push(c),
         }
     }
     out.push(quote);
     out
+}
+
+/// `str.isprintable`: no separator but the space, nothing of the category "other".
+fn is_printable(c: char) -> bool {
+    c == ' ' || !(c.is_separator() || c.is_other())
 }
 
 /// Options of `json.dumps`.
