@@ -1,5 +1,6 @@
 #include "media/image.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -73,11 +74,14 @@ Result<std::vector<uint8_t>> read_source(const std::string& source, int64_t max_
   return decode_data_url(source);
 }
 
+// The source as one line of an error message.
 std::string shortened(const std::string& source) {
   constexpr size_t kShown = 200;
   constexpr size_t kShownOfData = 32;
   const size_t shown = source.starts_with("data:") ? kShownOfData : kShown;
-  return source.size() <= shown ? source : source.substr(0, shown) + "...";
+  std::string result = source.size() <= shown ? source : source.substr(0, shown) + "...";
+  std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return result;
 }
 
 }  // namespace

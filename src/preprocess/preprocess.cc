@@ -161,6 +161,10 @@ Result<VideoPatches> preprocess_video(const media::VideoFrames& video, const Vid
 Result<std::vector<int64_t>> sample_frames(const media::VideoMetadata& metadata, const VideoProcessorSpec& spec) {
   const int64_t total = metadata.total_num_frames;
   if (total < 1) return invalid_argument("a video of at least one frame was expected, found " + std::to_string(total));
+  if (spec.sampling == FrameSampling::none) {
+    return unsupported("frames that were chosen already were expected, because this processor's way to choose them is not "
+                       "known; pass do_sample_frames=false");
+  }
   int64_t count = std::min(std::max(total, spec.min_frames), spec.max_frames);
   if (spec.num_frames) {
     count = *spec.num_frames;

@@ -46,7 +46,8 @@ enum class VideoBudget : uint8_t {
 
 // Which frames of a video are kept when frames are sampled.
 enum class FrameSampling : uint8_t {
-  even_rounded,  // n instants from the first to the last frame at equal steps, each rounded to a frame
+  none,          // frames are never dropped; asking for it is an error
+  even_rounded,  // n instants from the first to the last frame at equal steps, each rounded half to even
 };
 
 struct VideoProcessorSpec {
