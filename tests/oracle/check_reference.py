@@ -6,6 +6,7 @@
 - Greedy decoding with a cache equals one pass without a cache over prompt and generated ids.
 - Position ids follow from the spans by the rule of the family: text counts up, a visual block of t x h x w cells adds
   (i, r, c) to its start, and what follows starts at the largest side. Decode positions go on at n + j + delta.
+- Greedy decoding ends early only where the request says ignore_eos = false.
 - logits_last, logprobs, entropies and greedy_logprobs fit together.
 """
 
@@ -96,6 +97,9 @@ def check_case(folder):
     for i, sample in enumerate(samples):
         check_positions(answer, i)
         check_scores(answer, i)
+        full = request.get("max_new_tokens", 24)
+        count = len(answer["greedy_ids"][i])
+        check(count == full or (count < full and not request.get("ignore_eos", True)), "greedy text ends too early")
         check_greedy(reference, sample, request, answer, i)
 
 

@@ -75,13 +75,18 @@ CASES = {
     }),
     "qwen3_vl_video_timestamps": ("qwen3_vl", 7, {
         **VL, "sample0.turn0.media": "video", "vision.temporal_patch": 2, "sample0.turn0.video.count": 7,
-        "sample0.turn0.video.fps": 29.97, "sample0.turn0.video.hw": [37, 52], "vision.patch": 8,
+        "sample0.turn0.video.fps": 29.97, "sample0.turn0.video.whole": False, "sample0.turn0.video.hw": [37, 52], "vision.patch": 8,
     }),
     "qwen3_vl_video_and_image_v4": ("qwen3_vl", 8, {
         **VL, "files.generation": 4, "files.processor": "v4", "files.template": "json", "vision.temporal_patch": 3,
         "sample0.turn0.media": "video_image", "sample0.turn0.video.count": 5, "sample0.turn0.video.hw": [30, 30],
         "vision.patch": 6, "sample0.turn0.image0.kind": "palette", "sample0.turn0.image0.shape": "free",
-        "sample0.turn0.video.fps": 12.5,
+        "sample0.turn0.video.fps": 12.5, "sample0.turn0.video.whole": False,
+    }),
+    "qwen3_vl_whole_video": ("qwen3_vl", 11, {
+        **VL, "sample0.turn0.media": "video", "sample0.turn0.video.whole": True, "sample0.turn0.video.whole_count": 11,
+        "sample0.turn0.video.fps": 4.0, "sample0.turn0.video.hw": [24, 31], "vision.patch": 6, "vision.temporal_patch": 2,
+        "vision.theta": 300.0, "text.scale": 0.3,
     }),
     "qwen3_vl_turns_v4_pixels": ("qwen3_vl", 9, {
         **VL, "files.generation": 4, "files.processor": "v4_pixels", "files.template": "jinja", "sample0.turns": 2,

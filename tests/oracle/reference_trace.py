@@ -32,6 +32,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     AutoTokenizer,
+    GenerationConfig,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.video_utils import VideoMetadata
@@ -238,6 +239,7 @@ class Reference:
             if report.get(kind):
                 raise SystemExit(f"expected a complete checkpoint, got {kind}: {sorted(report[kind])[:5]}")
         self.model.eval()
+        self.stops = self.model.generation_config.eos_token_id
         self.processor = load_processor(folder) if self.multimodal else None
         self.tokenizer = self.processor.tokenizer if self.multimodal else AutoTokenizer.from_pretrained(folder)
         base = self.model.model
@@ -323,11 +325,10 @@ class Reference:
     def greedy(self, inputs, steps, ignore_eos):
         """ids [steps], logits [steps, vocab], positions [axes or 1, steps] that the ids take when they are fed back."""
         self.forget()
-        config = copy.deepcopy(self.model.generation_config)
-        config.do_sample, config.temperature, config.top_k, config.top_p = False, None, None, None
-        config.max_new_tokens, config.max_length = steps, None
-        if ignore_eos:
-            config.eos_token_id = None
+        # generate() fills what is None from the model's own generation config, so that is replaced, too.
+        stops = None if ignore_eos else self.stops
+        config = GenerationConfig(do_sample=False, max_new_tokens=steps, eos_token_id=stops, pad_token_id=0)
+        self.model.generation_config = copy.deepcopy(config)
         output = self.model.generate(
             **inputs, generation_config=config, output_logits=True, return_dict_in_generate=True
         )

@@ -69,15 +69,9 @@ def write_picture(draw, name, factor, folder):
     return relative
 
 
-def write_frames(draw, name, factor, folder, temporal_patch):
-    """Writes the frames of one video that has been sampled already; returns a `video_frames` content part."""
-    rng = draw.stream(f"{name}.frames")
-    height, width = draw.pick(f"{name}.hw", [None]) or (int(v) for v in rng.integers(max(2, factor // 2), 3 * factor, 2))
-    count = draw.pick(f"{name}.count", range(temporal_patch, 3 * temporal_patch + 2))
-    first, step = int(rng.integers(0, 40)), int(rng.integers(1, 25))
-    indices = [first + i * step + int(rng.integers(0, step)) for i in range(count)]
-    fps = draw.pick(f"{name}.fps", [24.0, 29.97, 30.0, 25, 12.5, 1.0])
-    total = indices[-1] + int(rng.integers(1, 50))
+def write_frame_files(draw, name, height, width, count, folder):
+    """One PNG per frame of a moving texture; returns their paths relative to `folder`."""
+    rng = draw.stream(f"{name}.pixels")
     base = texture(rng, height, width).astype(numpy.int64)
     paths = []
     for i in range(count):
@@ -87,8 +81,25 @@ def write_frames(draw, name, factor, folder, temporal_patch):
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(moved.clip(0, 255).astype(numpy.uint8)).save(target)
         paths.append(relative)
+    return paths
+
+
+def write_frames(draw, name, factor, folder, temporal_patch):
+    """Writes the frames of one video; returns its content part: sampled already (`video_frames`) or whole (`video`)."""
+    rng = draw.stream(f"{name}.frames")
+    sides = (int(v) for v in rng.integers(max(2, factor // 2), 3 * factor, 2))
+    height, width = draw.pick(f"{name}.hw", [None]) or sides
+    fps = draw.pick(f"{name}.fps", [24.0, 29.97, 30.0, 25, 12.5, 1.0])
+    if draw.chance(f"{name}.whole", 0.3):
+        count = draw.pick(f"{name}.whole_count", range(max(4, temporal_patch), 16))
+        return {"type": "video", "video": write_frame_files(draw, name, height, width, count, folder), "fps": fps}
+    count = draw.pick(f"{name}.count", range(temporal_patch, 3 * temporal_patch + 2))
+    first, step = int(rng.integers(0, 40)), int(rng.integers(1, 25))
+    indices = [first + i * step + int(rng.integers(0, step)) for i in range(count)]
+    total = indices[-1] + int(rng.integers(1, 50))
     metadata = {
         "total_num_frames": total, "fps": fps, "frames_indices": indices, "width": width, "height": height,
         "duration": total / fps,
     }  # fmt: skip
-    return {"type": "video_frames", "frames": paths, "metadata": metadata}
+    frames = write_frame_files(draw, name, height, width, count, folder)
+    return {"type": "video_frames", "frames": frames, "metadata": metadata}
