@@ -24,8 +24,9 @@ configure = source build/setup.env; \
     echo "configure: preset $(1)"; \
     cmake --preset $(1) -DAZIMUTH_CARGO="$$CARGO" >build/configure.log || { cat build/configure.log; exit 1; }; \
   fi
-# $(call compile,PRESET,TARGET): the first time takes minutes, most of them for the Rust crates of the tokenizer.
+# $(call compile,PRESET,TARGET)
 compile = $(call configure,$(1)); \
+  [[ -d build/cargo ]] || echo "build: the first build takes about ten minutes on two cores, half of them for crates"; \
   echo "build: $(2), preset $(1), $(JOBS) jobs"; \
   cmake --build build/$(1) --target $(2) -j $(JOBS)
 
