@@ -1,4 +1,4 @@
-#include "base/log.h"
+#include "azimuth/log.h"
 
 #include <memory>
 #include <mutex>

@@ -61,6 +61,7 @@ struct VisionSpec {
 
   // Positions
   int learned_side = 0;  // rows = columns of the learned grid; 0: none
+  int64_t learned_rows = 0;  // rows of the table in the file; may exceed side * side
   GridResample resample = GridResample::bilinear_corners;
   TowerRotary rotary = TowerRotary::none;
   double rotary_theta = 10000.0;

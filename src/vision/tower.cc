@@ -109,7 +109,7 @@ void tap(const RunContext& context, Stage stage, int layer, const Tensor& tensor
 
 }  // namespace
 
-Result<ImageFeatures> Tower::encode(const Tensor& patches, const Grid& grid, const RunContext& context) const {
+Result<MediaFeatures> Tower::encode(const Tensor& patches, const Grid& grid, const RunContext& context) const {
   AZ_RETURN_IF_ERROR(check_input(spec_, patches, grid));
   ThreadPool& pool = context.pool;
   const int merge = spec_.projector.merge;
@@ -121,7 +121,7 @@ Result<ImageFeatures> Tower::encode(const Tensor& patches, const Grid& grid, con
   weights_.patch.apply(patches.data(), grid.cells(), hidden.data(), pool);
   if (spec_.learned_side > 0) add_learned_positions(spec_, weights_.learned_grid, grid, frame, hidden);
 
-  ImageFeatures out;
+  MediaFeatures out;
   out.grid = {grid.t, grid.h / merge, grid.w / merge};
   Workspace work(spec_, grid.cells());
   for (int layer = 0; layer < spec_.layers; ++layer) {

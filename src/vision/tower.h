@@ -6,6 +6,7 @@
 #include "azimuth/prompt.h"
 #include "azimuth/status.h"
 #include "kernels/linear.h"
+#include "spec/media_features.h"
 #include "spec/run_context.h"
 #include "spec/vision_spec.h"
 #include "tensor/tensor.h"
@@ -40,13 +41,6 @@ struct TowerWeights {
   std::vector<ProjectorWeights> deepstack;  // as VisionSpec::deepstack
 };
 
-// What the decoder gets for one image or one video.
-struct ImageFeatures {
-  Grid grid;        // cells after merging
-  Tensor features;  // [cells, output]
-  std::vector<Tensor> deepstack;  // per level [cells, output]
-};
-
 class Tower {
  public:
   Tower(VisionSpec spec, TowerWeights weights) : spec_(std::move(spec)), weights_(std::move(weights)) {}
@@ -55,7 +49,7 @@ class Tower {
 
   // `patches` [grid.cells(), patch elements] in the spec's patch order; `grid` counts patches and divides into merge
   // cells. Attention stays within a frame. Errors: a patch tensor that does not fit the grid; cancelled.
-  Result<ImageFeatures> encode(const Tensor& patches, const Grid& grid, const RunContext& context) const;
+  Result<MediaFeatures> encode(const Tensor& patches, const Grid& grid, const RunContext& context) const;
 
  private:
   VisionSpec spec_;

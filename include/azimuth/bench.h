@@ -1,0 +1,31 @@
+// Per-stage speed of a model on this machine.
+#pragma once
+
+#include <string>
+
+#include "azimuth/engine.h"
+#include "azimuth/status.h"
+
+namespace azimuth {
+
+struct BenchOptions {
+  int64_t prompt_tokens = 256;
+  int64_t generated_tokens = 32;
+  int64_t image_width = 0;  // 0: no picture
+  int64_t image_height = 0;
+  int repetitions = 3;  // after one warm-up; medians are reported
+};
+
+struct BenchReport {
+  double preprocess_ms = 0.0;
+  double vision_ms = 0.0;
+  int64_t vision_patches = 0;
+  double prefill_tok_s = 0.0;
+  double decode_tok_s = 0.0;
+  double peak_rss_mb = 0.0;
+  std::string cpu;
+};
+
+Result<BenchReport> bench(const Engine& engine, const BenchOptions& options = {});
+
+}  // namespace azimuth

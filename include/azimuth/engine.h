@@ -1,0 +1,78 @@
+// A loaded model. Load it once; sessions, traces and benchmarks run on it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "azimuth/positions.h"
+#include "azimuth/status.h"
+
+namespace azimuth {
+
+struct EngineOptions {
+  std::string dtype = "bf16";  // of the weights: f32 (exact) or bf16
+  int threads = 0;             // 0: one per core
+  Compat compat = Compat::azimuth;
+  std::string resize;                // "": as the checkpoint says; "torchvision" or "pillow" otherwise
+  bool apply_orientation = true;     // turn pictures by their EXIF orientation
+  int64_t max_pixels = 178'956'970;  // of one decoded picture
+  bool load_weights = true;          // false: enough for prompts and positions, nothing can be computed
+  std::function<void(double fraction)> progress;  // of loading
+};
+
+struct ModelInfo {
+  std::string directory;
+  std::string model_type;
+  std::string policy;  // the checkpoint's own position policy
+  std::vector<int> section;  // rotary pairs per axis; empty for one axis
+  double rope_theta = 0.0;
+  int64_t vocab = 0;
+  int64_t hidden = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t context_length = 0;
+  bool has_vision = false;
+  int64_t tower_layers = 0;
+  int64_t tower_hidden = 0;
+  int64_t patch = 0;
+  int64_t merge = 0;
+  int64_t deepstack_levels = 0;
+  int64_t text_parameters = 0;    // the tied head counts once
+  int64_t vision_parameters = 0;
+  int64_t checkpoint_bytes = 0;
+  int64_t cache_bytes_per_token = 0;
+  std::string dtype;
+  int threads = 0;
+};
+
+class Engine {
+ public:
+  // `model` is a directory in Hugging Face's layout, or "org/name" in the hub cache.
+  // Errors: not_found with the download command; what is wrong with a file, tensor or config key.
+  static Result<Engine> load(const std::string& model, const EngineOptions& options = {});
+
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();
+
+  ModelInfo info() const;
+
+  struct Impl;
+  Impl& impl() const { return *impl_; }  // for the engine's own files
+
+ private:
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// model_types that load() accepts, sorted.
+std::vector<std::string> known_model_types();
+// One line for each kernel: its name and the implementation chosen for this processor.
+std::vector<std::string> kernel_report();
+
+}  // namespace azimuth

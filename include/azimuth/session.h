@@ -1,0 +1,110 @@
+// A conversation with a model: prompt in, tokens out, with a cache that goes on where the last turn ended.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "azimuth/engine.h"
+#include "azimuth/positions.h"
+#include "azimuth/prompt.h"
+#include "azimuth/status.h"
+
+namespace azimuth {
+
+// What is asked. Either `messages` (a JSON text, the OpenAI chat list of docs/trace.md), or, with has_prompt, `prompt`: text
+// that is rendered already, in which special tokens are parsed, with the media for its placeholders in `images` and
+// `videos`. Where both are given, the prompt is the text and the messages supply the media.
+struct Request {
+  std::string messages;
+  std::string prompt;
+  bool has_prompt = false;
+  std::vector<std::string> images;  // paths or data: URLs, only with a prompt
+  std::string videos;               // JSON list of video parts, only with a prompt; may be empty
+  std::string base_directory;       // of relative paths; "": the working directory
+  std::string processor_kwargs;     // JSON object, as transformers' processors take it; may be empty
+  bool add_generation_prompt = true;
+  std::string positions;  // policy name; "": the checkpoint's own
+  std::string compat;     // "": as the engine was loaded; else azimuth, tf5 or tf4
+};
+
+// Values left out come from the checkpoint's generation_config.json, and, where that is silent too, from the defaults in
+// brackets.
+struct GenerateOptions {
+  int64_t max_new_tokens = 512;
+  std::optional<double> temperature;         // 0: greedy [greedy]
+  std::optional<int64_t> top_k;              // 0: all [all]
+  std::optional<double> top_p;               // [1]
+  std::optional<double> min_p;               // [0]
+  std::optional<double> repetition_penalty;  // [1]
+  double presence_penalty = 0.0;
+  double frequency_penalty = 0.0;
+  uint64_t seed = 0;
+  std::vector<std::string> stop;    // texts that end the answer and are not part of it
+  std::vector<int32_t> stop_ids;
+  bool ignore_eos = false;
+};
+
+// The time of one stage, for people who wonder where it went.
+struct StageTime {
+  std::string name;     // load, preprocess, vision, prefill, decode
+  double seconds = 0.0;
+  int64_t items = 0;
+  std::string unit;     // what is counted: "patches", "tokens"
+};
+
+struct GenerateCallbacks {
+  std::function<void(std::string_view text)> on_text;  // whole UTF-8 characters only
+  std::function<void(std::string_view stage, double fraction)> on_progress;
+  std::function<void(int64_t step, const float* ids, int axes)> on_position;  // of each generated token
+  const std::atomic<bool>* cancel = nullptr;  // set it from any thread, also from a signal handler
+};
+
+enum class FinishReason : uint8_t { end_of_text, stop, length, cancelled };
+std::string_view to_string(FinishReason reason);
+
+struct Generation {
+  std::string text;
+  std::vector<int32_t> ids;        // the end-of-text token not included
+  std::vector<double> logprobs;    // of each generated token, nats, before temperature and penalties
+  std::vector<double> entropies;   // of the distribution that each was drawn from, nats, likewise
+  FinishReason finish = FinishReason::length;
+  int64_t prompt_tokens = 0;
+  int64_t steps = 0;          // tokens drawn, the end-of-text token included
+  int64_t cached_tokens = 0;  // of the prompt, that an earlier turn had already computed
+  std::vector<StageTime> stages;
+};
+
+class Session {
+ public:
+  explicit Session(const Engine& engine);  // the engine must outlive the session
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // Answers `request`. Tokens that the cache holds from earlier calls are not computed again. After a failure or a
+  // cancellation the session is as usable as before.
+  Result<Generation> generate(const Request& request, const GenerateOptions& options = {},
+                              const GenerateCallbacks& callbacks = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A prompt with the position of every token, computed without running the model.
+struct PromptReport {
+  Prompt prompt;
+  std::vector<std::string> tokens;  // each token as text
+  std::string policy;
+  PositionTable positions;
+  FrequencyPlan plan;  // of the first layer type
+};
+Result<PromptReport> inspect_prompt(const Engine& engine, const Request& request);
+
+}  // namespace azimuth

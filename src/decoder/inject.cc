@@ -1,0 +1,91 @@
+#include "decoder/inject.h"
+
+#include <algorithm>
+#include <string>
+
+namespace azimuth::decoder {
+namespace {
+
+std::string name_of(SpanKind kind, size_t index) {
+  return (kind == SpanKind::video ? "video " : "image ") + std::to_string(index);
+}
+
+// Tokens that the prompt holds for each medium of one kind, against the features that arrived.
+Status check_counts(const Prompt& prompt, SpanKind kind, std::span<const MediaFeatures> media) {
+  std::vector<int64_t> tokens(media.size(), 0);
+  for (const Span& span : prompt.spans) {
+    if (span.kind != kind) continue;
+    if (span.media < 0 || static_cast<size_t>(span.media) >= media.size()) {
+      return invalid_argument("the prompt has a place for " + name_of(kind, static_cast<size_t>(span.media)) + ", but features of " +
+                              std::to_string(media.size()) + " were given; give features for each");
+    }
+    tokens[static_cast<size_t>(span.media)] += span.tokens();
+  }
+  for (size_t i = 0; i < media.size(); ++i) {
+    const int64_t features = media[i].features.empty() ? 0 : media[i].features.shape()[0];
+    if (features == tokens[i]) continue;
+    return invalid_argument(name_of(kind, i) + " has " + std::to_string(features) + " features, but the prompt has " +
+                            std::to_string(tokens[i]) + " tokens for it; the two counts must be equal");
+  }
+  return ok_status();
+}
+
+struct Place {
+  int64_t token;
+  const MediaFeatures* media;
+  int64_t row;
+};
+
+// Which feature row each visual token gets, in token order.
+std::vector<Place> places(const Prompt& prompt, std::span<const MediaFeatures> images, std::span<const MediaFeatures> videos) {
+  std::vector<int64_t> image_rows(images.size(), 0);
+  std::vector<int64_t> video_rows(videos.size(), 0);
+  std::vector<Place> out;
+  for (const Span& span : prompt.spans) {
+    if (span.kind == SpanKind::text) continue;
+    const bool video = span.kind == SpanKind::video;
+    const auto index = static_cast<size_t>(span.media);
+    int64_t& row = video ? video_rows[index] : image_rows[index];
+    const MediaFeatures& media = video ? videos[index] : images[index];
+    for (int64_t token = span.begin; token < span.end; ++token) out.push_back({token, &media, row++});
+  }
+  return out;
+}
+
+std::vector<LayerStream> deepstack_streams(const std::vector<Place>& visual, size_t layers, int64_t hidden) {
+  size_t levels = 0;
+  for (const Place& place : visual) levels = std::max(levels, place.media->deepstack.size());
+  std::vector<LayerStream> streams;
+  for (size_t level = 0; level < std::min(levels, layers); ++level) {
+    LayerStream stream;
+    stream.layer = static_cast<int>(level);
+    stream.rows = Tensor({static_cast<int64_t>(visual.size()), hidden});
+    for (size_t i = 0; i < visual.size(); ++i) {
+      stream.tokens.push_back(visual[i].token);
+      std::copy_n(visual[i].media->deepstack[level].row(visual[i].row), hidden, stream.rows.row(static_cast<int64_t>(i)));
+    }
+    streams.push_back(std::move(stream));
+  }
+  return streams;
+}
+
+}  // namespace
+
+Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures> images,
+                            std::span<const MediaFeatures> videos) {
+  AZ_RETURN_IF_ERROR(check_counts(prompt, SpanKind::image, images));
+  AZ_RETURN_IF_ERROR(check_counts(prompt, SpanKind::video, videos));
+  DecoderInput input;
+  input.ids = prompt.ids;
+  AZ_ASSIGN_OR_RETURN(input.hidden, decoder.embed(prompt.ids));
+  const int64_t hidden = decoder.spec().hidden;
+  const std::vector<Place> visual = places(prompt, images, videos);
+  for (const Place& place : visual) {
+    AZ_RETURN_IF_ERROR(check_shape("image features", Shape({place.media->features.shape()[0], hidden}), place.media->features.shape()));
+    std::copy_n(place.media->features.row(place.row), hidden, input.hidden.row(place.token));
+  }
+  input.streams = deepstack_streams(visual, decoder.spec().layers.size(), hidden);
+  return input;
+}
+
+}  // namespace azimuth::decoder

@@ -1,0 +1,20 @@
+// Injection: features take the place of the placeholder tokens' embeddings.
+#pragma once
+
+#include <span>
+
+#include "azimuth/prompt.h"
+#include "azimuth/status.h"
+#include "decoder/decoder.h"
+#include "spec/media_features.h"
+
+namespace azimuth::decoder {
+
+// The decoder's input for `prompt`: embedded ids, with the rows of image and video spans replaced by the features of
+// their media, in order, and DeepStack levels as streams. `images` and `videos` are indexed by Span::media.
+// Errors: a span whose media has no features, and any count of tokens that differs from the count of features (both
+// numbers are named).
+Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures> images,
+                            std::span<const MediaFeatures> videos);
+
+}  // namespace azimuth::decoder

@@ -1,0 +1,118 @@
+#include "azimuth/bench.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "engine/policy_choice.h"
+#include "engine/model.h"
+#include "engine/sequence.h"
+#include "preprocess/preprocess.h"
+
+namespace azimuth {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Seconds of one call of `body`: the median of `repetitions` after one warm-up.
+template <typename Body>
+Result<double> time_of(int repetitions, const Body& body) {
+  std::vector<double> seconds;
+  for (int i = 0; i <= repetitions; ++i) {
+    const Clock::time_point start = Clock::now();
+    AZ_RETURN_IF_ERROR(body());
+    if (i > 0) seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return median(std::move(seconds));
+}
+
+// A picture with some structure everywhere: the content does not change the work.
+media::Image made_up_picture(int64_t width, int64_t height) {
+  media::Image image{width, height, std::vector<uint8_t>(static_cast<size_t>(width * height * 3))};
+  for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<uint8_t>(i * 2654435761u >> 13);
+  return image;
+}
+
+Status bench_vision(const Engine::Impl& model, const BenchOptions& options, BenchReport& report) {
+  if (options.image_width == 0) return ok_status();
+  if (!model.tower) return invalid_argument("bench --image expected a model with a vision tower, found a text model");
+  const media::Image image = made_up_picture(options.image_width, options.image_height);
+  preprocess::Patches patches;
+  AZ_ASSIGN_OR_RETURN(const double preprocess_s, time_of(options.repetitions, [&]() -> Status {
+                        AZ_ASSIGN_OR_RETURN(patches, preprocess::preprocess_image(image, model.processors.image, *model.pool));
+                        return ok_status();
+                      }));
+  const RunContext context{*model.pool, nullptr, nullptr, {}};
+  AZ_ASSIGN_OR_RETURN(const double vision_s, time_of(options.repetitions, [&] {
+                        return model.tower->encode(patches.pixels, patches.grid, context).status();
+                      }));
+  report.preprocess_ms = preprocess_s * 1e3;
+  report.vision_ms = vision_s * 1e3;
+  report.vision_patches = patches.grid.cells();
+  return ok_status();
+}
+
+// A text prompt of the asked length; token values do not change the work.
+Result<engine::Sequence> made_up_prompt(const Engine::Impl& model, const engine::PolicyChoice& policy, int64_t tokens) {
+  Prompt prompt;
+  for (int64_t i = 0; i < tokens; ++i) prompt.ids.push_back(static_cast<int32_t>(i * 7919 % model.spec.text.vocab));
+  prompt.spans.push_back({.kind = SpanKind::text, .begin = 0, .end = tokens});
+  AZ_ASSIGN_OR_RETURN(PositionTable positions, positions::layout_prompt(*policy.policy, prompt.spans, {}));
+  decoder::DecoderInput input;
+  input.ids = prompt.ids;
+  AZ_ASSIGN_OR_RETURN(input.hidden, model.decoder->embed(prompt.ids));
+  return engine::Sequence{std::move(prompt), std::move(input), std::move(positions), model.decoder->new_cache()};
+}
+
+Status generate(const Engine::Impl& model, const engine::PolicyChoice& policy, engine::Sequence& sequence, int64_t tokens) {
+  const RunContext context{*model.pool, nullptr, nullptr, {}};
+  engine::Sequence* const one = &sequence;
+  int32_t id = 0;
+  for (int64_t step = 0; step < tokens; ++step) {
+    AZ_ASSIGN_OR_RETURN(const Tensor hidden, engine::decode_step(*model.decoder, {&one, 1}, {&id, 1}, {&step, 1}, policy.plans, context));
+    const Tensor logits = model.decoder->logits(hidden.data(), 1, *model.pool);
+    id = static_cast<int32_t>(kernels::argmax(logits.data(), model.spec.text.vocab));
+  }
+  return ok_status();
+}
+
+Status bench_decoder(const Engine::Impl& model, const BenchOptions& options, BenchReport& report) {
+  AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy, engine::choose_policy(model.spec.text, ""));
+  AZ_ASSIGN_OR_RETURN(engine::Sequence sequence, made_up_prompt(model, policy, options.prompt_tokens));
+  const RunContext context{*model.pool, nullptr, nullptr, {}};
+  const auto ignore_rows = [](int, int64_t, const float*, int64_t) { return ok_status(); };
+  AZ_ASSIGN_OR_RETURN(const double prefill_s, time_of(options.repetitions, [&]() -> Status {
+                        AZ_RETURN_IF_ERROR(sequence.cache.truncate(0));
+                        return engine::prefill(*model.decoder, {&sequence, 1}, policy.plans, context, ignore_rows);
+                      }));
+  AZ_ASSIGN_OR_RETURN(const double decode_s, time_of(options.repetitions, [&]() -> Status {
+                        AZ_RETURN_IF_ERROR(sequence.cache.truncate(options.prompt_tokens));
+                        return generate(model, policy, sequence, options.generated_tokens);
+                      }));
+  report.prefill_tok_s = static_cast<double>(options.prompt_tokens) / prefill_s;
+  report.decode_tok_s = static_cast<double>(options.generated_tokens) / decode_s;
+  return ok_status();
+}
+
+}  // namespace
+
+Result<BenchReport> bench(const Engine& engine, const BenchOptions& options) {
+  const Engine::Impl& model = engine.impl();
+  if (!model.decoder) return invalid_argument("bench expected an engine with weights, found one loaded without");
+  BenchReport report;
+  report.cpu = kernels::to_string(kernels::active_level());
+  AZ_RETURN_IF_ERROR(bench_vision(model, options, report));
+  AZ_RETURN_IF_ERROR(bench_decoder(model, options, report));
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  report.peak_rss_mb = static_cast<double>(usage.ru_maxrss) / 1024.0;
+  return report;
+}
+
+}  // namespace azimuth

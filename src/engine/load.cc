@@ -1,0 +1,190 @@
+// Engine::load: a checkpoint's files -> a model that is ready to run.
+#include <numeric>
+#include <nlohmann/json.hpp>
+
+#include "engine/load_parts.h"
+#include "engine/model.h"
+#include "engine/weights.h"
+#include "formats/checkpoint.h"
+#include "models/families.h"
+
+namespace azimuth {
+namespace {
+
+using engine::WeightReader;
+using formats::Checkpoint;
+
+Result<kernels::WeightType> parse_dtype(const std::string& name) {
+  if (name == "f32") return kernels::WeightType::f32;
+  if (name == "bf16") return kernels::WeightType::bf16;
+  return invalid_argument("dtype expected f32 or bf16, found \"" + name + "\"");
+}
+
+Result<std::string> text_or_empty(const Checkpoint& checkpoint, std::string_view name) {
+  AZ_ASSIGN_OR_RETURN(std::optional<std::string> text, checkpoint.optional_file(name));
+  return text.value_or("");
+}
+
+Status load_tokenizer(const Checkpoint& checkpoint, Engine::Impl& impl) {
+  AZ_ASSIGN_OR_RETURN(const std::string tokenizer, text_or_empty(checkpoint, "tokenizer.json"));
+  AZ_ASSIGN_OR_RETURN(const std::string config, text_or_empty(checkpoint, "tokenizer_config.json"));
+  AZ_ASSIGN_OR_RETURN(const std::string special, text_or_empty(checkpoint, "special_tokens_map.json"));
+  AZ_ASSIGN_OR_RETURN(const std::string added, text_or_empty(checkpoint, "added_tokens.json"));
+  AZ_ASSIGN_OR_RETURN(const std::string vocab, text_or_empty(checkpoint, "vocab.json"));
+  AZ_ASSIGN_OR_RETURN(const std::string merges, text_or_empty(checkpoint, "merges.txt"));
+  text::TokenizerFiles files;
+  files.tokenizer_json = tokenizer;
+  files.tokenizer_config_json = config;
+  files.special_tokens_map_json = special;
+  files.added_tokens_json = added;
+  files.vocab_json = vocab;
+  files.merges_txt = merges;
+  files.registered_class = impl.spec.tokenizer_class;
+  files.registered_class_wins = impl.spec.tokenizer_class_wins;
+  files.placeholders = impl.spec.prompt.placeholders();
+  AZ_ASSIGN_OR_RETURN(impl.tokenizer, text::Tokenizer::create(files));
+  return ok_status();
+}
+
+// chat_template.jinja, else chat_template.json, else tokenizer_config.json; transformers reads them in this order.
+Result<std::string> find_template(const Checkpoint& checkpoint) {
+  AZ_ASSIGN_OR_RETURN(const std::string jinja, text_or_empty(checkpoint, "chat_template.jinja"));
+  if (!jinja.empty()) return jinja;
+  for (const std::string name : {"chat_template.json", "processor_config.json", "tokenizer_config.json"}) {
+    AZ_ASSIGN_OR_RETURN(const std::string text, text_or_empty(checkpoint, name));
+    if (text.empty()) continue;
+    AZ_ASSIGN_OR_RETURN(const nlohmann::json root, parse_json(text, name));
+    const JsonView json(root, name);
+    if (!json.has("chat_template")) continue;
+    AZ_ASSIGN_OR_RETURN(const JsonView value, json.at("chat_template"));
+    if (!value.value().is_array()) return value.as_string();
+    // A list of named templates: the one called "default".
+    AZ_ASSIGN_OR_RETURN(const std::vector<JsonView> templates, value.items());
+    for (const JsonView& entry : templates) {
+      AZ_ASSIGN_OR_RETURN(const std::string entry_name, entry.string_or("name", ""));
+      if (entry_name == "default") return entry.string("template");
+    }
+  }
+  return std::string();
+}
+
+Status load_chat_template(const Checkpoint& checkpoint, Engine::Impl& impl) {
+  AZ_ASSIGN_OR_RETURN(const std::string source, find_template(checkpoint));
+  if (source.empty()) return ok_status();  // raw prompts still work
+  AZ_ASSIGN_OR_RETURN(impl.chat_template, text::ChatTemplate::create(source, impl.tokenizer->named_tokens(),
+                                                                     impl.tokenizer->reserved_strings()));
+  return ok_status();
+}
+
+Status load_processors(const Checkpoint& checkpoint, Engine::Impl& impl) {
+  models::ProcessorFiles files;
+  AZ_ASSIGN_OR_RETURN(files.processor_config, checkpoint.optional_file("processor_config.json"));
+  AZ_ASSIGN_OR_RETURN(files.preprocessor_config, checkpoint.optional_file("preprocessor_config.json"));
+  AZ_ASSIGN_OR_RETURN(files.video_preprocessor_config, checkpoint.optional_file("video_preprocessor_config.json"));
+  AZ_ASSIGN_OR_RETURN(impl.processors, models::read_processor_specs(files, impl.spec.model_type));
+  const std::string& resize = impl.options.resize;
+  if (resize.empty()) return ok_status();
+  if (resize != "torchvision" && resize != "pillow") {
+    return invalid_argument("resize expected torchvision or pillow, found \"" + resize + "\"");
+  }
+  const PixelArithmetic arithmetic = resize == "pillow" ? PixelArithmetic::pillow : PixelArithmetic::torchvision;
+  impl.processors.image.arithmetic = impl.processors.video.frame.arithmetic = arithmetic;
+  return ok_status();
+}
+
+// The processor files and config.json describe the same patches; a mismatch would only show as garbage.
+Status check_patches(const Engine::Impl& impl) {
+  const VisionSpec& tower = *impl.spec.vision;
+  const ImageProcessorSpec& image = impl.processors.image;
+  if (image.patch_size == tower.patch && image.merge_size == tower.projector.merge &&
+      image.temporal_patch_size == tower.temporal_patch) {
+    return ok_status();
+  }
+  return invalid_argument("the processor config expected the tower's patches (patch " + std::to_string(tower.patch) + ", merge " +
+                          std::to_string(tower.projector.merge) + ", temporal " + std::to_string(tower.temporal_patch) +
+                          " in config.json), found patch " + std::to_string(image.patch_size) + ", merge " +
+                          std::to_string(image.merge_size) + ", temporal " + std::to_string(image.temporal_patch_size));
+}
+
+// A token id or a list of ids under eos_token_id; nothing where the key is absent.
+Result<std::vector<int64_t>> read_eos(const JsonView& config) {
+  constexpr std::string_view kKey = "eos_token_id";
+  if (!config.has(kKey)) return std::vector<int64_t>{};
+  AZ_ASSIGN_OR_RETURN(const JsonView value, config.at(kKey));
+  if (value.value().is_array()) return config.integers(kKey, 0, INT32_MAX);
+  AZ_ASSIGN_OR_RETURN(const int64_t id, value.as_integer(0, INT32_MAX));
+  return std::vector<int64_t>{id};
+}
+
+// generation_config.json, else the end-of-text ids of config.json or of its text_config.
+Status load_generation_config(const Checkpoint& checkpoint, Engine::Impl& impl) {
+  AZ_ASSIGN_OR_RETURN(const std::optional<std::string> text, checkpoint.optional_file("generation_config.json"));
+  if (text) {
+    AZ_ASSIGN_OR_RETURN(impl.generation, sampling::parse_generation_config(*text));
+  }
+  if (!impl.generation.end_of_text_ids.empty()) return ok_status();
+  const JsonView config = checkpoint.config_view();
+  AZ_ASSIGN_OR_RETURN(std::vector<int64_t> ids, read_eos(config));
+  if (ids.empty() && config.has("text_config")) {
+    AZ_ASSIGN_OR_RETURN(const JsonView text_config, config.object("text_config"));
+    AZ_ASSIGN_OR_RETURN(ids, read_eos(text_config));
+  }
+  for (const int64_t id : ids) {
+    impl.generation.end_of_text_ids.push_back(static_cast<int32_t>(id));
+    impl.generation.params.stop_ids.push_back(static_cast<int32_t>(id));
+  }
+  return ok_status();
+}
+
+void count_parameters(Engine::Impl& impl) {
+  for (const auto& [slot, rule] : impl.spec.weights.rules()) {
+    (slot.starts_with("tower.") ? impl.vision_parameters : impl.text_parameters) += rule.shape.elements();
+  }
+}
+
+Status load_weights(const Checkpoint& checkpoint, Engine::Impl& impl) {
+  AZ_ASSIGN_OR_RETURN(const kernels::WeightType type, parse_dtype(impl.options.dtype));
+  WeightReader reader(checkpoint, impl.spec.weights, type, *impl.pool, impl.options.progress);
+  AZ_ASSIGN_OR_RETURN(decoder::DecoderWeights weights, engine::load_decoder_weights(impl.spec.text, reader));
+  impl.decoder.emplace(impl.spec.text, std::move(weights));
+  if (!impl.spec.vision) return ok_status();
+  AZ_ASSIGN_OR_RETURN(vision::TowerWeights tower, engine::load_tower_weights(*impl.spec.vision, reader));
+  impl.tower.emplace(*impl.spec.vision, std::move(tower));
+  return ok_status();
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Result<Engine> Engine::load(const std::string& model, const EngineOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  impl->pool = std::make_unique<ThreadPool>(options.threads);
+  formats::CheckpointOptions checkpoint_options;
+  checkpoint_options.weights = options.load_weights;
+  AZ_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::open(model, checkpoint_options));
+  impl->directory = checkpoint.directory();
+  AZ_ASSIGN_OR_RETURN(impl->spec, models::read_model_spec(checkpoint.config_view()));
+  AZ_RETURN_IF_ERROR(load_generation_config(checkpoint, *impl));
+  AZ_RETURN_IF_ERROR(load_tokenizer(checkpoint, *impl));
+  AZ_RETURN_IF_ERROR(load_chat_template(checkpoint, *impl));
+  if (impl->spec.vision) {
+    AZ_RETURN_IF_ERROR(load_processors(checkpoint, *impl));
+    AZ_RETURN_IF_ERROR(check_patches(*impl));
+  }
+  count_parameters(*impl);
+  if (options.load_weights) {
+    impl->checkpoint_bytes = static_cast<int64_t>(checkpoint.weight_bytes());
+    AZ_RETURN_IF_ERROR(load_weights(checkpoint, *impl));
+  }
+  return Engine(std::move(impl));
+}
+
+std::vector<std::string> known_model_types() { return models::known_families(); }
+std::vector<std::string> kernel_report() { return kernels::describe_kernels(); }
+
+}  // namespace azimuth

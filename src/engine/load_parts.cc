@@ -1,0 +1,86 @@
+#include "engine/load_parts.h"
+
+namespace azimuth::engine {
+namespace {
+
+// Norm weights w of models whose norms act as 1 + w are stored as 1 + w.
+Status read_norm(const TextSpec& spec, const std::string& slot, WeightReader& reader, Tensor& out) {
+  AZ_RETURN_IF_ERROR(reader.read(slot, out));
+  if (!spec.norm_plus_one) return ok_status();
+  for (int64_t i = 0; i < out.elements(); ++i) out.data()[i] += 1.0f;
+  return ok_status();
+}
+
+Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, WeightReader& reader) {
+  const LayerSpec& layer = spec.layers[index];
+  const std::string slot = "decoder.layers." + std::to_string(index) + ".";
+  decoder::LayerWeights weights;
+  AZ_RETURN_IF_ERROR(read_norm(spec, slot + "attention_norm", reader, weights.attention_norm));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "query", weights.query));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "key", weights.key));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "value", weights.value));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "output", weights.output));
+  if (layer.qk_norm) {
+    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "query_norm", reader, weights.query_norm));
+    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "key_norm", reader, weights.key_norm));
+  }
+  AZ_RETURN_IF_ERROR(read_norm(spec, slot + "mlp_norm", reader, weights.mlp_norm));
+  if (layer.post_norms) {
+    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "attention_post_norm", reader, weights.attention_post_norm));
+    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "mlp_post_norm", reader, weights.mlp_post_norm));
+  }
+  if (layer.mlp == MlpKind::gated) AZ_RETURN_IF_ERROR(reader.read(slot + "gate", weights.gate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "up", weights.up));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "down", weights.down));
+  return weights;
+}
+
+Status read_norm(const std::string& slot, WeightReader& reader, vision::LayerNormWeights& out) {
+  AZ_RETURN_IF_ERROR(reader.read(slot + ".weight", out.weight));
+  return reader.read(slot + ".bias", out.bias);
+}
+
+Status read_projector(const std::string& slot, WeightReader& reader, vision::ProjectorWeights& out) {
+  AZ_RETURN_IF_ERROR(read_norm(slot + "norm", reader, out.norm));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "first", out.first));
+  return reader.read(slot + "second", out.second);
+}
+
+}  // namespace
+
+Result<decoder::DecoderWeights> load_decoder_weights(const TextSpec& spec, WeightReader& reader) {
+  decoder::DecoderWeights weights;
+  AZ_RETURN_IF_ERROR(reader.read("decoder.embedding", weights.embedding));
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    AZ_ASSIGN_OR_RETURN(decoder::LayerWeights layer, load_layer(spec, i, reader));
+    weights.layers.push_back(std::move(layer));
+  }
+  AZ_RETURN_IF_ERROR(read_norm(spec, "decoder.final_norm", reader, weights.final_norm));
+  if (!spec.tied_head) AZ_RETURN_IF_ERROR(reader.read("decoder.head", weights.head));
+  return weights;
+}
+
+Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightReader& reader) {
+  vision::TowerWeights weights;
+  AZ_RETURN_IF_ERROR(reader.read("tower.patch", weights.patch));
+  if (spec.learned_side > 0) AZ_RETURN_IF_ERROR(reader.read("tower.learned_grid", weights.learned_grid));
+  for (int i = 0; i < spec.layers; ++i) {
+    const std::string slot = "tower.layers." + std::to_string(i) + ".";
+    vision::TowerLayerWeights layer;
+    AZ_RETURN_IF_ERROR(read_norm(slot + "attention_norm", reader, layer.attention_norm));
+    AZ_RETURN_IF_ERROR(reader.read(slot + "qkv", layer.qkv));
+    AZ_RETURN_IF_ERROR(reader.read(slot + "output", layer.output));
+    AZ_RETURN_IF_ERROR(read_norm(slot + "mlp_norm", reader, layer.mlp_norm));
+    AZ_RETURN_IF_ERROR(reader.read(slot + "up", layer.up));
+    AZ_RETURN_IF_ERROR(reader.read(slot + "down", layer.down));
+    weights.layers.push_back(std::move(layer));
+  }
+  AZ_RETURN_IF_ERROR(read_projector("tower.projector.", reader, weights.projector));
+  for (size_t level = 0; level < spec.deepstack.size(); ++level) {
+    weights.deepstack.emplace_back();
+    AZ_RETURN_IF_ERROR(read_projector("tower.deepstack." + std::to_string(level) + ".", reader, weights.deepstack.back()));
+  }
+  return weights;
+}
+
+}  // namespace azimuth::engine

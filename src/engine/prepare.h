@@ -1,0 +1,37 @@
+// From a request to what the model computes on: pictures read and cut into patches, prompt rendered and tokenised, every
+// token given its position. Each step is a function of its arguments; none of them touches weights.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "azimuth/prompt.h"
+#include "azimuth/session.h"
+#include "engine/model.h"
+#include "engine/policy_choice.h"
+#include "preprocess/preprocess.h"
+#include "spec/media_features.h"
+#include "spec/run_context.h"
+
+namespace azimuth::engine {
+
+struct PreparedSample {
+  std::string rendered;  // the chat template's text, before placeholders are expanded
+  Prompt prompt;
+  std::vector<preprocess::Patches> images;
+  std::vector<preprocess::VideoPatches> videos;
+  PositionTable positions;
+};
+
+Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy);
+
+struct SampleFeatures {
+  std::vector<MediaFeatures> images;
+  std::vector<MediaFeatures> videos;
+};
+
+// Runs the tower over the sample's pictures and videos. Progress covers all of them.
+Result<SampleFeatures> encode_media(const Engine::Impl& model, const PreparedSample& sample, const RunContext& context);
+
+}  // namespace azimuth::engine

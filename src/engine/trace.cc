@@ -1,0 +1,339 @@
+// One batch through every stage, with each stage's numbers written down (docs/trace.md).
+#include "azimuth/trace.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "decoder/inject.h"
+#include "engine/npy.h"
+#include "engine/prepare.h"
+#include "engine/sequence.h"
+#include "engine/trace_request.h"
+
+namespace azimuth {
+namespace {
+
+using engine::PreparedSample;
+using engine::SampleFeatures;
+using engine::Sequence;
+using nlohmann::json;
+
+constexpr int64_t kLogitRows = 128;  // rows of logits that are alive at a time
+
+// ---- numbers
+
+struct Moments {
+  double norm = 0.0;
+  double mean = 0.0;
+  double std = 0.0;  // population
+};
+
+Moments moments(const float* values, int64_t count) {
+  Moments out;
+  double sum = 0.0;
+  double squares = 0.0;
+  for (int64_t i = 0; i < count; ++i) {
+    sum += values[i];
+    squares += static_cast<double>(values[i]) * values[i];
+  }
+  out.norm = std::sqrt(squares);
+  out.mean = count == 0 ? 0.0 : sum / static_cast<double>(count);
+  double deviations = 0.0;
+  for (int64_t i = 0; i < count; ++i) deviations += (values[i] - out.mean) * (values[i] - out.mean);
+  out.std = count == 0 ? 0.0 : std::sqrt(deviations / static_cast<double>(count));
+  return out;
+}
+
+json first_values(const float* values, int64_t count) { return std::vector<float>(values, values + count); }
+
+json shape_of(const Shape& shape) {
+  json out = json::array();
+  for (int axis = 0; axis < shape.rank(); ++axis) out.push_back(shape[axis]);
+  return out;
+}
+
+json feature_summary(const Tensor& features) {
+  const Moments m = moments(features.data(), features.elements());
+  const int64_t width = std::min<int64_t>(16, features.row_elements());
+  return {{"shape", shape_of(features.shape())},
+          {"norm", m.norm},
+          {"std", m.std},
+          {"first_token16", first_values(features.row(0), width)},
+          {"last_token16", first_values(features.row(features.shape()[0] - 1), width)}};
+}
+
+Tensor concatenate(const std::vector<const Tensor*>& parts) {
+  int64_t rows = 0;
+  for (const Tensor* part : parts) rows += part->shape()[0];
+  Tensor out({rows, parts.empty() ? 0 : parts[0]->row_elements()});
+  float* to = out.data();
+  for (const Tensor* part : parts) to = std::copy_n(part->data(), part->elements(), to);
+  return out;
+}
+
+// Whole ids print as integers.
+json id_number(float id) {
+  if (id == std::floor(id)) return static_cast<int64_t>(id);
+  return id;
+}
+
+// ids [tokens, axes] token-major -> [n] for one axis, [axes][n] otherwise
+json axis_major(const std::vector<float>& ids, int axes) {
+  std::vector<json> rows(static_cast<size_t>(axes), json::array());
+  for (size_t i = 0; i < ids.size(); ++i) rows[i % static_cast<size_t>(axes)].push_back(id_number(ids[i]));
+  return axes == 1 ? rows[0] : json(rows);
+}
+
+json span_json(const Span& span) {
+  static const char* const kinds[] = {"text", "image", "video"};
+  return {{"kind", kinds[static_cast<int>(span.kind)]},
+          {"begin", span.begin},
+          {"end", span.end},
+          {"media", span.media},
+          {"tile", span.tile},
+          {"view", span.view},
+          {"grid", {span.grid.t, span.grid.h, span.grid.w}}};
+}
+
+json grid_json(const Grid& grid) { return {grid.t, grid.h, grid.w}; }
+
+// ---- stages of the answer
+
+// Fields are appended sample by sample, so that each ends up with one entry per sample.
+void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, json& out) {
+  out["prompt"].push_back(sample.rendered);
+  out["input_ids"].push_back(sample.prompt.ids);
+  json spans = json::array();
+  for (const Span& span : sample.prompt.spans) spans.push_back(span_json(span));
+  out["spans"].push_back(std::move(spans));
+  const PositionSet& set = sample.positions.sets[0];
+  if (model.spec.vision) {
+    json images = json::array();
+    for (const auto& image : sample.images) images.push_back(grid_json(image.grid));
+    out["image_grid_thw"].push_back(std::move(images));
+    json videos = json::array();
+    for (const auto& video : sample.videos) videos.push_back(grid_json(video.patches.grid));
+    out["video_grid_thw"].push_back(std::move(videos));
+  }
+  out["position_ids"].push_back(axis_major(set.ids, set.axes));
+  out["rope_delta"].push_back(id_number(set.next_decode - static_cast<float>(set.tokens())));
+}
+
+void add_pixels(const char* field, const std::vector<const Tensor*>& parts, json& out) {
+  if (parts.empty()) return;
+  const Tensor all = concatenate(parts);
+  const Moments m = moments(all.data(), all.elements());
+  out[field] = json::array({{{"shape", shape_of(all.shape())},
+                             {"mean", m.mean},
+                             {"std", m.std},
+                             {"first32", first_values(all.data(), std::min<int64_t>(32, all.elements()))}}});
+}
+
+void add_features(const SampleFeatures& features, size_t levels, json& out) {
+  std::vector<const MediaFeatures*> media;
+  for (const MediaFeatures& image : features.images) media.push_back(&image);
+  for (const MediaFeatures& video : features.videos) media.push_back(&video);
+  json summaries = json::array();
+  for (const MediaFeatures* each : media) summaries.push_back(feature_summary(each->features));
+  out["vision_features"].push_back(std::move(summaries));
+  if (levels == 0) return;
+  json deepstack = json::array();
+  for (size_t level = 0; level < levels && !media.empty(); ++level) {
+    std::vector<const Tensor*> parts;
+    for (const MediaFeatures* each : media) parts.push_back(&each->deepstack[level]);
+    deepstack.push_back(feature_summary(concatenate(parts)));
+  }
+  out["deepstack_features"].push_back(std::move(deepstack));
+}
+
+// What the prompt's forward pass leaves of one sample.
+struct PromptNumbers {
+  json layers = json::array();
+  std::vector<float> logits_last;  // [vocab]
+  json logprobs = json::array({nullptr});
+  std::vector<double> entropies;  // [n]
+};
+
+// Adds the numbers of hidden rows [count, hidden] that begin at token `first`.
+void add_logits(const Engine::Impl& model, const Prompt& prompt, int64_t first, const float* hidden, int64_t count,
+                PromptNumbers& numbers) {
+  const int64_t width = model.spec.text.hidden;
+  const int64_t vocab = model.spec.text.vocab;
+  const auto tokens = static_cast<int64_t>(prompt.ids.size());
+  for (int64_t begin = 0; begin < count; begin += kLogitRows) {
+    const int64_t rows = std::min(kLogitRows, count - begin);
+    const Tensor logits = model.decoder->logits(hidden + begin * width, rows, *model.pool);
+    std::vector<double> lse(static_cast<size_t>(rows));
+    std::vector<double> entropy(static_cast<size_t>(rows));
+    kernels::log_sum_exp(logits.data(), rows, vocab, vocab, 1.0f, lse.data(), entropy.data(), *model.pool);
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t token = first + begin + row;
+      numbers.entropies.push_back(entropy[static_cast<size_t>(row)]);
+      if (token + 1 < tokens) {
+        numbers.logprobs.push_back(logits.row(row)[prompt.ids[static_cast<size_t>(token + 1)]] - lse[static_cast<size_t>(row)]);
+      } else {
+        numbers.logits_last.assign(logits.row(row), logits.row(row) + vocab);
+      }
+    }
+  }
+}
+
+Status run_prompts(const Engine::Impl& model, std::span<Sequence> sequences, std::span<const FrequencyPlan> plans,
+                   std::vector<PromptNumbers>& numbers) {
+  const Tap last_rows = [&](const TapPoint& point, const TensorView& rows) {
+    if (point.stage != Stage::layer_output) return;
+    const int64_t end = point.first_token + rows.shape[0];
+    if (end != sequences[static_cast<size_t>(point.sequence)].input.tokens()) return;
+    const float* last = rows.as<float>() + (rows.shape[0] - 1) * rows.shape[1];
+    const Moments m = moments(last, rows.shape[1]);
+    numbers[static_cast<size_t>(point.sequence)].layers.push_back(
+        {{"norm", m.norm}, {"std", m.std}, {"first8", first_values(last, std::min<int64_t>(8, rows.shape[1]))}});
+  };
+  const RunContext context{*model.pool, &last_rows, nullptr, {}};
+  return prefill(*model.decoder, sequences, plans, context,
+                 [&](int sequence, int64_t first, const float* rows, int64_t count) {
+                   const auto index = static_cast<size_t>(sequence);
+                   add_logits(model, sequences[index].prompt, first, rows, count, numbers[index]);
+                   return ok_status();
+                 });
+}
+
+struct Greedy {
+  std::vector<int32_t> ids;
+  std::vector<double> logprobs;
+};
+
+bool is_end(const Engine::Impl& model, int32_t id) {
+  const auto& ends = model.generation.end_of_text_ids;
+  return std::find(ends.begin(), ends.end(), id) != ends.end();
+}
+
+void choose_greedy(const Engine::Impl& model, const float* logits, Greedy& greedy) {
+  const int64_t vocab = model.spec.text.vocab;
+  const int64_t best = kernels::argmax(logits, vocab);
+  double lse = 0.0;
+  kernels::log_sum_exp(logits, 1, vocab, vocab, 1.0f, &lse, nullptr, *model.pool);
+  greedy.ids.push_back(static_cast<int32_t>(best));
+  greedy.logprobs.push_back(logits[best] - lse);
+}
+
+Status run_greedy(const Engine::Impl& model, std::span<Sequence> sequences, std::span<const FrequencyPlan> plans,
+                  const engine::TraceRequest& request, const std::vector<PromptNumbers>& numbers, std::vector<Greedy>& greedy) {
+  if (request.max_new_tokens == 0) return ok_status();
+  const RunContext context{*model.pool, nullptr, nullptr, {}};
+  for (size_t i = 0; i < sequences.size(); ++i) choose_greedy(model, numbers[i].logits_last.data(), greedy[i]);
+  for (int64_t step = 0; step + 1 < request.max_new_tokens; ++step) {
+    std::vector<Sequence*> active;
+    std::vector<size_t> index;
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const int32_t last = greedy[i].ids.back();
+      if (!request.ignore_eos && is_end(model, last)) continue;
+      active.push_back(&sequences[i]);
+      index.push_back(i);
+      ids.push_back(last);
+    }
+    if (active.empty()) break;
+    const std::vector<int64_t> steps(active.size(), step);
+    AZ_ASSIGN_OR_RETURN(const Tensor hidden, decode_step(*model.decoder, active, ids, steps, plans, context));
+    const Tensor logits = model.decoder->logits(hidden.data(), hidden.shape()[0], *model.pool);
+    for (size_t k = 0; k < index.size(); ++k) choose_greedy(model, logits.row(static_cast<int64_t>(k)), greedy[index[k]]);
+  }
+  return ok_status();
+}
+
+Status add_greedy(const Engine::Impl& model, const PositionTable& positions, const Greedy& greedy, json& out) {
+  AZ_ASSIGN_OR_RETURN(const std::string text, model.tokenizer->decode(greedy.ids, true));
+  out["greedy_ids"].push_back(greedy.ids);
+  out["greedy_text"].push_back(text);
+  out["greedy_logprobs"].push_back(greedy.logprobs);
+  const PositionSet& set = positions.sets[0];
+  std::vector<float> ids(greedy.ids.size() * static_cast<size_t>(set.axes));  // [steps, axes]
+  for (size_t step = 0; step < greedy.ids.size(); ++step) {
+    set.decode_ids(static_cast<int64_t>(step), ids.data() + step * static_cast<size_t>(set.axes));
+  }
+  out["decode_position_ids"].push_back(axis_major(ids, set.axes));
+  return ok_status();
+}
+
+Result<std::vector<PreparedSample>> prepare_all(const Engine::Impl& model, engine::TraceRequest& request,
+                                                const engine::PolicyChoice& policy) {
+  std::vector<PreparedSample> samples;
+  for (size_t i = 0; i < request.samples.size(); ++i) {
+    request.samples[i].compat = request.compat;
+    Result<PreparedSample> sample = engine::prepare(model, request.samples[i], policy);
+    if (!sample.ok()) return sample.status().with_context("sample " + std::to_string(i));
+    samples.push_back(std::move(*sample));
+  }
+  return samples;
+}
+
+// Full arrays of one sample beside the summaries: DIR/SAMPLE.field.npy.
+Status write_arrays(const std::string& directory, size_t sample, const SampleFeatures& features, const PreparedSample& prepared,
+                    const PromptNumbers& numbers) {
+  if (directory.empty()) return ok_status();
+  const std::string stem = directory + "/" + std::to_string(sample) + ".";
+  for (size_t i = 0; i < features.images.size(); ++i) {
+    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "image" + std::to_string(i) + "_pixels.npy", prepared.images[i].pixels.view()));
+    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "image" + std::to_string(i) + "_features.npy", features.images[i].features.view()));
+  }
+  for (size_t i = 0; i < features.videos.size(); ++i) {
+    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "video" + std::to_string(i) + "_pixels.npy", prepared.videos[i].patches.pixels.view()));
+    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "video" + std::to_string(i) + "_features.npy", features.videos[i].features.view()));
+  }
+  const PositionSet& set = prepared.positions.sets[0];
+  AZ_RETURN_IF_ERROR(engine::write_npy(stem + "position_ids.npy",
+                                       TensorView::contiguous(set.ids.data(), DType::f32, Shape({set.tokens(), set.axes}))));
+  return engine::write_npy(stem + "logits_last.npy",
+                           TensorView::contiguous(numbers.logits_last.data(), DType::f32,
+                                                  Shape({static_cast<int64_t>(numbers.logits_last.size())})));
+}
+
+}  // namespace
+
+Result<std::string> trace(const Engine& engine, const std::string& request_text, const TraceOptions& options) {
+  const Engine::Impl& model = engine.impl();
+  if (!model.decoder) return invalid_argument("trace expected an engine with weights, found one loaded without");
+  AZ_ASSIGN_OR_RETURN(engine::TraceRequest request, engine::read_trace_request(request_text, options));
+  AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy, engine::choose_policy(model.spec.text, ""));
+  AZ_ASSIGN_OR_RETURN(std::vector<PreparedSample> samples, prepare_all(model, request, policy));
+
+  json out;
+  std::vector<const Tensor*> image_pixels;
+  std::vector<const Tensor*> video_pixels;
+  for (const PreparedSample& sample : samples) {
+    add_prompt_fields(model, sample, out);
+    for (const auto& image : sample.images) image_pixels.push_back(&image.pixels);
+    for (const auto& video : sample.videos) video_pixels.push_back(&video.patches.pixels);
+  }
+  add_pixels("pixel_values", image_pixels, out);
+  add_pixels("pixel_values_videos", video_pixels, out);
+
+  std::vector<Sequence> sequences;
+  std::vector<SampleFeatures> features;
+  const RunContext context{*model.pool, nullptr, nullptr, {}};
+  for (const PreparedSample& sample : samples) {
+    AZ_ASSIGN_OR_RETURN(SampleFeatures encoded, engine::encode_media(model, sample, context));
+    if (model.spec.vision) add_features(encoded, model.spec.vision->deepstack.size(), out);
+    AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input, decoder::inject(*model.decoder, sample.prompt, encoded.images, encoded.videos));
+    sequences.push_back({sample.prompt, std::move(input), sample.positions, model.decoder->new_cache()});
+    features.push_back(std::move(encoded));
+  }
+
+  std::vector<PromptNumbers> numbers(sequences.size());
+  AZ_RETURN_IF_ERROR(run_prompts(model, sequences, policy.plans, numbers));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    out["layers_last"].push_back(numbers[i].layers);
+    out["logits_last"].push_back(numbers[i].logits_last);
+    out["logprobs"].push_back(numbers[i].logprobs);
+    out["entropies"].push_back(numbers[i].entropies);
+    AZ_RETURN_IF_ERROR(write_arrays(options.npy_directory, i, features[i], samples[i], numbers[i]));
+  }
+  std::vector<Greedy> greedy(sequences.size());
+  AZ_RETURN_IF_ERROR(run_greedy(model, sequences, policy.plans, request, numbers, greedy));
+  for (size_t i = 0; i < greedy.size(); ++i) AZ_RETURN_IF_ERROR(add_greedy(model, samples[i].positions, greedy[i], out));
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace azimuth

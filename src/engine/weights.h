@@ -1,0 +1,45 @@
+// From slots of a WeightMap to tensors of a checkpoint: finds the name that the files use, checks the shape, applies the
+// declared transform.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "azimuth/status.h"
+#include "formats/checkpoint.h"
+#include "kernels/linear.h"
+#include "spec/weight_map.h"
+
+namespace azimuth::engine {
+
+class WeightReader {
+ public:
+  // `progress` gets the share of the map's tensors that were read.
+  WeightReader(const formats::Checkpoint& checkpoint, const WeightMap& map, kernels::WeightType type, ThreadPool& pool,
+               std::function<void(double)> progress)
+      : checkpoint_(checkpoint), map_(map), type_(type), pool_(pool), progress_(std::move(progress)) {}
+
+  bool in_map(const std::string& slot) const { return map_.find(slot) != nullptr; }
+  // A tensor that stays f32: norms, biases, tables.
+  Status read(const std::string& slot, Tensor& out);
+  // A weight matrix, packed for the machine in the reader's weight type.
+  Status read(const std::string& slot, kernels::PackedMatrix& out);
+  // slot.weight and, where the map has it, slot.bias.
+  Status read(const std::string& slot, kernels::Linear& out);
+
+ private:
+  // The tensor in the file, with the transform's shape.
+  Result<TensorView> find(const std::string& slot);
+  // The elements out of the map, which may fault when the file is cut short meanwhile; valid until the next copy.
+  Result<TensorView> copy(const TensorView& mapped, const std::string& slot);
+
+  const formats::Checkpoint& checkpoint_;
+  const WeightMap& map_;
+  kernels::WeightType type_;
+  ThreadPool& pool_;
+  std::function<void(double)> progress_;
+  size_t tensors_read_ = 0;
+  std::vector<std::byte> scratch_;
+};
+
+}  // namespace azimuth::engine

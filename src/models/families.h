@@ -1,0 +1,42 @@
+// The model families that Azimuth knows, each a file of this folder that fills a ModelSpec from config.json. Text and
+// vision parts are registered once each by their own model_type and combined by the families.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "azimuth/status.h"
+#include "base/json.h"
+#include "spec/model_spec.h"
+
+namespace azimuth::models {
+
+struct TextPart {
+  std::string model_type;  // of a text_config, or of a text-only checkpoint
+  Result<TextSpec> (*read)(const JsonView& config);
+  void (*add_weights)(const TextSpec& text, const std::vector<std::string>& prefixes,
+                      const std::vector<std::string>& heads, WeightMap& map);
+};
+
+struct VisionPart {
+  std::string model_type;  // of a vision_config
+  Result<VisionSpec> (*read)(const JsonView& config);
+  void (*add_weights)(const VisionSpec& vision, const std::vector<std::string>& prefixes, WeightMap& map);
+};
+
+struct Family {
+  std::string model_type;  // of config.json
+  Result<ModelSpec> (*read)(const JsonView& config);
+};
+
+Result<const TextPart*> find_text_part(std::string_view model_type);
+Result<const VisionPart*> find_vision_part(std::string_view model_type);
+
+// model_types of all families, sorted.
+std::vector<std::string> known_families();
+
+// The spec of a checkpoint. Errors name the key, or the families known for an unknown model_type.
+Result<ModelSpec> read_model_spec(const JsonView& config);
+
+}  // namespace azimuth::models

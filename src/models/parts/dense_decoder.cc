@@ -1,0 +1,120 @@
+#include "models/parts/dense_decoder.h"
+
+#include <cmath>
+
+#include "models/parts/config_keys.h"
+#include "models/parts/weight_names.h"
+
+namespace azimuth::models {
+namespace {
+
+constexpr int64_t kMaxWidth = int64_t{1} << 20;
+
+// Window of each layer; 0 where the layer sees everything.
+Result<std::vector<int64_t>> read_windows(const JsonView& config, const DenseTraits& traits, int64_t layers) {
+  std::vector<int64_t> windows(static_cast<size_t>(layers), 0);
+  if (!traits.sliding_window) return windows;
+  AZ_ASSIGN_OR_RETURN(const bool use_window, config.boolean_or("use_sliding_window", false));
+  if (!use_window) return windows;
+  AZ_ASSIGN_OR_RETURN(const int64_t window, config.integer_or("sliding_window", 4096, 1, int64_t{1} << 40));
+  if (config.has("layer_types")) {
+    AZ_ASSIGN_OR_RETURN(const std::vector<std::string> types, config.strings("layer_types"));
+    if (static_cast<int64_t>(types.size()) != layers) {
+      return invalid_argument(config.where() + " expected layer_types for " + std::to_string(layers) + " layers, found " +
+                              std::to_string(types.size()));
+    }
+    for (size_t i = 0; i < types.size(); ++i) windows[i] = types[i] == "sliding_attention" ? window : 0;
+    return windows;
+  }
+  AZ_ASSIGN_OR_RETURN(const int64_t first, config.integer_or("max_window_layers", 28, 0, kMaxWidth));
+  for (int64_t i = first; i < layers; ++i) windows[static_cast<size_t>(i)] = window;
+  return windows;
+}
+
+Result<LayerSpec> read_layer(const JsonView& config, const DenseTraits& traits, int64_t hidden) {
+  LayerSpec layer;
+  AZ_ASSIGN_OR_RETURN(const int64_t heads, config.integer_or("num_attention_heads", traits.heads, 1, 4096));
+  const int64_t default_kv = traits.kv_heads == 0 ? heads : traits.kv_heads;
+  AZ_ASSIGN_OR_RETURN(const int64_t kv_heads, config.integer_or("num_key_value_heads", default_kv, 1, 4096));
+  const int64_t default_dim = traits.head_dim == 0 ? hidden / heads : traits.head_dim;
+  AZ_ASSIGN_OR_RETURN(const int64_t head_dim, config.integer_or("head_dim", default_dim, 2, 512));
+  if (heads % kv_heads != 0 || head_dim % 2 != 0) {
+    return invalid_argument(config.where() + " expected num_attention_heads divisible by num_key_value_heads and an even head_dim, found " +
+                            std::to_string(heads) + " heads, " + std::to_string(kv_heads) + " key-value heads, head_dim " +
+                            std::to_string(head_dim));
+  }
+  layer.heads = static_cast<int>(heads);
+  layer.kv_heads = static_cast<int>(kv_heads);
+  layer.head_dim = layer.value_dim = static_cast<int>(head_dim);
+  layer.attention_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+  bool attention_bias = false;
+  if (traits.reads_attention_bias) {
+    AZ_ASSIGN_OR_RETURN(attention_bias, config.boolean_or("attention_bias", false));
+  }
+  layer.qkv_bias = traits.qkv_bias || attention_bias;
+  layer.output_bias = attention_bias;
+  layer.qk_norm = traits.qk_norm;
+  AZ_ASSIGN_OR_RETURN(const double eps, config.number_or("rms_norm_eps", 1e-6, 0.0, 1.0));
+  layer.norm_eps = static_cast<float>(eps);
+  AZ_ASSIGN_OR_RETURN(const int64_t intermediate, config.integer_or("intermediate_size", traits.intermediate, 1, kMaxWidth));
+  layer.intermediate = static_cast<int>(intermediate);
+  AZ_ASSIGN_OR_RETURN(layer.activation, read_activation(config, "hidden_act", "silu"));
+  if (traits.reads_mlp_bias) {
+    AZ_ASSIGN_OR_RETURN(layer.mlp_bias, config.boolean_or("mlp_bias", false));
+  }
+  return layer;
+}
+
+}  // namespace
+
+Result<TextSpec> read_dense_decoder(const JsonView& config, const DenseTraits& traits) {
+  TextSpec text;
+  AZ_ASSIGN_OR_RETURN(text.vocab, config.integer_or("vocab_size", traits.vocab, 1, int64_t{1} << 24));
+  AZ_ASSIGN_OR_RETURN(const int64_t hidden, config.integer_or("hidden_size", traits.hidden, 1, kMaxWidth));
+  text.hidden = static_cast<int>(hidden);
+  AZ_ASSIGN_OR_RETURN(const int64_t layers, config.integer_or("num_hidden_layers", traits.layers, 1, 1024));
+  AZ_ASSIGN_OR_RETURN(const LayerSpec layer, read_layer(config, traits, hidden));
+  AZ_ASSIGN_OR_RETURN(const std::vector<int64_t> windows, read_windows(config, traits, layers));
+  text.layers.assign(static_cast<size_t>(layers), layer);
+  for (size_t i = 0; i < text.layers.size(); ++i) text.layers[i].window = windows[i];
+  text.final_norm_eps = layer.norm_eps;
+  AZ_ASSIGN_OR_RETURN(text.context_length, config.integer_or("max_position_embeddings", traits.context, 1, int64_t{1} << 40));
+  AZ_ASSIGN_OR_RETURN(text.tied_head, config.boolean_or("tie_word_embeddings", false));
+  AZ_ASSIGN_OR_RETURN(RopeSpec rope, read_rope(config, layer.head_dim, traits.theta, traits.section));
+  text.ropes.push_back(std::move(rope));
+  text.policy = traits.policy;
+  return text;
+}
+
+void add_dense_decoder_weights(const TextSpec& text, const std::vector<std::string>& prefixes,
+                               const std::vector<std::string>& heads, WeightMap& map) {
+  const int64_t hidden = text.hidden;
+  const NameSet names(prefixes);
+  names.add(map, "decoder.embedding", "embed_tokens.weight", {text.vocab, hidden});
+  names.add(map, "decoder.final_norm", "norm.weight", {hidden});
+  if (!text.tied_head) map.add("decoder.head", {heads, {text.vocab, hidden}});
+  for (size_t i = 0; i < text.layers.size(); ++i) {
+    const LayerSpec& layer = text.layers[i];
+    const std::string slot = "decoder.layers." + std::to_string(i) + ".";
+    const std::string name = "layers." + std::to_string(i) + ".";
+    const int64_t query = int64_t{layer.heads} * layer.head_dim;
+    const int64_t key = int64_t{layer.kv_heads} * layer.head_dim;
+    const int64_t value = int64_t{layer.kv_heads} * layer.value_dim;
+    const int64_t attended = int64_t{layer.heads} * layer.value_dim;
+    names.add(map, slot + "attention_norm", name + "input_layernorm.weight", {hidden});
+    names.add_linear(map, slot + "query", name + "self_attn.q_proj", query, hidden, layer.qkv_bias);
+    names.add_linear(map, slot + "key", name + "self_attn.k_proj", key, hidden, layer.qkv_bias);
+    names.add_linear(map, slot + "value", name + "self_attn.v_proj", value, hidden, layer.qkv_bias);
+    names.add_linear(map, slot + "output", name + "self_attn.o_proj", hidden, attended, layer.output_bias);
+    if (layer.qk_norm) {
+      names.add(map, slot + "query_norm", name + "self_attn.q_norm.weight", {layer.head_dim});
+      names.add(map, slot + "key_norm", name + "self_attn.k_norm.weight", {layer.head_dim});
+    }
+    names.add(map, slot + "mlp_norm", name + "post_attention_layernorm.weight", {hidden});
+    names.add_linear(map, slot + "gate", name + "mlp.gate_proj", layer.intermediate, hidden, layer.mlp_bias);
+    names.add_linear(map, slot + "up", name + "mlp.up_proj", layer.intermediate, hidden, layer.mlp_bias);
+    names.add_linear(map, slot + "down", name + "mlp.down_proj", hidden, layer.intermediate, layer.mlp_bias);
+  }
+}
+
+}  // namespace azimuth::models

@@ -1,0 +1,40 @@
+// Names of one module's tensors under the prefixes that checkpoints of several conventions use.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "spec/weight_map.h"
+
+namespace azimuth::models {
+
+class NameSet {
+ public:
+  explicit NameSet(std::vector<std::string> prefixes) : prefixes_(std::move(prefixes)) {}
+
+  void add(WeightMap& map, std::string slot, const std::string& name, const Shape& shape,
+           Transform transform = Transform::none) const {
+    WeightRule rule{{}, shape, transform};
+    for (const std::string& prefix : prefixes_) rule.names.push_back(prefix + name);
+    map.add(std::move(slot), std::move(rule));
+  }
+
+  // slot.weight [outputs, inputs] and, where there is one, slot.bias [outputs].
+  void add_linear(WeightMap& map, const std::string& slot, const std::string& name, int64_t outputs, int64_t inputs,
+                  bool bias) const {
+    add(map, slot + ".weight", name + ".weight", {outputs, inputs});
+    if (bias) add(map, slot + ".bias", name + ".bias", {outputs});
+  }
+
+  // slot.weight and slot.bias [width] of a layer norm.
+  void add_norm(WeightMap& map, const std::string& slot, const std::string& name, int64_t width) const {
+    add(map, slot + ".weight", name + ".weight", {width});
+    add(map, slot + ".bias", name + ".bias", {width});
+  }
+
+ private:
+  std::vector<std::string> prefixes_;
+};
+
+}  // namespace azimuth::models

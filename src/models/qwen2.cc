@@ -1,0 +1,26 @@
+// Qwen2 and Qwen2.5 text decoders: biased queries, keys and values (transformers: Qwen2Config).
+#include "models/parts/dense_decoder.h"
+#include "models/parts/text_only.h"
+#include "models/registry.h"
+
+namespace azimuth::models {
+namespace {
+
+Result<TextSpec> read_text(const JsonView& config) {
+  return read_dense_decoder(config, {.vocab = 151936,
+                                     .intermediate = 22016,
+                                     .kv_heads = 32,
+                                     .context = 32768,
+                                     .qkv_bias = true,
+                                     .reads_attention_bias = false,
+                                     .sliding_window = true});
+}
+
+Result<ModelSpec> read_model(const JsonView& config) { return read_text_only(config, "qwen2"); }
+
+}  // namespace
+
+TextPart qwen2_text() { return {"qwen2", read_text, add_dense_decoder_weights}; }
+Family qwen2() { return {"qwen2", read_model}; }
+
+}  // namespace azimuth::models

@@ -1,0 +1,20 @@
+#include "models/registry.h"
+
+namespace azimuth::models {
+
+const std::vector<TextPart>& text_parts() {
+  static const std::vector<TextPart> parts = {llama_text(), qwen2_text(), qwen3_text(), qwen3_vl_text()};
+  return parts;
+}
+
+const std::vector<VisionPart>& vision_parts() {
+  static const std::vector<VisionPart> parts = {qwen3_vl_vision()};
+  return parts;
+}
+
+const std::vector<Family>& families() {
+  static const std::vector<Family> list = {llama(), qwen2(), qwen3(), qwen3_vl()};
+  return list;
+}
+
+}  // namespace azimuth::models

@@ -1,0 +1,25 @@
+// The lists behind families.h: one line for each registered part or family.
+#pragma once
+
+#include <vector>
+
+#include "models/families.h"
+
+namespace azimuth::models {
+
+const std::vector<TextPart>& text_parts();
+const std::vector<VisionPart>& vision_parts();
+const std::vector<Family>& families();
+
+// Each is defined in the file of its name.
+TextPart llama_text();
+TextPart qwen2_text();
+TextPart qwen3_text();
+TextPart qwen3_vl_text();
+VisionPart qwen3_vl_vision();
+Family llama();
+Family qwen2();
+Family qwen3();
+Family qwen3_vl();
+
+}  // namespace azimuth::models

@@ -1,0 +1,20 @@
+// A model as data: decoder x tower x projector, how its prompts are written, and where its weights are.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "spec/text_spec.h"
+#include "spec/vision_spec.h"
+#include "spec/weight_map.h"
+
+namespace azimuth {
+
+struct ModelSpec {
+  std::string model_type;
+  TextSpec text;
+  std::optional<VisionSpec> vision;
+  WeightMap weights;
+};
+
+}  // namespace azimuth

@@ -1,0 +1,141 @@
+// azimuth chat: a conversation; what an earlier turn computed is not computed again.
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <unistd.h>
+
+#include "commands/common.h"
+#include "commands/generate_options.h"
+
+namespace azimuth::tools {
+namespace {
+
+constexpr const char* kHelp =
+    "/image FILE     attach a picture to the next question\n"
+    "/clear          forget the conversation\n"
+    "/help           this list\n"
+    "/quit           leave (or Ctrl-D)\n"
+    "Ctrl-C stops an answer.\n";
+
+struct ChatOptions {
+  ModelOptions model;
+  GenerateOptions generate;
+  std::string system;
+  std::string positions;
+  bool verbose = false;
+};
+
+class Chat {
+ public:
+  Chat(const Engine& engine, const ChatOptions& options) : session_(engine), options_(options) { clear(); }
+
+  // False where the conversation is over.
+  bool line(const std::string& text) {
+    std::istringstream words(text);
+    std::string command;
+    words >> command;
+    if (command.empty()) return true;
+    if (command == "/quit" || command == "/exit") return false;
+    if (command == "/help") {
+      std::fputs(kHelp, stdout);
+    } else if (command == "/clear") {
+      clear();
+    } else if (command == "/image") {
+      attach(words);
+    } else if (command[0] == '/') {
+      std::fprintf(stderr, "azimuth: unknown command %s; /help lists them\n", command.c_str());
+    } else {
+      ask(text);
+    }
+    return true;
+  }
+
+ private:
+  void clear() {
+    messages_ = nlohmann::json::array();
+    if (!options_.system.empty()) messages_.push_back({{"role", "system"}, {"content", options_.system}});
+    images_.clear();
+  }
+
+  void attach(std::istringstream& words) {
+    std::string path;
+    std::getline(words >> std::ws, path);
+    if (access(path.c_str(), R_OK) != 0) {
+      std::fprintf(stderr, "azimuth: no file \"%s\" that can be read; /image expected the path of a picture\n", path.c_str());
+      return;
+    }
+    images_.push_back(path);
+    std::printf("(%zu picture%s for the next question)\n", images_.size(), images_.size() == 1 ? "" : "s");
+  }
+
+  void ask(const std::string& text) {
+    nlohmann::json parts = nlohmann::json::array();
+    for (const std::string& image : images_) parts.push_back({{"type", "image"}, {"image", image}});
+    parts.push_back({{"type", "text"}, {"text", text}});
+    messages_.push_back({{"role", "user"}, {"content", images_.empty() ? nlohmann::json(text) : parts}});
+
+    ProgressLine progress;
+    interrupted() = false;
+    GenerateCallbacks callbacks;
+    callbacks.cancel = &interrupted();
+    callbacks.on_progress = [&](std::string_view stage, double fraction) { progress.show(stage == "vision" ? "looking" : "reading", fraction); };
+    callbacks.on_text = [&](std::string_view piece) {
+      progress.clear();
+      std::fwrite(piece.data(), 1, piece.size(), stdout);
+      std::fflush(stdout);
+    };
+    Request request;
+    request.messages = messages_.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    request.positions = options_.positions;
+    const Result<Generation> answer = session_.generate(request, options_.generate, callbacks);
+    progress.clear();
+    if (!answer.ok()) {
+      report(answer.status());
+      messages_.erase(messages_.size() - 1);  // the question is as if it had not been asked; its pictures stay attached
+      return;
+    }
+    std::fputc('\n', stdout);
+    if (options_.verbose) print_stages(*answer);
+    messages_.push_back({{"role", "assistant"}, {"content", answer->text}});
+    images_.clear();
+  }
+
+  Session session_;
+  const ChatOptions& options_;
+  nlohmann::json messages_;
+  std::vector<std::string> images_;
+};
+
+int chat(ChatOptions& options) {
+  Result<Engine> engine = load_engine(options.model);
+  if (!engine.ok()) return report(engine.status());
+  const bool terminal = isatty(STDIN_FILENO) != 0;
+  if (terminal) std::printf("%s, %s. /help lists commands.\n", engine->info().model_type.c_str(), engine->info().dtype.c_str());
+  catch_interrupts();
+  Chat conversation(*engine, options);
+  for (std::string text;;) {
+    if (terminal) std::fputs("> ", stdout);
+    std::fflush(stdout);
+    if (!std::getline(std::cin, text) || !conversation.line(text)) break;
+  }
+  if (terminal) std::fputc('\n', stdout);
+  return 0;
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<ChatOptions>();
+  CLI::App* command = app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE");
+  add_model_options(*command, options->model, "bf16");
+  command->add_option("--system", options->system, "System message");
+  command->add_option("--positions", options->positions, "Position policy [the checkpoint's own]");
+  add_generate_options(*command, options->generate);
+  command->add_flag("--verbose,-v", options->verbose, "Print time and rate of every stage");
+  command->footer(kHelp);
+  command->callback([options, &exit_code] { exit_code = chat(*options); });
+}
+
+}  // namespace azimuth::tools

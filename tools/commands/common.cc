@@ -1,0 +1,111 @@
+#include "commands/common.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+namespace azimuth::tools {
+namespace {
+
+std::atomic<bool> interrupt_flag{false};
+
+void on_interrupt(int) {
+  if (interrupt_flag.exchange(true)) std::_Exit(130);
+}
+
+}  // namespace
+
+std::atomic<bool>& interrupted() { return interrupt_flag; }
+void catch_interrupts() { std::signal(SIGINT, on_interrupt); }
+
+void add_model_options(CLI::App& command, ModelOptions& options, const std::string& default_dtype) {
+  options.engine.dtype = default_dtype;
+  command.add_option("MODEL", options.model, "Directory of a checkpoint, or org/name in the hub cache")->required();
+  command.add_option("--dtype", options.engine.dtype, "Weights in memory: f32 (exact) or bf16 [" + default_dtype + "]")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  command.add_option("--threads", options.engine.threads, "Threads [one per core]")->check(CLI::Range(1, 1024));
+  command.add_option("--compat", options.compat, "Behave as transformers 5.23.0 (tf5) or 4.57.3 (tf4) where releases differ")
+      ->check(CLI::IsMember({"azimuth", "tf5", "tf4"}));
+  command.add_option("--resize", options.engine.resize, "Resize arithmetic [as the checkpoint's processor]")
+      ->check(CLI::IsMember({"torchvision", "pillow"}));
+  command.add_flag("!--no-exif", options.engine.apply_orientation, "Ignore the EXIF orientation of pictures");
+  command.add_option("--max-pixels", options.engine.max_pixels, "Largest picture that is decoded, in pixels [178956970]")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+}
+
+Result<Engine> load_engine(ModelOptions& options) {
+  AZ_ASSIGN_OR_RETURN(options.engine.compat, parse_compat(options.compat));
+  ProgressLine line;
+  options.engine.progress = [&line](double fraction) { line.show("loading", fraction); };
+  Result<Engine> engine = Engine::load(options.model, options.engine);
+  options.engine.progress = nullptr;
+  return engine;
+}
+
+int report(const Status& status) {
+  std::fprintf(stderr, "azimuth: %s\n", status.message().c_str());
+  return kBadUsage;
+}
+
+Result<std::string> read_text_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return not_found("no file " + path + " that can be read; check the path");
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+std::string directory_of(const std::string& path) {
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0) {}
+
+void ProgressLine::show(std::string_view label, double fraction) {
+  const int percent = static_cast<int>(fraction * 100.0);
+  if (!terminal_ || (percent == last_percent_ && label == last_label_)) return;
+  last_percent_ = percent;
+  last_label_ = label;
+  constexpr int kWidth = 30;
+  const int filled = percent * kWidth / 100;
+  const std::string bar = std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(kWidth - filled), '.');
+  std::fprintf(stderr, "\r\x1b[K%-10.*s [%s] %3d%%", static_cast<int>(label.size()), label.data(), bar.c_str(), percent);
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+void ProgressLine::clear() {
+  if (!drawn_) return;
+  std::fputs("\r\x1b[K", stderr);
+  std::fflush(stderr);
+  drawn_ = false;
+  last_percent_ = -1;
+}
+
+std::string messages_for(const std::string& system, const std::string& prompt, const std::vector<std::string>& images,
+                         const std::vector<std::string>& frames, double fps) {
+  using nlohmann::json;
+  json messages = json::array();
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+  if (images.empty() && frames.empty()) {
+    messages.push_back({{"role", "user"}, {"content", prompt}});
+    return messages.dump(-1, ' ', false, json::error_handler_t::ignore);
+  }
+  json parts = json::array();
+  for (const std::string& image : images) parts.push_back({{"type", "image"}, {"image", image}});
+  if (!frames.empty()) {
+    json video = {{"type", "video"}, {"video", frames}};
+    if (fps > 0.0) video["fps"] = fps;
+    parts.push_back(std::move(video));
+  }
+  parts.push_back({{"type", "text"}, {"text", prompt}});
+  messages.push_back({{"role", "user"}, {"content", std::move(parts)}});
+  return messages.dump();
+}
+
+}  // namespace azimuth::tools

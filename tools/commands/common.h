@@ -1,0 +1,57 @@
+// What the subcommands share: the options that load a model, files, errors, and a progress line.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "azimuth/engine.h"
+#include "azimuth/session.h"
+#include "azimuth/status.h"
+#include "commands/commands.h"
+
+namespace azimuth::tools {
+
+struct ModelOptions {
+  std::string model;
+  EngineOptions engine;
+  std::string compat;
+};
+
+// MODEL and the options that choose how it is loaded.
+void add_model_options(CLI::App& command, ModelOptions& options, const std::string& default_dtype);
+
+// Loads with a progress line on a terminal.
+Result<Engine> load_engine(ModelOptions& options);
+
+// Prints a failure as one sentence on stderr and returns the exit code for it.
+int report(const Status& status);
+
+Result<std::string> read_text_file(const std::string& path);
+// The directory of `path`, against which the paths inside of that file are resolved.
+std::string directory_of(const std::string& path);
+
+// A line on stderr that is drawn over and over, and erased by clear(); nothing where stderr is no terminal.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine() { clear(); }
+  void show(std::string_view label, double fraction);
+  void clear();
+
+ private:
+  bool terminal_ = false;
+  bool drawn_ = false;
+  int last_percent_ = -1;
+  std::string last_label_;
+};
+
+// The messages JSON of one question: pictures first, as the chat templates of the families put them.
+std::string messages_for(const std::string& system, const std::string& prompt, const std::vector<std::string>& images,
+                         const std::vector<std::string>& frames, double fps);
+
+// Set by Ctrl-C; a second Ctrl-C ends the program.
+std::atomic<bool>& interrupted();
+void catch_interrupts();
+
+}  // namespace azimuth::tools

@@ -1,0 +1,33 @@
+#include "commands/generate_options.h"
+
+#include <cstdio>
+
+namespace azimuth::tools {
+
+void add_generate_options(CLI::App& command, GenerateOptions& options) {
+  command.add_option("--max-tokens", options.max_new_tokens, "Most tokens of the answer [512]")->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
+  command.add_option("--temperature", options.temperature, "0 is greedy [the checkpoint's generation_config.json]")->check(CLI::Range(0.0, 100.0));
+  command.add_option("--top-k", options.top_k, "Draw from the K likeliest tokens; 0: all")->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
+  command.add_option("--top-p", options.top_p, "Draw from the likeliest tokens that hold this probability")->check(CLI::Range(0.0, 1.0));
+  command.add_option("--min-p", options.min_p, "Drop tokens below this share of the likeliest one's probability")->check(CLI::Range(0.0, 1.0));
+  command.add_option("--repetition-penalty", options.repetition_penalty, "Above 1: tokens of prompt and answer become less likely");
+  command.add_option("--presence-penalty", options.presence_penalty, "Subtracted once from tokens the answer has")->check(CLI::Range(-2.0, 2.0));
+  command.add_option("--frequency-penalty", options.frequency_penalty, "Subtracted for each time the answer has the token")->check(CLI::Range(-2.0, 2.0));
+  command.add_option("--seed", options.seed, "Seed of the random numbers [0]");
+  command.add_option("--stop", options.stop, "Text that ends the answer; may be given more than once")->allow_extra_args(false);
+  command.add_flag("--ignore-eos", options.ignore_eos, "Go on after an end-of-text token");
+}
+
+void print_stages(const Generation& generation) {
+  for (const StageTime& stage : generation.stages) {
+    const double rate = stage.seconds > 0.0 ? static_cast<double>(stage.items) / stage.seconds : 0.0;
+    std::fprintf(stderr, "%-10s %9.1f ms  %6lld %-8s %9.1f %s/s\n", stage.name.c_str(), stage.seconds * 1e3,
+                 static_cast<long long>(stage.items), stage.unit.c_str(), rate, stage.unit.c_str());
+  }
+  if (generation.cached_tokens > 0) {
+    std::fprintf(stderr, "%lld of %lld prompt tokens were in the cache\n", static_cast<long long>(generation.cached_tokens),
+                 static_cast<long long>(generation.prompt_tokens));
+  }
+}
+
+}  // namespace azimuth::tools

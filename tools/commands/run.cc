@@ -1,0 +1,93 @@
+// azimuth run: one question, one answer, streamed.
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include "commands/common.h"
+#include "commands/generate_options.h"
+
+namespace azimuth::tools {
+namespace {
+
+struct RunOptions {
+  ModelOptions model;
+  GenerateOptions generate;
+  std::string prompt;
+  std::string system;
+  std::string messages_file;
+  std::vector<std::string> images;
+  std::vector<std::string> frames;
+  double fps = 0.0;
+  std::string positions;
+  bool verbose = false;
+};
+
+Result<Request> make_request(const RunOptions& options) {
+  Request request;
+  request.positions = options.positions;
+  if (!options.messages_file.empty()) {
+    if (!options.prompt.empty() || !options.images.empty() || !options.frames.empty()) {
+      return invalid_argument("--messages expected to be the whole request, found a PROMPT or media beside it; put them into the file");
+    }
+    AZ_ASSIGN_OR_RETURN(request.messages, read_text_file(options.messages_file));
+    request.base_directory = directory_of(options.messages_file);
+    return request;
+  }
+  if (options.prompt.empty()) return invalid_argument("run expected a PROMPT or --messages FILE, found neither");
+  request.messages = messages_for(options.system, options.prompt, options.images, options.frames, options.fps);
+  return request;
+}
+
+int run(RunOptions& options) {
+  const Result<Request> request = make_request(options);
+  if (!request.ok()) return report(request.status());
+  const auto start = std::chrono::steady_clock::now();
+  Result<Engine> engine = load_engine(options.model);
+  if (!engine.ok()) return report(engine.status());
+  const double load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  catch_interrupts();
+  ProgressLine line;
+  GenerateCallbacks callbacks;
+  callbacks.cancel = &interrupted();
+  callbacks.on_progress = [&](std::string_view stage, double fraction) {
+    line.show(stage == "vision" ? "looking" : "reading", fraction);
+  };
+  callbacks.on_text = [&](std::string_view text) {
+    line.clear();
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  };
+  Session session(*engine);
+  const Result<Generation> answer = session.generate(*request, options.generate, callbacks);
+  line.clear();
+  if (!answer.ok()) return report(answer.status());
+  std::fputc('\n', stdout);
+  if (options.verbose) {
+    std::fprintf(stderr, "%-10s %9.1f ms\n", "load", load_seconds * 1e3);
+    print_stages(*answer);
+    std::fprintf(stderr, "finished: %s\n", std::string(to_string(answer->finish)).c_str());
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command = app.add_subcommand("run", "Ask one question, about pictures or a video if given; the answer is streamed");
+  add_model_options(*command, options->model, "bf16");
+  command->add_option("PROMPT", options->prompt, "The question");
+  command->add_option("--image", options->images, "Picture: JPEG, PNG, WebP, GIF or BMP; may be given more than once")->allow_extra_args(false);
+  command->add_option("--frames", options->frames, "Pictures that are the frames of one video, in order");
+  command->add_option("--fps", options->fps, "Frames per second of --frames")->check(CLI::Range(0.001, 1000.0));
+  command->add_option("--system", options->system, "System message");
+  command->add_option("--messages", options->messages_file, "JSON file with the whole conversation, in place of PROMPT");
+  command->add_option("--positions", options->positions, "Position policy [the checkpoint's own]");
+  add_generate_options(*command, options->generate);
+  command->add_flag("--verbose,-v", options->verbose, "Print time and rate of every stage");
+  command->footer("Example:\n  azimuth run models/azimuth-tiny \"What colour is the circle?\" --image picture.png --verbose");
+  command->callback([options, &exit_code] { exit_code = run(*options); });
+}
+
+}  // namespace azimuth::tools

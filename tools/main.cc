@@ -1,0 +1,35 @@
+// The `azimuth` command: one file of commands/ per subcommand.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "azimuth/log.h"
+#include "commands/commands.h"
+
+int main(int argc, char** argv) {
+  azimuth::set_log_callback([](azimuth::LogLevel level, std::string_view message) {
+    if (level < azimuth::LogLevel::warning) return;
+    std::fprintf(stderr, "azimuth: %.*s\n", static_cast<int>(message.size()), message.data());
+  });
+  CLI::App app(
+      "Runs vision-language checkpoints from their Hugging Face directory on the CPU, and shows the position of every "
+      "token.\n\nMODEL is a directory, or org/name in the hub cache (fetch one with: hf download ORG/NAME).",
+      "azimuth");
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  azimuth run models/azimuth-tiny \"How many shapes are there?\" --image models/azimuth-tiny/demo.png\n"
+      "  azimuth chat MODEL\n"
+      "  azimuth positions MODEL --messages messages.json\n"
+      "  azimuth COMMAND --help      more about one command");
+  int exit_code = 0;
+  for (const auto add : {azimuth::tools::add_run, azimuth::tools::add_chat, azimuth::tools::add_trace,
+                         azimuth::tools::add_positions, azimuth::tools::add_info, azimuth::tools::add_bench}) {
+    add(app, exit_code);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : azimuth::tools::kBadUsage;
+  }
+  return exit_code;
+}
