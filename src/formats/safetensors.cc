@@ -43,13 +43,19 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text + (shape.size() > 10 ? ", ...]" : "]");
 }
 
-// Bytes of `shape` elements; nothing where the product does not fit.
+// Bytes of `shape` elements; nothing where the product of the extents that are not zero does not fit, because strides
+// are such products even in a tensor without elements.
 std::optional<uint64_t> shape_bytes(const std::vector<int64_t>& shape, size_t element_bytes) {
-  uint64_t bytes = element_bytes;
+  auto bytes = static_cast<int64_t>(element_bytes);
+  bool has_elements = true;
   for (const int64_t extent : shape) {
-    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(extent), &bytes)) return std::nullopt;
+    if (extent == 0) {
+      has_elements = false;
+    } else if (__builtin_mul_overflow(bytes, extent, &bytes)) {
+      return std::nullopt;
+    }
   }
-  return bytes;
+  return has_elements ? bytes : 0;
 }
 
 uint64_t little_endian(std::span<const std::byte> bytes) {
@@ -169,7 +175,7 @@ class HeaderParser {
     const auto bytes = shape_bytes(entry.shape, size_of(*dtype));
     if (bytes == entry.end - entry.begin) return ok_status();
     return damaged("expected tensor " + quote_json(entry.name) + " of " + entry.dtype + " " + shape_text(entry.shape) +
-                       " to take " + (bytes ? std::to_string(*bytes) + " bytes" : "less than 2^64 bytes"),
+                       " to take " + (bytes ? std::to_string(*bytes) + " bytes" : "less than 2^63 bytes"),
                    std::to_string(entry.end - entry.begin) + " bytes in the file");
   }
 
