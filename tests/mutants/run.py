@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Plants the faults of faults.py, one at a time, in a copy of the tree and shows that each turns a test red.
+
+    run.py [--only NAME ...] [--list] [--write-table] [--jobs N]
+
+The copy and its build live in build/mutants. Only the command, the golden traces' test and, where a fault names one, a unit
+test are built. Without a fault all of them must be green. --write-table writes docs/mutants.md. Exit code 1 where a fault
+survives.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+from faults import FAULTS
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORK = ROOT / "build" / "mutants"
+TREE, BUILD = WORK / "tree", WORK / "build"
+GOLDEN = "azimuth_trace_golden_test"
+TIMEOUT = 600
+
+
+def run(command, **options):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+
+
+def copy_tree():
+    """Brings the copy up to date: files under version control and new ones that are not ignored; keeps unchanged times."""
+    listed = run(["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).stdout.split("\0")
+    wanted = {name for name in listed if name and (ROOT / name).is_file()}
+    for old in [p for p in TREE.rglob("*") if p.is_file() and "build" not in p.relative_to(TREE).parts]:
+        if str(old.relative_to(TREE)) not in wanted:
+            old.unlink()
+    for name in sorted(wanted):
+        source, target = ROOT / name, TREE / name
+        if target.exists() and target.read_bytes() == source.read_bytes():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)  # the mode, not the time: the build must notice
+
+
+def use_built_crate():
+    """The Rust crate is not mutated: its library is taken from the main build, and cargo is not asked."""
+    library = ROOT / "build/cargo/release/libazimuth_text.a"
+    if not library.exists():
+        sys.exit(f"expected the crate's library {library}, found none; run `make` first")
+    target = TREE / "build/cargo/release" / library.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(library, target)
+
+
+def configure():
+    if (BUILD / "build.ninja").exists():
+        return
+    made = run(["cmake", "-S", TREE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DAZIMUTH_CARGO=/bin/true"])
+    if made.returncode != 0:
+        sys.exit(made.stdout + made.stderr)
+
+
+def build(targets, jobs):
+    """None, or the first error of the compiler."""
+    made = run(["cmake", "--build", BUILD, "-j", jobs, "--target", *targets])
+    if made.returncode == 0:
+        return None
+    errors = [line for line in made.stdout.splitlines() if "error" in line.lower()]
+    return errors[0] if errors else made.stdout[-500:]
+
+
+def failures(target):
+    """Names of the tests of a target that fail; ['timeout'] or ['crash'] where it does not end well."""
+    path = next(BUILD.rglob(target), None)
+    try:
+        done = run([path, "--gtest_brief=1"], timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return ["timeout"], ""
+    names = sorted(set(re.findall(r"^\[  FAILED  \] (\S+?),? ", done.stdout + " ", re.M)))
+    stage = re.search(r"first difference in (\w+)", done.stdout)
+    if done.returncode != 0 and not names:
+        names = ["crash"]
+    return names, stage.group(1) if stage else ""
+
+
+def short(name):
+    return name.removeprefix("Cases/TraceGolden.EqualsTheReference/")
+
+
+class Planted:
+    """A fault in the copy, for as long as the context lasts."""
+
+    def __init__(self, fault):
+        self.fault, self.path = fault, TREE / fault.file
+
+    def __enter__(self):
+        self.original = self.path.read_text(encoding="utf-8")
+        count = self.original.count(self.fault.old)
+        if count != 1:
+            raise ValueError(f"expected the text of fault {self.fault.name} once in {self.fault.file}, found it {count} times")
+        self.path.write_text(self.original.replace(self.fault.old, self.fault.new), encoding="utf-8")
+        return self
+
+    def __exit__(self, *_):
+        self.path.write_text(self.original, encoding="utf-8")
+
+
+def try_fault(fault, jobs):
+    """(killed, what saw it)."""
+    with Planted(fault):
+        error = build([GOLDEN], jobs)
+        if error:
+            return False, f"does not build: {error}"
+        names, stage = failures(GOLDEN)
+        if names:
+            seen = f"{len(names)} golden traces, first in `{stage}`" if stage else f"{len(names)} golden traces"
+            return True, f"{seen} ({short(names[0])}{', ...' if len(names) > 1 else ''})"
+        if not fault.test:
+            return False, "SURVIVES"
+        target = f"azimuth_{fault.test}_test"
+        error = build([target], jobs)
+        if error:
+            return False, f"does not build: {error}"
+        names, _ = failures(target)
+        return (True, f"`{target}`: {names[0]}") if names else (False, "SURVIVES")
+
+
+def write_table(rows):
+    lines = [
+        "# Mutants", "",
+        "Faults that were planted one at a time, and the tests that turned red. `make mutants` repeats it;",
+        "`tests/mutants/faults.py` holds the exact change of each.", "",
+        "| fault | file | what it stands for | seen by |", "|---|---|---|---|",
+    ]  # fmt: skip
+    lines += [f"| {f.name} | {f.file} | {f.why} | {seen} |" for f, seen in rows]
+    (ROOT / "docs" / "mutants.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", metavar="NAME")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--write-table", action="store_true")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    faults = [f for f in FAULTS if not arguments.only or f.name in arguments.only]
+    if arguments.list:
+        for fault in faults:
+            print(f"{fault.name}: {fault.why} ({fault.file})")
+        return
+    copy_tree()
+    use_built_crate()
+    configure()
+    error = build([GOLDEN], arguments.jobs)
+    if error:
+        sys.exit(f"the tree does not build without a fault: {error}")
+    names, stage = failures(GOLDEN)
+    if names:
+        sys.exit(f"expected green tests without a fault, got {', '.join(map(short, names))} ({stage})")
+
+    rows, survivors = [], 0
+    for fault in faults:
+        begin = time.monotonic()
+        killed, seen = try_fault(fault, arguments.jobs)
+        survivors += not killed
+        rows.append((fault, seen))
+        print(f"{fault.name}: {'killed' if killed else 'NOT KILLED'}: {seen} [{time.monotonic() - begin:.0f} s]", flush=True)
+    print(f"{len(faults) - survivors} of {len(faults)} faults turned a test red")
+    if arguments.write_table:
+        write_table(rows)
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()
