@@ -132,8 +132,21 @@ void add_vision_weights(const VisionSpec& vision, const std::vector<std::string>
   }
 }
 
+// Source: transformers, processing_qwen3_vl.py.
+PromptSpec prompt_markup() {
+  PromptSpec prompt;
+  prompt.image = {.expansion = PromptExpansion::per_cell, .placeholder = "<|image_pad|>"};
+  prompt.video = {.expansion = PromptExpansion::timestamped_frames,
+                  .placeholder = "<|video_pad|>",
+                  .start = "<|vision_start|>",
+                  .end = "<|vision_end|>"};
+  prompt.adds_bos_to_chat = true;
+  return prompt;
+}
+
 Result<ModelSpec> read_model(const JsonView& config) {
   ModelSpec spec;
+  spec.prompt = prompt_markup();
   AZ_ASSIGN_OR_RETURN(const JsonView text_config, config.object("text_config"));
   AZ_ASSIGN_OR_RETURN(const std::string text_type, text_config.string_or("model_type", "qwen3_vl_text"));
   AZ_ASSIGN_OR_RETURN(const TextPart* text, find_text_part(text_type));

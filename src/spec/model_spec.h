@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "spec/prompt_spec.h"
 #include "spec/text_spec.h"
 #include "spec/vision_spec.h"
 #include "spec/weight_map.h"
@@ -14,6 +15,7 @@ struct ModelSpec {
   std::string model_type;
   TextSpec text;
   std::optional<VisionSpec> vision;
+  PromptSpec prompt;
   WeightMap weights;
 };
 
