@@ -282,8 +282,8 @@ def save(path, **state):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--state", type=Path, required=True)
-    p.add_argument("--steps", type=int, default=9000)
-    p.add_argument("--vision-steps", type=int, default=500)
+    p.add_argument("--steps", type=int, default=6800)
+    p.add_argument("--vision-steps", type=int, default=900)
     p.add_argument("--decay", type=float, default=0.35, help="share of the steps over which the rate falls to zero")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--every", type=int, default=250, help="steps between evaluations and checkpoints")

@@ -13,13 +13,13 @@ star() { # centre x, y, scale
     echo "translate $1,$2 scale $3,$3 polygon 0,-20 4.9,-6.7 19,-6.2 7.9,2.6 11.8,16.2 0,8.3 -11.8,16.2 -7.9,2.6 -19,-6.2 -4.9,-6.7"
 }
 
-# For `make demo`: soft paper, four objects.
+# For `make demo`, beside the model: soft paper, four objects.
 "$convert" -size 384x384 gradient:'#fffdf7-#f1ede2' \
     -fill '#e5383b' -draw "circle 104,106 104,54" \
     -fill '#ffd60a' -draw "$(star 284 112 2.9)" \
     -fill '#2a6fdb' -draw "rectangle 62,232 156,326" \
     -fill '#8e3bb5' -draw "$(heart 278 284 2.9)" \
-    -depth 8 -alpha off -define png:color-type=2 -strip demo.png
+    -depth 8 -alpha off -define png:color-type=2 -strip ../../../models/azimuth-tiny/demo.png
 
 "$convert" -size 400x400 xc:white \
     -fill red -draw "rectangle 60,60 150,150" -fill blue -draw "$(star 280 290 3)" -depth 8 -strip two.png
@@ -64,6 +64,7 @@ SVG
 
 "$convert" -size 256x256 xc:white -fill '#1e40c0' -font Palatino-Bold -pointsize 200 -gravity center -annotate 0 7 -depth 8 -strip seven.png
 "$convert" -size 256x256 xc:'#f5f0e6' -fill '#b91c1c' -font NewCenturySchlbk-Roman -pointsize 180 -gravity center -annotate 0 3 -depth 8 -strip three.png
+"$convert" -size 300x300 xc:white -fill '#6b21a8' -font Courier-Bold -pointsize 220 -gravity center -annotate 0 R -depth 8 -strip letter.png
 "$convert" -size 320x320 xc:white -fill '#15803d' -font Helvetica-Bold -pointsize 84 -gravity center -annotate 0 'CAT' -depth 8 -strip word.png
 
 "$convert" -size 512x512 xc:'#f8f8ff' \
