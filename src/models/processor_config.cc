@@ -118,9 +118,16 @@ Result<ModelClasses> classes_of(std::string_view model_type) {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Keys, alike in files and in calls. An absent or null key changes nothing.
+// Keys, alike in files and in calls. An absent key changes nothing; nor does null, except for flags.
 
+bool is_null(const JsonView& json, std::string_view key) {
+  const auto found = json.value().find(key);
+  return found != json.value().end() && found->is_null();
+}
+
+// null is Python's None, which counts as false.
 Status read_flag(const JsonView& json, std::string_view key, bool& flag) {
+  if (is_null(json, key)) flag = false;
   AZ_ASSIGN_OR_RETURN(flag, json.boolean_or(key, flag));
   return ok_status();
 }
@@ -311,6 +318,7 @@ Result<VideoProcessorSpec> read_video_section(const JsonView& json, std::string_
   VideoProcessorSpec spec = video_class->defaults();
   AZ_RETURN_IF_ERROR(read_video_keys(json, spec));
   AZ_RETURN_IF_ERROR(read_frame_limits(json, spec));
+  if (is_null(json, "fps")) spec.fps.reset();  // keep frames by min_frames and max_frames alone
   return spec;
 }
 
@@ -341,12 +349,18 @@ Status apply_to_video(const JsonView& kwargs, VideoProcessorSpec& spec) {
   return read_video_keys(kwargs, spec);
 }
 
-void add_unknown(const JsonView& kwargs, bool image_keys, bool video_keys, std::string_view prefix,
-                 std::vector<std::string>& unknown) {
+bool image_knows(std::string_view key) { return contains(kImageKeys, key) || contains(kInertKeys, key); }
+
+bool video_knows(const VideoProcessorSpec& spec, std::string_view key) {
+  if (key == "min_pixels" || key == "max_pixels") return knows_min_max(spec);
+  return contains(kImageKeys, key) || contains(kVideoKeys, key) || contains(kInertKeys, key);
+}
+
+// Appends the keys of `kwargs` that `knows` does not know.
+template <typename Knows>
+void add_unknown(const JsonView& kwargs, std::string_view prefix, Knows knows, std::vector<std::string>& unknown) {
   for (const std::string& key : kwargs.keys()) {
-    const bool known = contains(kInertKeys, key) || ((image_keys || video_keys) && contains(kImageKeys, key)) ||
-                       (video_keys && contains(kVideoKeys, key));
-    if (!known) unknown.push_back(std::string(prefix) + key);
+    if (!knows(key)) unknown.push_back(std::string(prefix) + key);
   }
 }
 
@@ -379,20 +393,22 @@ Result<std::vector<std::string>> apply_processor_kwargs(ProcessorSpecs& specs, c
   const bool asks_for_frames = flat.has("fps") || flat.has("num_frames");
   if (asks_for_frames && !flat.has("do_sample_frames")) changed.video.do_sample_frames = true;
 
-  add_unknown(flat, true, true, "", unknown);
-  std::erase(unknown, "images_kwargs");
-  std::erase(unknown, "videos_kwargs");
+  const auto flat_knows = [&](std::string_view key) {
+    return image_knows(key) || video_knows(specs.video, key) || key == "images_kwargs" || key == "videos_kwargs";
+  };
+  add_unknown(flat, "", flat_knows, unknown);
   if (flat.has("images_kwargs")) {
     AZ_ASSIGN_OR_RETURN(const JsonView nested, flat.object("images_kwargs"));
     AZ_RETURN_IF_ERROR(refuse_twice(flat, nested));
     AZ_RETURN_IF_ERROR(apply_to_image(nested, changed.image));
-    add_unknown(nested, true, false, "images_kwargs.", unknown);
+    add_unknown(nested, "images_kwargs.", image_knows, unknown);
   }
   if (flat.has("videos_kwargs")) {
     AZ_ASSIGN_OR_RETURN(const JsonView nested, flat.object("videos_kwargs"));
     AZ_RETURN_IF_ERROR(refuse_twice(flat, nested));
     AZ_RETURN_IF_ERROR(apply_to_video(nested, changed.video));
-    add_unknown(nested, false, true, "videos_kwargs.", unknown);
+    const auto knows = [&](std::string_view key) { return video_knows(specs.video, key); };
+    add_unknown(nested, "videos_kwargs.", knows, unknown);
   }
   specs = changed;
   return unknown;

@@ -1,0 +1,181 @@
+#include "models/processor_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace azimuth::models {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::optional<std::string> text_of(const json& files, const char* name) {
+  return files.contains(name) ? std::optional(files[name].dump()) : std::nullopt;
+}
+
+ProcessorFiles files_of(const json& files) {
+  return {text_of(files, "processor_config.json"), text_of(files, "preprocessor_config.json"),
+          text_of(files, "video_preprocessor_config.json")};
+}
+
+int pillow_code(ResampleFilter filter) {
+  if (filter == ResampleFilter::lanczos) return 1;
+  return filter == ResampleFilter::bilinear ? 2 : 3;
+}
+
+// transformers keeps a single number for all channels as such.
+json channels(const std::array<double, 3>& values, const json& expected) {
+  return expected.is_number() ? json(values[0]) : json(values);
+}
+
+json as_arguments(const ImageProcessorSpec& spec, const json& expected) {
+  return {{"do_resize", spec.do_resize},
+          {"do_rescale", spec.do_rescale},
+          {"do_normalize", spec.do_normalize},
+          {"rescale_factor", spec.rescale_factor},
+          {"image_mean", channels(spec.mean, expected["image_mean"])},
+          {"image_std", channels(spec.std, expected["image_std"])},
+          {"resample", pillow_code(spec.resample)},
+          {"patch_size", spec.patch_size},
+          {"merge_size", spec.merge_size},
+          {"temporal_patch_size", spec.temporal_patch_size},
+          {"size", {spec.min_pixels, spec.max_pixels}}};
+}
+
+// transformers writes None where it means false.
+json with_flags(json arguments) {
+  for (const char* key : {"do_resize", "do_rescale", "do_normalize"}) {
+    if (arguments[key].is_null()) arguments[key] = false;
+  }
+  return arguments;
+}
+
+void expect_video(const json& item, const VideoProcessorSpec& video) {
+  json arguments = as_arguments(video.frame, item["video"]);
+  arguments["cap_pixels_per_frame"] = video.cap_pixels_per_frame;
+  EXPECT_EQ(arguments, with_flags(item["video"]));
+  EXPECT_EQ(video.do_sample_frames, item["frames"]["do_sample_frames"]);
+  EXPECT_EQ(video.min_frames, item["limits"]["min_frames"]);
+  EXPECT_EQ(video.max_frames, item["limits"]["max_frames"]);
+  EXPECT_EQ(video.max_video_tokens, item["limits"]["max_video_tokens"]);
+  EXPECT_EQ(video.budget == VideoBudget::whole_video, item["video_class"] == "Qwen3VLVideoProcessor");
+  if (!video.do_sample_frames) return;
+  const json frames = item["frames"];
+  EXPECT_EQ(video.num_frames ? json(*video.num_frames) : json(), frames["num_frames"]);
+  if (video.num_frames) return;  // wins over the fps of the file, which stays where it is
+  EXPECT_EQ(video.fps ? json(*video.fps) : json(), frames["fps"]);
+}
+
+// Files and arguments reach the processors with the values that transformers passes to its own.
+TEST(ProcessorConfig, EqualsTransformers) {
+  std::ifstream file(AZIMUTH_SOURCE_DIR "/tests/golden/preprocess/config.json");
+  const json cases = json::parse(file);
+  ASSERT_GT(cases.size(), 25u);
+  for (const json& item : cases) {
+    SCOPED_TRACE(item.dump());
+    Result<ProcessorSpecs> specs = read_processor_specs(files_of(item["files"]), item["model_type"].get<std::string>());
+    ASSERT_TRUE(specs.ok()) << specs.status().message();
+    const Result<std::vector<std::string>> unknown = apply_processor_kwargs(*specs, item["kwargs"]);
+    ASSERT_TRUE(unknown.ok()) << unknown.status().message();
+    EXPECT_TRUE(unknown->empty());
+    EXPECT_EQ(as_arguments(specs->image, item["image"]), with_flags(item["image"]));
+    expect_video(item, specs->video);
+  }
+}
+
+ProcessorSpecs defaults() { return *read_processor_specs({}, "qwen3_vl"); }
+
+TEST(ProcessorConfig, PilClassesMeanPillowArithmetic) {
+  ProcessorFiles files;
+  files.preprocessor_config = R"({"image_processor_type": "Qwen2VLImageProcessorPil"})";
+  EXPECT_EQ(read_processor_specs(files, "qwen3_vl")->image.arithmetic, PixelArithmetic::pillow);
+  files.preprocessor_config = R"({"image_processor_type": "Qwen2VLImageProcessor"})";
+  EXPECT_EQ(read_processor_specs(files, "qwen3_vl")->image.arithmetic, PixelArithmetic::torchvision);
+}
+
+TEST(ProcessorConfig, RefusesWrongFiles) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"patch_size": 0})", "preprocessor_config.json: patch_size expected"},
+      {R"({"patch_size": 1000000000})", "patch_size"},
+      {R"({"patch_size": "14"})", "patch_size"},
+      {R"({"patch_size": 14.5})", "patch_size"},
+      {R"({"merge_size": -2})", "merge_size"},
+      {R"({"temporal_patch_size": []})", "temporal_patch_size"},
+      {R"({"size": 224})", "size"},
+      {R"({"size": {"shortest_edge": 5}})", "shortest_edge and longest_edge"},
+      {R"({"size": {"height": 224, "width": 224}})", "shortest_edge and longest_edge"},
+      {R"({"max_pixels": 1e300})", "max_pixels"},
+      {R"({"rescale_factor": 0})", "rescale_factor"},
+      {R"({"rescale_factor": NaN})", "rescale_factor"},
+      {R"({"image_std": [1, 0, 1]})", "numbers other than 0"},
+      {R"({"image_std": [1e-60, 1, 1]})", "numbers other than 0"},
+      {R"({"image_mean": [1, 2]})", "1 or 3 numbers"},
+      {R"({"do_resize": "yes"})", "do_resize"},
+      {R"({"resample": 0})", "3 (bicubic)"},
+      {R"({"image_processor_type": "FuyuImageProcessor"})", "expected one of Qwen2VLImageProcessor"},
+      {R"({"image_processor_type": 7})", "image_processor_type"},
+      {R"([1, 2])", "preprocessor_config.json"},
+      {R"({"patch_size": )", "preprocessor_config.json"},
+  };
+  for (const auto& [text, words] : cases) {
+    ProcessorFiles files;
+    files.preprocessor_config = text;
+    const Result<ProcessorSpecs> specs = read_processor_specs(files, "qwen3_vl");
+    ASSERT_FALSE(specs.ok()) << text;
+    EXPECT_THAT(specs.status().message(), HasSubstr(words)) << text;
+  }
+}
+
+TEST(ProcessorConfig, UnknownModelNeedsClassesInItsFiles) {
+  EXPECT_EQ(read_processor_specs({}, "mystery").status().code(), StatusCode::unsupported);
+  ProcessorFiles files;
+  files.processor_config = R"({"image_processor": {"image_processor_type": "Qwen2VLImageProcessor"},
+                               "video_processor": {"video_processor_type": "Qwen3VLVideoProcessor"}})";
+  EXPECT_TRUE(read_processor_specs(files, "mystery").ok());
+}
+
+TEST(ProcessorKwargs, NumFramesReplacesTheFilesRate) {
+  ProcessorSpecs specs = defaults();
+  ASSERT_TRUE(apply_processor_kwargs(specs, {{"num_frames", 6}}).ok());
+  EXPECT_EQ(specs.video.num_frames, 6);
+  EXPECT_TRUE(specs.video.do_sample_frames);
+}
+
+TEST(ProcessorKwargs, AskingForFramesTurnsSamplingOn) {
+  ProcessorSpecs specs = *read_processor_specs({}, "qwen2_vl");
+  EXPECT_FALSE(specs.video.do_sample_frames);
+  ASSERT_TRUE(apply_processor_kwargs(specs, {{"fps", 1}}).ok());
+  EXPECT_TRUE(specs.video.do_sample_frames);
+}
+
+TEST(ProcessorKwargs, ReportsKeysThatNothingKnows) {
+  ProcessorSpecs specs = defaults();
+  const json kwargs = {{"colour", 1}, {"images_kwargs", {{"fps", 2}}}, {"videos_kwargs", {{"min_pixels", 5}, {"shape", 1}}}};
+  const Result<std::vector<std::string>> unknown = apply_processor_kwargs(specs, kwargs);
+  ASSERT_TRUE(unknown.ok());
+  EXPECT_THAT(*unknown, testing::ElementsAre("colour", "images_kwargs.fps", "videos_kwargs.min_pixels", "videos_kwargs.shape"));
+  EXPECT_TRUE(apply_processor_kwargs(specs, nullptr)->empty());
+}
+
+TEST(ProcessorKwargs, FailuresChangeNothing) {
+  const json bad[] = {{{"min_pixels", 5}, {"patch_size", 0}},
+                      {{"min_pixels", 5}, {"fps", 2}, {"num_frames", 4}},
+                      {{"min_pixels", 5}, {"images_kwargs", {{"min_pixels", 6}}}},
+                      {{"min_pixels", 5}, {"images_kwargs", 3}},
+                      {{"min_pixels", 5}, {"fps", -1}},
+                      {{"min_pixels", 5}, {"max_frames", "many"}},
+                      json::array({1})};
+  for (const json& kwargs : bad) {
+    ProcessorSpecs specs = defaults();
+    const Result<std::vector<std::string>> result = apply_processor_kwargs(specs, kwargs);
+    ASSERT_FALSE(result.ok()) << kwargs;
+    EXPECT_EQ(result.status().code(), StatusCode::invalid_argument);
+    EXPECT_EQ(specs.image.min_pixels, defaults().image.min_pixels);
+  }
+}
+
+}  // namespace
+}  // namespace azimuth::models
