@@ -8,7 +8,7 @@
 namespace azimuth::kernels {
 namespace {
 
-constexpr CpuLevel kLevels[] = {CpuLevel::generic, CpuLevel::avx2, CpuLevel::avx512};
+constexpr CpuLevel kLevels[] = {CpuLevel::generic, CpuLevel::avx2, CpuLevel::avx512, CpuLevel::avx512_bf16};
 
 const KernelTable* table_of(CpuLevel level) {
   switch (level) {
@@ -16,6 +16,7 @@ const KernelTable* table_of(CpuLevel level) {
 #ifdef AZIMUTH_KERNELS_X86
     case CpuLevel::avx2: return avx2_table();
     case CpuLevel::avx512: return avx512_table();
+    case CpuLevel::avx512_bf16: return avx512_bf16_table();
 #else
     default: return nullptr;
 #endif
@@ -37,6 +38,7 @@ std::atomic<CpuLevel>& current_level() {
   return level;
 }
 
+// For example "products with f32 weights: avx2, tiles of 6 rows x 16 outputs".
 std::string product_line(const char* what, const ProductKernels& kernels) {
   return std::string(what) + ": " + kernels.name + ", tiles of " + std::to_string(kernels.tile_rows) + " rows x " +
          std::to_string(kernels.panel_width) + " outputs";
@@ -49,6 +51,7 @@ std::string_view to_string(CpuLevel level) {
     case CpuLevel::generic: return "generic";
     case CpuLevel::avx2: return "avx2";
     case CpuLevel::avx512: return "avx512";
+    case CpuLevel::avx512_bf16: return "avx512_bf16";
   }
   return "unknown";
 }

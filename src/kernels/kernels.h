@@ -1,5 +1,5 @@
 // Every hot loop of Azimuth, behind this one header. The implementation is chosen at run time for the processor
-// (generic, AVX2, AVX-512) and can be forced with AZIMUTH_CPU=generic|avx2|avx512. Within one level every result is
+// (generic, AVX2, AVX-512) and can be forced with AZIMUTH_CPU=generic|avx2|avx512|avx512_bf16. Within one level every result is
 // bit-identical for any number of rows, threads, and any split of a sequence into chunks: each output element is summed
 // in an order that depends on its own row and column alone.
 #pragma once
@@ -20,7 +20,8 @@ namespace azimuth::kernels {
 // ---------------------------------------------------------------------------------------------------------------------
 // Dispatch
 
-enum class CpuLevel : uint8_t { generic, avx2, avx512 };
+// avx512_bf16 is avx512 with products of bf16 pairs (VDPBF16PS) for bf16 weights.
+enum class CpuLevel : uint8_t { generic, avx2, avx512, avx512_bf16 };
 std::string_view to_string(CpuLevel level);
 
 // Levels that this processor (and this build) can run, slowest first; always holds generic.

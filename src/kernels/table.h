@@ -61,5 +61,6 @@ struct KernelTable {
 const KernelTable* generic_table();
 const KernelTable* avx2_table();
 const KernelTable* avx512_table();
+const KernelTable* avx512_bf16_table();
 
 }  // namespace azimuth::kernels

@@ -11,9 +11,10 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-KernelTable best_avx512_table() {
+KernelTable with_bf16_products() {
   KernelTable table = kAvx512Table;
-  if (__builtin_cpu_supports("avx512bf16")) table.bf16 = kAvx512Bf16Products;
+  table.name = "avx512_bf16";
+  table.bf16 = kAvx512Bf16Products;
   return table;
 }
 
@@ -26,9 +27,13 @@ const KernelTable* avx2_table() {
 
 const KernelTable* avx512_table() {
   static const bool available = has_avx512();
-  if (!available) return nullptr;
-  static const KernelTable table = best_avx512_table();
-  return &table;
+  return available ? &kAvx512Table : nullptr;
+}
+
+const KernelTable* avx512_bf16_table() {
+  static const bool available = has_avx512() && __builtin_cpu_supports("avx512bf16");
+  static const KernelTable table = with_bf16_products();
+  return available ? &table : nullptr;
 }
 
 }  // namespace azimuth::kernels

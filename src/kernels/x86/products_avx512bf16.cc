@@ -186,7 +186,7 @@ void pack_rows(const float* x, int64_t ldx, int rows, int64_t count, void* out) 
 }  // namespace
 
 const ProductKernels kAvx512Bf16Products = {
-    "avx512 bf16 (pairs)", kTileRows, kPanelWidth, 2, pack_rows, tile, vector,
+    "avx512_bf16", kTileRows, kPanelWidth, 2, pack_rows, tile, vector,
 };
 
 }  // namespace azimuth::kernels
