@@ -91,7 +91,8 @@ Status check_picture_size(int64_t width, int64_t height, int64_t max_pixels) {
   if (width <= 0 || height <= 0) return invalid_argument("a picture with pixels was expected, found one of " + size);
   if (width > max_pixels / height) {
     return resource_exhausted("a picture of at most " + std::to_string(max_pixels) + " pixels was expected, found " + size +
-                              " = " + std::to_string(width * height) + "; shrink it or raise the limit");
+                              " = " + std::to_string(static_cast<uint64_t>(width) * static_cast<uint64_t>(height)) +
+                              "; shrink it or raise the limit");
   }
   return ok_status();
 }
