@@ -20,8 +20,6 @@ struct MediaMarkup {
   std::string placeholder = {};  // the token that stands for one feature, and in the template for the whole image or video
   std::string start = {};  // marker tokens around a frame, where the expansion writes them itself
   std::string end = {};
-  // A placeholder that stands between `start` and `end` takes these two away with it (transformers before 5; `compat`).
-  bool replaces_markers = false;
 };
 
 struct PromptSpec {

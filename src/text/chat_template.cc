@@ -62,4 +62,14 @@ Result<RenderedPrompt> ChatTemplate::render(const ordered_json& messages, const 
   return result;
 }
 
+Result<RenderedPrompt> ChatTemplate::render_json(std::string_view messages_json, std::string_view extra_json,
+                                                 const RenderOptions& options) const {
+  const ordered_json messages = ordered_json::parse(messages_json, nullptr, false);
+  const ordered_json extra = extra_json.empty() ? ordered_json() : ordered_json::parse(extra_json, nullptr, false);
+  if (messages.is_discarded() || extra.is_discarded()) {
+    return invalid_argument("expected messages and template variables as JSON texts, got something else");
+  }
+  return render(messages, extra, options);
+}
+
 }  // namespace azimuth::text

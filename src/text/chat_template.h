@@ -45,6 +45,10 @@ class ChatTemplate {
   Result<RenderedPrompt> render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& extra,
                                 const RenderOptions& options = {}) const;
 
+  // The same from JSON texts; an empty `extra_json` is null.
+  Result<RenderedPrompt> render_json(std::string_view messages_json, std::string_view extra_json = {},
+                                     const RenderOptions& options = {}) const;
+
  private:
   struct Deleter {
     void operator()(az_template* chat_template) const;

@@ -1,0 +1,86 @@
+#include "prompt/build_prompt.h"
+
+#include <optional>
+
+#include "prompt/expand_text.h"
+
+namespace azimuth::prompt {
+namespace {
+
+// Whether the tokenizer puts its own tokens (bos) around the text.
+bool adds_special_tokens(const PromptText& text, const PromptSpec& spec, const text::Tokenizer& tokenizer) {
+  if (!text.from_template) return true;
+  const std::string& bos = tokenizer.bos();
+  return spec.adds_bos_to_chat && (bos.empty() || !text.text.starts_with(bos));
+}
+
+Result<int32_t> placeholder_id(const MediaMarkup& markup, const text::Tokenizer& tokenizer) {
+  const std::optional<int32_t> id = tokenizer.token_to_id(markup.placeholder);
+  if (id.has_value()) return *id;
+  return invalid_argument("expected the token " + markup.placeholder +
+                          " in the tokenizer, found none; use the tokenizer of this model");
+}
+
+// Spans over all of `ids`: the media spans where their placeholders are, text in between.
+Result<std::vector<Span>> place_spans(const std::vector<int32_t>& ids, const std::vector<Span>& media_spans,
+                                      int32_t image_id, int32_t video_id) {
+  std::vector<Span> spans;
+  const auto end = static_cast<int64_t>(ids.size());
+  size_t next = 0;
+  int64_t at = 0;
+  const auto is_placeholder = [&](int64_t token) {
+    const int32_t id = ids[static_cast<size_t>(token)];
+    return id == image_id || id == video_id;
+  };
+  while (at < end) {
+    Span span;
+    span.begin = at;
+    if (!is_placeholder(at)) {
+      while (at < end && !is_placeholder(at)) ++at;
+    } else {
+      if (next == media_spans.size()) break;
+      span = media_spans[next++];
+      span.begin = at;
+      const int32_t id = span.kind == SpanKind::image ? image_id : video_id;
+      while (at < end && at - span.begin < span.features && ids[static_cast<size_t>(at)] == id) ++at;
+      if (at - span.begin != span.features) break;
+    }
+    span.end = at;
+    spans.push_back(span);
+  }
+  if (at == end && next == media_spans.size()) return spans;
+  return invalid_argument("expected one token for every image or video placeholder, but after token " +
+                          std::to_string(at) + " of " + std::to_string(end) +
+                          " the tokenizer made something else of it; use the tokenizer of this model");
+}
+
+Status check_context(size_t tokens, int64_t context_tokens) {
+  if (context_tokens <= 0 || static_cast<int64_t>(tokens) <= context_tokens) return ok_status();
+  return resource_exhausted("the prompt has " + std::to_string(tokens) + " tokens, but the model's context holds " +
+                            std::to_string(context_tokens) + "; shorten the text or give fewer or smaller images");
+}
+
+}  // namespace
+
+Result<Prompt> build_prompt(const PromptText& text, const MediaInputs& media, const PromptSpec& spec,
+                            const text::Tokenizer& tokenizer, const BuildOptions& options) {
+  AZ_ASSIGN_OR_RETURN(ExpandedText expanded, expand_text(text, media, spec, options));
+  int32_t image_id = -1;
+  int32_t video_id = -1;
+  if (!media.images.empty()) {
+    AZ_ASSIGN_OR_RETURN(image_id, placeholder_id(spec.image, tokenizer));
+  }
+  if (!media.videos.empty()) {
+    AZ_ASSIGN_OR_RETURN(video_id, placeholder_id(spec.video, tokenizer));
+  }
+
+  Prompt prompt;
+  AZ_ASSIGN_OR_RETURN(prompt.ids, tokenizer.encode(expanded.text, {.add_special_tokens = adds_special_tokens(text, spec, tokenizer),
+                                                                   .literal = expanded.literal}));
+  AZ_RETURN_IF_ERROR(check_context(prompt.ids.size(), options.context_tokens));
+  AZ_ASSIGN_OR_RETURN(prompt.spans, place_spans(prompt.ids, expanded.media_spans, image_id, video_id));
+  prompt.text = std::move(expanded.text);
+  return prompt;
+}
+
+}  // namespace azimuth::prompt

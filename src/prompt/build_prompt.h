@@ -1,0 +1,47 @@
+// From rendered text and the grids of its media to token ids and spans: the only place that looks for placeholders.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "azimuth/prompt.h"
+#include "azimuth/status.h"
+#include "media/video_frames.h"
+#include "spec/prompt_spec.h"
+#include "text/tokenizer.h"
+
+namespace azimuth::prompt {
+
+// Most tokens of a prompt, whatever the model's context.
+inline constexpr int64_t kMaxPromptTokens = int64_t{1} << 22;
+
+struct PromptText {
+  std::string text;
+  std::vector<text::ByteRange> literal;  // what a user wrote and no token may come of (text::RenderedPrompt)
+  bool from_template = true;             // false: a raw prompt, whose special tokens are the caller's
+};
+
+struct VideoInput {
+  Grid grid;                      // cells after merging
+  media::VideoMetadata metadata;  // frames_indices are the frames at hand
+  int64_t temporal_patch_size = 2;  // frames per grid frame
+};
+
+struct MediaInputs {
+  std::vector<Grid> images;  // cells after merging, in the order of the prompt
+  std::vector<VideoInput> videos;
+};
+
+struct BuildOptions {
+  int64_t context_tokens = 0;  // what the model's context holds; 0: no check
+  // As transformers 4.57 does (--compat tf4): start and end around a video's placeholder give way to the frames' own.
+  bool replace_video_markers = false;
+};
+
+// Errors: counts of placeholders and media that differ, an empty grid, media that the family does not take, a placeholder
+// that is no token, a prompt beyond the context (each names both numbers), and what the tokenizer refuses.
+Result<Prompt> build_prompt(const PromptText& text, const MediaInputs& media, const PromptSpec& spec,
+                            const text::Tokenizer& tokenizer, const BuildOptions& options = {});
+
+}  // namespace azimuth::prompt

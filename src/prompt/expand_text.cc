@@ -1,0 +1,156 @@
+#include "prompt/expand_text.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "prompt/expansion/expansion.h"
+
+namespace azimuth::prompt {
+namespace {
+
+struct Placeholder {
+  size_t begin = 0;
+  size_t end = 0;
+  bool video = false;
+};
+
+bool overlaps(const std::vector<text::ByteRange>& ranges, size_t begin, size_t end) {
+  return std::ranges::any_of(ranges, [&](const auto& range) { return range.begin < end && begin < range.end; });
+}
+
+void find_placeholders(const PromptText& text, const MediaMarkup& markup, bool video, std::vector<Placeholder>& found) {
+  const std::string& needle = markup.placeholder;
+  if (needle.empty()) return;
+  for (size_t at = text.text.find(needle); at != std::string::npos; at = text.text.find(needle, at + needle.size())) {
+    if (!overlaps(text.literal, at, at + needle.size())) found.push_back({at, at + needle.size(), video});
+  }
+}
+
+// Widens a placeholder by the markers around it, where both are there.
+void take_markers(const std::string& text, const MediaMarkup& markup, Placeholder& place) {
+  const std::string_view all = text;
+  const std::string_view before = all.substr(0, place.begin);
+  const std::string_view after = all.substr(place.end);
+  if (!before.ends_with(markup.start) || !after.starts_with(markup.end)) return;
+  place.begin -= markup.start.size();
+  place.end += markup.end.size();
+}
+
+Status check_count(const char* name, const MediaMarkup& markup, size_t placeholders, size_t given) {
+  if (placeholders == given) return ok_status();
+  const std::string media = std::to_string(given) + " " + name + (given == 1 ? "" : "s");
+  if (markup.expansion == PromptExpansion::none) {
+    return unsupported("this model takes no " + std::string(name) + "s, but " + media + " came with the prompt; leave " +
+                       (given == 1 ? "it" : "them") + " out");
+  }
+  return invalid_argument("the prompt has " + std::to_string(placeholders) + " " + name + " placeholder" +
+                          (placeholders == 1 ? "" : "s") + " (" + markup.placeholder + "), but " + media +
+                          (given == 1 ? " was" : " were") + " given; the two counts must be equal");
+}
+
+Status check_grid(const char* name, size_t index, const Grid& grid) {
+  // Each side is bounded first, so that their product cannot overflow.
+  const auto valid = [](int64_t side) { return side > 0 && side <= kMaxPromptTokens; };
+  const bool sides = valid(grid.t) && valid(grid.h) && valid(grid.w);
+  if (sides && grid.h * grid.w <= kMaxPromptTokens && grid.cells() <= kMaxPromptTokens) return ok_status();
+  return invalid_argument(std::string("expected a grid of 1 to ") + std::to_string(kMaxPromptTokens) + " cells for " +
+                          name + " " + std::to_string(index) + ", got " + std::to_string(grid.t) + " x " +
+                          std::to_string(grid.h) + " x " + std::to_string(grid.w));
+}
+
+// Before any text is made of them: counts, grids, and that all cells together fit.
+Status check_media(const MediaInputs& media, const BuildOptions& options) {
+  int64_t cells = 0;
+  const int64_t most = options.context_tokens > 0 ? std::min(options.context_tokens, kMaxPromptTokens) : kMaxPromptTokens;
+  const auto add = [&](const Grid& grid) {
+    cells = std::min(cells + grid.cells(), kMaxPromptTokens + 1);
+  };
+  for (size_t i = 0; i < media.images.size(); ++i) {
+    AZ_RETURN_IF_ERROR(check_grid("image", i, media.images[i]));
+    add(media.images[i]);
+  }
+  for (size_t i = 0; i < media.videos.size(); ++i) {
+    AZ_RETURN_IF_ERROR(check_grid("video", i, media.videos[i].grid));
+    add(media.videos[i].grid);
+  }
+  if (cells <= most) return ok_status();
+  return resource_exhausted("the images and videos take " + std::to_string(cells) +
+                            (cells > kMaxPromptTokens ? " tokens or more" : " tokens") +
+                            ", but the model's context holds " + std::to_string(most) +
+                            "; give fewer or smaller ones");
+}
+
+Expansion expand_image(const MediaInputs& media, const PromptSpec& spec, size_t index) {
+  return expand_per_cell(spec.image, SpanKind::image, static_cast<int>(index), media.images[index], nullptr);
+}
+
+Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec, size_t index) {
+  const VideoInput& video = media.videos[index];
+  AZ_ASSIGN_OR_RETURN(const VideoTiming timing,
+                      video_timing(video.metadata, video.temporal_patch_size, video.grid.t));
+  const int number = static_cast<int>(index);
+  if (spec.video.expansion == PromptExpansion::timestamped_frames) {
+    return expand_timestamped_frames(spec.video, number, video.grid, timing);
+  }
+  return expand_per_cell(spec.video, SpanKind::video, number, video.grid, &timing);
+}
+
+// Copies text, and moves the literal ranges that lie in what is copied.
+class Splicer {
+ public:
+  explicit Splicer(const PromptText& source) : source_(source) {}
+
+  void copy_until(size_t end) {
+    while (next_ < source_.literal.size() && source_.literal[next_].end <= end) {
+      const text::ByteRange& range = source_.literal[next_++];
+      out.literal.push_back({range.begin - from_ + out.text.size(), range.end - from_ + out.text.size()});
+    }
+    out.text.append(source_.text, from_, end - from_);
+    from_ = end;
+  }
+
+  void replace_until(size_t end, const Expansion& expansion) {
+    out.text += expansion.text;
+    out.media_spans.insert(out.media_spans.end(), expansion.spans.begin(), expansion.spans.end());
+    from_ = end;
+  }
+
+  ExpandedText out;
+
+ private:
+  const PromptText& source_;
+  size_t from_ = 0;
+  size_t next_ = 0;
+};
+
+}  // namespace
+
+Result<ExpandedText> expand_text(const PromptText& text, const MediaInputs& media, const PromptSpec& spec,
+                                 const BuildOptions& options) {
+  std::vector<Placeholder> places;
+  if (spec.takes_images()) find_placeholders(text, spec.image, false, places);
+  const size_t images = places.size();
+  if (spec.takes_videos()) find_placeholders(text, spec.video, true, places);
+  AZ_RETURN_IF_ERROR(check_count("image", spec.image, images, media.images.size()));
+  AZ_RETURN_IF_ERROR(check_count("video", spec.video, places.size() - images, media.videos.size()));
+  AZ_RETURN_IF_ERROR(check_media(media, options));
+  std::ranges::sort(places, {}, &Placeholder::begin);
+
+  Splicer splicer(text);
+  size_t image = 0;
+  size_t video = 0;
+  for (Placeholder place : places) {
+    if (place.video && options.replace_video_markers) take_markers(text.text, spec.video, place);
+    splicer.copy_until(place.begin);
+    if (place.video) {
+      AZ_ASSIGN_OR_RETURN(const Expansion expansion, expand_video(media, spec, video++));
+      splicer.replace_until(place.end, expansion);
+    } else {
+      splicer.replace_until(place.end, expand_image(media, spec, image++));
+    }
+  }
+  splicer.copy_until(text.text.size());
+  return std::move(splicer.out);
+}
+
+}  // namespace azimuth::prompt

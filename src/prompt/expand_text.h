@@ -1,0 +1,23 @@
+// Rendered text with every placeholder replaced by what its image or video takes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "azimuth/prompt.h"
+#include "azimuth/status.h"
+#include "prompt/build_prompt.h"
+
+namespace azimuth::prompt {
+
+struct ExpandedText {
+  std::string text;
+  std::vector<text::ByteRange> literal;  // of the given text, moved
+  std::vector<Span> media_spans;         // in order of the text; token ranges not set yet
+};
+
+// Errors as build_prompt.
+Result<ExpandedText> expand_text(const PromptText& text, const MediaInputs& media, const PromptSpec& spec,
+                                 const BuildOptions& options);
+
+}  // namespace azimuth::prompt

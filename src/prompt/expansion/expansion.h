@@ -1,0 +1,30 @@
+// What takes the place of one placeholder: text, and the spans that its placeholder tokens will form.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "azimuth/prompt.h"
+#include "azimuth/status.h"
+#include "prompt/video_timing.h"
+#include "spec/prompt_spec.h"
+
+namespace azimuth::prompt {
+
+struct Expansion {
+  std::string text;
+  std::vector<Span> spans;  // one per run of placeholders in `text`, in order; token range not set yet
+};
+
+// `count` copies of the placeholder.
+std::string repeated(const std::string& placeholder, int64_t count);
+
+// One span over the whole grid. `timing` is null for images.
+Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, const Grid& grid,
+                          const VideoTiming* timing);
+
+// One span per grid frame, behind the time of its frames. Source: Qwen3VLProcessor.replace_video_token.
+Expansion expand_timestamped_frames(const MediaMarkup& markup, int media, const Grid& grid, const VideoTiming& timing);
+
+}  // namespace azimuth::prompt
