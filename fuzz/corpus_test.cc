@@ -1,5 +1,5 @@
-// Feeds one fuzz target, linked beside this file, with its seeds and with damaged copies of them. What libFuzzer finds in
-// hours is not repeated here; what it once found stays found.
+// Feeds one fuzz target, linked beside this file, with its seeds and with damaged copies of them. What libFuzzer finds
+// in hours is not repeated here; what it once found stays found.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,7 +34,9 @@ void feed(std::string_view input) {
   EXPECT_EQ(LLVMFuzzerTestOneInput(copy.data(), copy.size()), 0);
 }
 
-TEST(Corpus, HasSeeds) { EXPECT_GE(seeds().size(), 3u) << AZIMUTH_CORPUS; }
+TEST(Corpus, HasSeeds) {
+  EXPECT_GE(seeds().size(), 3u) << AZIMUTH_CORPUS;
+}
 
 TEST(Corpus, EverySeedIsSurvived) {
   for (const std::string& path : seeds()) feed(contents(path));

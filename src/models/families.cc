@@ -17,8 +17,8 @@ Result<const Entry*> find(const std::vector<Entry>& entries, std::string_view mo
   std::sort(known.begin(), known.end());
   std::string list;
   for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
-  return unsupported("config.json names " + std::string(what) + " \"" + std::string(model_type) +
-                     "\", which this build does not run; known are " + list);
+  return unsupported("config.json names " + std::string(what) + " " + quote_json(model_type) +
+                     ", which this build does not run; known are " + list);
 }
 
 }  // namespace

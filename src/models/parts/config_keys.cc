@@ -13,7 +13,7 @@ Status read_scaling(const JsonView& params, const JsonView& config, RopeSpec& ro
   // "mrope" and "axial" (towers of Qwen, as transformers 5 saves them) name the axes, not a scaling.
   if (type == "default" || type == "mrope" || type == "axial") return ok_status();
   if (type != "linear" && type != "llama3" && type != "yarn") {
-    return unsupported(params.where() + " names rope type \"" + type + "\"; this build computes default, linear, llama3 and yarn");
+    return unsupported(params.where() + " names rope type " + quote_json(type) + "; this build computes default, linear, llama3 and yarn");
   }
   AZ_ASSIGN_OR_RETURN(const double max_positions, config.number_or("max_position_embeddings", 0.0, 0.0, 1e12));
   AZ_ASSIGN_OR_RETURN(rope.original_max_positions,
@@ -63,8 +63,8 @@ Result<Activation> read_activation(const JsonView& config, std::string_view key,
   if (name == "gelu_pytorch_tanh" || name == "gelu_new") return Activation::gelu_tanh;
   if (name == "quick_gelu") return Activation::quick_gelu;
   if (name == "relu") return Activation::relu;
-  return unsupported(config.where() + " names activation \"" + name +
-                     "\"; known are silu, gelu, gelu_pytorch_tanh, gelu_new, quick_gelu, relu");
+  return unsupported(config.where() + " names activation " + quote_json(name) +
+                     "; known are silu, gelu, gelu_pytorch_tanh, gelu_new, quick_gelu, relu");
 }
 
 Result<int64_t> read_square(const JsonView& config, std::string_view key, int64_t fallback, int64_t min, int64_t max) {
