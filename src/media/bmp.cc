@@ -1,5 +1,5 @@
-// Windows bitmaps, read as Pillow reads them: palettes of 1, 4 and 8 bits (RLE too), 16, 24 and 32 bits with the channel
-// masks that occur in practice. There is no well-kept small library for them.
+// Windows bitmaps, read as Pillow reads them: palettes of 1, 4 and 8 bits (RLE too), 16, 24 and 32 bits with the
+// channel masks that occur in practice. There is no well-kept small library for them.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -44,7 +44,9 @@ class BmpBytes {
   std::span<const uint8_t> bytes_;
 };
 
-Status truncated() { return damaged("BMP", "it ends before its picture is complete"); }
+Status truncated() {
+  return damaged("BMP", "it ends before its picture is complete");
+}
 
 void read_core_header(const BmpBytes& file, BmpHeader& header) {
   header.width = file.integer(18, 2);
@@ -90,9 +92,11 @@ Result<BmpHeader> read_header(const BmpBytes& file) {
   }
   if (header.colors == 0 && header.bits <= 8) header.colors = int64_t{1} << header.bits;
   header.pixel_offset = file.integer(10, 4);
-  const size_t palette_end = header.palette_offset + header.palette_entry_bytes * std::min<int64_t>(header.colors, 65536);
+  const size_t palette_end =
+      header.palette_offset + header.palette_entry_bytes * std::min<int64_t>(header.colors, 65536);
   const bool offset_skips_palette = header.pixel_offset == kFileHeaderBytes + header_bytes && header.bits <= 8;
-  if (header.pixel_offset == 0 || offset_skips_palette) header.pixel_offset = header.bits <= 8 ? palette_end : header.palette_offset;
+  if (header.pixel_offset == 0 || offset_skips_palette)
+    header.pixel_offset = header.bits <= 8 ? palette_end : header.palette_offset;
   return header;
 }
 
@@ -128,7 +132,8 @@ std::optional<ChannelLayout> channel_layout(const BmpHeader& header) {
   }};
   for (const Known& known : kKnown) {
     const int compared = header.bits == 32 ? 4 : 3;
-    if (known.bits == header.bits && std::equal(known.masks.begin(), known.masks.begin() + compared, header.masks.begin())) {
+    if (known.bits == header.bits &&
+        std::equal(known.masks.begin(), known.masks.begin() + compared, header.masks.begin())) {
       return known.layout;
     }
   }
@@ -178,7 +183,10 @@ Result<std::vector<uint8_t>> unpack_indices(const BmpBytes& file, const BmpHeade
 class RleReader {
  public:
   RleReader(const BmpBytes& file, const BmpHeader& header)
-      : bytes_(file.all()), at_(header.pixel_offset), four_bits_(header.compression == kRle4), width_(header.width),
+      : bytes_(file.all()),
+        at_(header.pixel_offset),
+        four_bits_(header.compression == kRle4),
+        width_(header.width),
         total_(static_cast<size_t>(header.width) * header.height) {}
 
   Result<std::vector<uint8_t>> read() {

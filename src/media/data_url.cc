@@ -46,7 +46,9 @@ int base64_digit(unsigned char c) {
   return c == '/' ? 63 : -1;
 }
 
-bool is_blank(unsigned char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+bool is_blank(unsigned char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 
 std::string shown(unsigned char c) {
   if (c > 0x20 && c < 0x7f) return std::string("'") + static_cast<char>(c) + "'";
@@ -68,8 +70,8 @@ Result<std::vector<uint8_t>> decode_base64(std::string_view text) {
     }
     const int digit = base64_digit(c);
     if (digit < 0 || padding > 0) {
-      return invalid_argument("base64 was expected behind the comma of a data: URL, found " + shown(c) + " at character " +
-                              std::to_string(i) + " of it; encode the picture's bytes as base64");
+      return invalid_argument("base64 was expected behind the comma of a data: URL, found " + shown(c) +
+                              " at character " + std::to_string(i) + " of it; encode the picture's bytes as base64");
     }
     bits = bits << 6 | static_cast<uint32_t>(digit);
     if (++digits % 4 == 0) {
@@ -99,11 +101,13 @@ Result<std::vector<uint8_t>> decode_data_url(std::string_view url) {
     return invalid_argument("a URL of the form data:image/png;base64,... was expected, but it has no comma");
   }
   if (!ends_with_encoding(url.substr(0, comma))) {
-    return invalid_argument("a base64 data: URL was expected, but \";base64\" is missing before the comma; encode the "
-                            "picture's bytes as base64");
+    return invalid_argument(
+        "a base64 data: URL was expected, but \";base64\" is missing before the comma; encode the "
+        "picture's bytes as base64");
   }
   AZ_ASSIGN_OR_RETURN(std::vector<uint8_t> bytes, decode_base64(percent_decoded(url.substr(comma + 1))));
-  if (bytes.empty()) return invalid_argument("picture data was expected behind the comma of a data: URL, found nothing");
+  if (bytes.empty())
+    return invalid_argument("picture data was expected behind the comma of a data: URL, found nothing");
   return bytes;
 }
 

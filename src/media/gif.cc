@@ -37,7 +37,8 @@ Status read_extension(GifFileType* gif, std::optional<int>& transparent) {
   if (DGifGetExtension(gif, &code, &block) == GIF_ERROR) return gif_error(gif->Error);
   if (code == GRAPHICS_EXT_FUNC_CODE && block) {
     GraphicsControlBlock control;
-    if (DGifExtensionToGCB(block[0], block + 1, &control) == GIF_OK && control.TransparentColor != NO_TRANSPARENT_COLOR) {
+    if (DGifExtensionToGCB(block[0], block + 1, &control) == GIF_OK &&
+        control.TransparentColor != NO_TRANSPARENT_COLOR) {
       transparent = control.TransparentColor;
     }
   }

@@ -39,12 +39,15 @@ std::vector<uint8_t> flatten_alpha(const std::vector<uint8_t>& rgba, AlphaMode m
   return rgb;
 }
 
-bool is_web_url(std::string_view source) { return source.starts_with("http://") || source.starts_with("https://"); }
+bool is_web_url(std::string_view source) {
+  return source.starts_with("http://") || source.starts_with("https://");
+}
 
 Result<std::vector<uint8_t>> read_file(const std::string& path, int64_t max_bytes) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) return not_found("a picture file was expected, but there is none; check the path");
+  if (!std::filesystem::exists(status))
+    return not_found("a picture file was expected, but there is none; check the path");
   if (!std::filesystem::is_regular_file(status)) {
     return invalid_argument("a picture file was expected, but this is no regular file; name the file itself");
   }
@@ -68,8 +71,9 @@ Result<std::vector<uint8_t>> read_source(const std::string& source, int64_t max_
   }
   if (!source.starts_with("data:")) return read_file(source, max_bytes);
   if (source.size() > static_cast<size_t>(max_bytes) * 4 / 3) {
-    return resource_exhausted("a data: URL of at most " + std::to_string(max_bytes * 4 / 3) + " characters was expected, found " +
-                              std::to_string(source.size()) + "; shrink the picture or raise the limit");
+    return resource_exhausted("a data: URL of at most " + std::to_string(max_bytes * 4 / 3) +
+                              " characters was expected, found " + std::to_string(source.size()) +
+                              "; shrink the picture or raise the limit");
   }
   return decode_data_url(source);
 }
@@ -80,7 +84,8 @@ std::string shortened(const std::string& source) {
   constexpr size_t kShownOfData = 32;
   const size_t shown = source.starts_with("data:") ? kShownOfData : kShown;
   std::string result = source.size() <= shown ? source : source.substr(0, shown) + "...";
-  std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  std::ranges::replace_if(
+      result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
   return result;
 }
 
@@ -90,16 +95,17 @@ Status check_picture_size(int64_t width, int64_t height, int64_t max_pixels) {
   const std::string size = std::to_string(width) + " x " + std::to_string(height);
   if (width <= 0 || height <= 0) return invalid_argument("a picture with pixels was expected, found one of " + size);
   if (width > max_pixels / height) {
-    return resource_exhausted("a picture of at most " + std::to_string(max_pixels) + " pixels was expected, found " + size +
-                              " = " + std::to_string(static_cast<uint64_t>(width) * static_cast<uint64_t>(height)) +
+    return resource_exhausted("a picture of at most " + std::to_string(max_pixels) + " pixels was expected, found " +
+                              size + " = " +
+                              std::to_string(static_cast<uint64_t>(width) * static_cast<uint64_t>(height)) +
                               "; shrink it or raise the limit");
   }
   return ok_status();
 }
 
 Status damaged(std::string_view format, std::string_view detail) {
-  return data_loss("a complete " + std::string(format) + " file was expected, but it is damaged: " + std::string(detail) +
-                   "; save or download it again");
+  return data_loss("a complete " + std::string(format) +
+                   " file was expected, but it is damaged: " + std::string(detail) + "; save or download it again");
 }
 
 Result<Image> decode_image(std::span<const uint8_t> bytes, const DecodeOptions& options) {

@@ -47,8 +47,9 @@ Result<Image> decode_image(std::span<const uint8_t> bytes, const DecodeOptions& 
 // (for a data: URL, with its first bytes); not_found where there is no such file.
 Result<Image> load_image(const std::string& source, const DecodeOptions& options = {});
 
-// The bytes of a "data:[type][;parameters];base64,..." URL. The declared type is ignored; blanks and line ends inside the
-// data are skipped, percent-encoded characters are decoded. Errors: invalid_argument, unless it is base64 with data.
+// The bytes of a "data:[type][;parameters];base64,..." URL. The declared type is ignored; blanks and line ends inside
+// the data are skipped, percent-encoded characters are decoded. Errors: invalid_argument, unless it is base64 with
+// data.
 Result<std::vector<uint8_t>> decode_data_url(std::string_view url);
 
 }  // namespace azimuth::media

@@ -17,7 +17,9 @@ using testing::HasSubstr;
 
 const std::string kGoldens = AZIMUTH_SOURCE_DIR "/tests/golden/media/";
 
-std::vector<uint8_t> golden_bytes(const std::string& name) { return golden::read_bytes(kGoldens + name); }
+std::vector<uint8_t> golden_bytes(const std::string& name) {
+  return golden::read_bytes(kGoldens + name);
+}
 
 std::span<const uint8_t> bytes_of(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -65,8 +67,8 @@ TEST(DecodeImage, PixelLimitIsCheckedInTheHeader) {
 }
 
 TEST(DecodeImage, PixelLimitHoldsForEveryFormat) {
-  for (const char* name : {"jpeg_444.jpg", "png_rgb.png", "webp_lossy.webp", "webp_animated.webp", "gif.gif", "bmp_rgb.bmp",
-                           "bmp_rle8.bmp"}) {
+  for (const char* name : {"jpeg_444.jpg", "png_rgb.png", "webp_lossy.webp", "webp_animated.webp", "gif.gif",
+                           "bmp_rgb.bmp", "bmp_rle8.bmp"}) {
     SCOPED_TRACE(name);
     const Result<Image> image = decode_image(golden_bytes(name));
     ASSERT_TRUE(image.ok());
@@ -74,13 +76,15 @@ TEST(DecodeImage, PixelLimitHoldsForEveryFormat) {
     EXPECT_TRUE(status_of(golden_bytes(name), {.max_pixels = pixels}).ok());
     const Status status = status_of(golden_bytes(name), {.max_pixels = pixels - 1});
     EXPECT_EQ(status.code(), StatusCode::resource_exhausted);
-    EXPECT_THAT(status.message(), AllOf(HasSubstr(std::to_string(pixels - 1)), HasSubstr("= " + std::to_string(pixels))));
+    EXPECT_THAT(status.message(),
+                AllOf(HasSubstr(std::to_string(pixels - 1)), HasSubstr("= " + std::to_string(pixels))));
   }
 }
 
 TEST(DecodeImage, TruncatedFilesAreErrors) {
-  for (const char* name : {"jpeg_420.jpg", "jpeg_420_progressive.jpg", "jpeg_grey.jpg", "png_rgb.png", "webp_lossy.webp",
-                           "webp_lossless.webp", "gif.gif", "bmp_rgb.bmp", "bmp_palette.bmp", "bmp_rle8.bmp"}) {
+  for (const char* name :
+       {"jpeg_420.jpg", "jpeg_420_progressive.jpg", "jpeg_grey.jpg", "png_rgb.png", "webp_lossy.webp",
+        "webp_lossless.webp", "gif.gif", "bmp_rgb.bmp", "bmp_palette.bmp", "bmp_rle8.bmp"}) {
     SCOPED_TRACE(name);
     const std::vector<uint8_t> whole = golden_bytes(name);
     for (double kept : {0.3, 0.6, 0.9}) {
@@ -138,9 +142,15 @@ TEST(DecodeImage, NamesWhatOtherFilesLookLike) {
       {"<?xml version=\"1.0\"?>\n<!-- drawn -->\n<svg/>", "an SVG drawing"},
       {"\xef\xbb\xbf<!DOCTYPE html><html><body>404", "an HTML page"},
       {"{\"error\": \"not found\"}", "text"},
-      {"\0\0\0\x18" "ftypheic\0\0\0\0"sv, "a HEIC picture"},
-      {"\0\0\0\x18" "ftypavif\0\0\0\0"sv, "an AVIF picture"},
-      {"\0\0\0\x18" "ftypisom\0\0\0\0"sv, "an MP4 or QuickTime video"},
+      {"\0\0\0\x18"
+       "ftypheic\0\0\0\0"sv,
+       "a HEIC picture"},
+      {"\0\0\0\x18"
+       "ftypavif\0\0\0\0"sv,
+       "an AVIF picture"},
+      {"\0\0\0\x18"
+       "ftypisom\0\0\0\0"sv,
+       "an MP4 or QuickTime video"},
       {"II*\0\x08\0\0\0"sv, "a TIFF picture"},
       {"%PDF-1.7", "a PDF document"},
       {"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"},
@@ -150,7 +160,8 @@ TEST(DecodeImage, NamesWhatOtherFilesLookLike) {
   for (const Foreign& foreign : cases) {
     const Status status = status_of(bytes_of(foreign.bytes));
     EXPECT_EQ(status.code(), StatusCode::unsupported);
-    EXPECT_THAT(status.message(), AllOf(HasSubstr("JPEG, PNG, WebP, GIF or BMP"), HasSubstr(std::string(foreign.words))));
+    EXPECT_THAT(status.message(),
+                AllOf(HasSubstr("JPEG, PNG, WebP, GIF or BMP"), HasSubstr(std::string(foreign.words))));
   }
 }
 
@@ -160,7 +171,8 @@ std::string base64(std::span<const uint8_t> bytes) {
   for (size_t i = 0; i < bytes.size(); i += 3) {
     const auto at = [&](size_t k) { return i + k < bytes.size() ? bytes[i + k] : 0u; };
     const uint32_t bits = at(0) << 16 | at(1) << 8 | at(2);
-    for (int c = 0; c < 4; ++c) text += static_cast<size_t>(c) <= bytes.size() - i ? kDigits[bits >> (18 - 6 * c) & 63] : '=';
+    for (int c = 0; c < 4; ++c)
+      text += static_cast<size_t>(c) <= bytes.size() - i ? kDigits[bits >> (18 - 6 * c) & 63] : '=';
   }
   return text;
 }
@@ -169,7 +181,8 @@ TEST(LoadImage, ReadsFilesAndDataUrlsByContentAlone) {
   const Result<Image> from_file = load_image(kGoldens + "png_rgb.png");
   ASSERT_TRUE(from_file.ok());
   const std::string data = base64(golden_bytes("png_rgb.png"));
-  for (const std::string head : {"data:image/png;base64,", "data:image/jpeg;base64,", "data:;base64,", "data:text/html;charset=x;BASE64,"}) {
+  for (const std::string head :
+       {"data:image/png;base64,", "data:image/jpeg;base64,", "data:;base64,", "data:text/html;charset=x;BASE64,"}) {
     const Result<Image> image = load_image(head + data);
     ASSERT_TRUE(image.ok()) << head << image.status().message();
     EXPECT_EQ(*image, *from_file);

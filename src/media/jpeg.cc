@@ -34,7 +34,9 @@ struct JpegReader {
   ~JpegReader() { jpeg_destroy_decompress(&info); }
 };
 
-JpegReader& reader_of(j_common_ptr info) { return *static_cast<JpegReader*>(info->client_data); }
+JpegReader& reader_of(j_common_ptr info) {
+  return *static_cast<JpegReader*>(info->client_data);
+}
 
 [[noreturn]] void stop(j_common_ptr info) {
   JpegReader& reader = reader_of(info);
@@ -50,7 +52,9 @@ void watch_scans(j_common_ptr info) {
 }
 
 // The source suspends at the end of the data, as Pillow's does: a picture that needs more is incomplete.
-boolean no_more_data(j_decompress_ptr) { return FALSE; }
+boolean no_more_data(j_decompress_ptr) {
+  return FALSE;
+}
 void do_nothing(j_decompress_ptr) {}
 
 void skip_data(j_decompress_ptr info, long count) {
@@ -85,9 +89,7 @@ Outcome read_header(JpegReader& reader) {
   info.progress = &reader.progress;
   jpeg_save_markers(&info, JPEG_APP0 + 1, 0xffff);
   if (jpeg_read_header(&info, TRUE) != JPEG_HEADER_OK) return Outcome::truncated;
-  info.out_color_space = info.num_components == 1   ? JCS_GRAYSCALE
-                         : info.num_components == 4 ? JCS_CMYK
-                                                    : JCS_RGB;
+  info.out_color_space = info.num_components == 1 ? JCS_GRAYSCALE : info.num_components == 4 ? JCS_CMYK : JCS_RGB;
   return Outcome::done;
 }
 

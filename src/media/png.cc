@@ -60,7 +60,8 @@ bool read_header(PngReader& reader) {
   return true;
 }
 
-// Samples of fewer than 8 bits become bytes of the same value; 16-bit colours keep their high byte, 16-bit grey is left.
+// Samples of fewer than 8 bits become bytes of the same value; 16-bit colours keep their high byte, 16-bit grey is
+// left.
 bool prepare_rows(PngReader& reader) {
   if (setjmp(png_jmpbuf(reader.png))) return false;
   png_set_packing(reader.png);
@@ -105,7 +106,8 @@ std::array<Rgba, 256> palette_of(const PngReader& reader) {
   png_colorp colors = nullptr;
   int color_count = 0;
   if (png_get_PLTE(reader.png, reader.info, &colors, &color_count)) {
-    for (int i = 0; i < std::min(color_count, 256); ++i) palette[i] = {colors[i].red, colors[i].green, colors[i].blue, 255};
+    for (int i = 0; i < std::min(color_count, 256); ++i)
+      palette[i] = {colors[i].red, colors[i].green, colors[i].blue, 255};
   }
   png_bytep alphas = nullptr;
   int alpha_count = 0;
@@ -180,7 +182,8 @@ class RowConverter {
   }
 
   Rgba keyed(Rgba pixel) const {
-    if (transparent_ && pixel.r == transparent_->r && pixel.g == transparent_->g && pixel.b == transparent_->b) pixel.a = 0;
+    if (transparent_ && pixel.r == transparent_->r && pixel.g == transparent_->g && pixel.b == transparent_->b)
+      pixel.a = 0;
     return pixel;
   }
 

@@ -33,7 +33,9 @@ double sinc(double x) {
   return std::sin(x) / x;
 }
 
-double lanczos(double x) { return -3.0 <= x && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0; }
+double lanczos(double x) {
+  return -3.0 <= x && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0;
+}
 
 struct Filter {
   double (*weight)(double);
@@ -64,7 +66,9 @@ int torchvision_precision(double largest) {
 
 constexpr int kPillowPrecision = 22;
 
-uint8_t clip_pillow(int sum) { return static_cast<uint8_t>(std::clamp(sum >> kPillowPrecision, 0, 255)); }
+uint8_t clip_pillow(int sum) {
+  return static_cast<uint8_t>(std::clamp(sum >> kPillowPrecision, 0, 255));
+}
 
 struct PillowTaps {
   FilterTaps exact;
@@ -164,8 +168,8 @@ Status check_target(int64_t width, int64_t height) {
   const std::string size = std::to_string(width) + " x " + std::to_string(height);
   if (width <= 0 || height <= 0) return invalid_argument("a size with pixels was expected to resize to, found " + size);
   if (width > kMaxSide || height > kMaxSide || width * height > kMaxPixels) {
-    return resource_exhausted("a size of at most " + std::to_string(kMaxPixels) + " pixels was expected to resize to, found " +
-                              size + "; lower max_pixels");
+    return resource_exhausted("a size of at most " + std::to_string(kMaxPixels) +
+                              " pixels was expected to resize to, found " + size + "; lower max_pixels");
   }
   return ok_status();
 }
@@ -212,7 +216,8 @@ kernels::ResampleTaps torchvision_taps(int64_t in_size, int64_t out_size, Resamp
   for (double weight : exact.weights) largest = std::max(largest, weight);
   taps.precision = torchvision_precision(largest);
   taps.weights.reserve(exact.weights.size());
-  for (double weight : exact.weights) taps.weights.push_back(static_cast<int16_t>(round_weight(weight, taps.precision)));
+  for (double weight : exact.weights)
+    taps.weights.push_back(static_cast<int16_t>(round_weight(weight, taps.precision)));
   taps.first = std::move(exact.first);
   taps.count = std::move(exact.count);
   return taps;

@@ -17,9 +17,9 @@ namespace azimuth::media {
 struct FilterTaps {
   int64_t out_size = 0;
   int max_taps = 0;
-  std::vector<int32_t> first;    // [out_size]
-  std::vector<int32_t> count;    // [out_size]
-  std::vector<double> weights;   // [out_size, max_taps], zero behind count
+  std::vector<int32_t> first;   // [out_size]
+  std::vector<int32_t> count;   // [out_size]
+  std::vector<double> weights;  // [out_size, max_taps], zero behind count
 };
 FilterTaps filter_taps(int64_t in_size, int64_t out_size, ResampleFilter filter);
 

@@ -39,7 +39,9 @@ int expect_checksums(PixelArithmetic arithmetic, const char* key) {
   return compared;
 }
 
-TEST(Resize, EqualsPillowOnRandomSizes) { EXPECT_EQ(expect_checksums(PixelArithmetic::pillow, "pillow"), 240); }
+TEST(Resize, EqualsPillowOnRandomSizes) {
+  EXPECT_EQ(expect_checksums(PixelArithmetic::pillow, "pillow"), 240);
+}
 
 // At every level of kernels that this machine has. torch 2.15 itself fails on one of the sizes (one pixel).
 TEST(Resize, EqualsTorchvisionOnRandomSizes) {
@@ -56,7 +58,8 @@ TEST(Resize, EqualsBothLibrariesPixelByPixel) {
   ThreadPool pool(1);
   const nlohmann::json item = goldens()["full"];
   EXPECT_EQ(resize_case(item, PixelArithmetic::pillow, pool)->rgb, item["pillow"].get<std::vector<uint8_t>>());
-  EXPECT_EQ(resize_case(item, PixelArithmetic::torchvision, pool)->rgb, item["torchvision"].get<std::vector<uint8_t>>());
+  EXPECT_EQ(resize_case(item, PixelArithmetic::torchvision, pool)->rgb,
+            item["torchvision"].get<std::vector<uint8_t>>());
 }
 
 TEST(Resize, SameSizeIsACopy) {

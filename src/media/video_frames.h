@@ -16,7 +16,7 @@ struct VideoMetadata {
   std::vector<int64_t> frames_indices;  // which frames of the clip the frames at hand are
   std::optional<int64_t> width;         // pixels
   std::optional<int64_t> height;
-  std::optional<double> duration;       // seconds
+  std::optional<double> duration;  // seconds
 };
 
 struct VideoFrames {

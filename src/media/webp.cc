@@ -57,7 +57,10 @@ Result<DecodedPixels> decode_webp(std::span<const uint8_t> bytes, int64_t max_pi
   int timestamp = 0;
   if (!WebPAnimDecoderGetNext(decoder.get(), &rgba, &timestamp)) return damaged("WebP", "its picture is damaged");
 
-  DecodedPixels decoded{info.canvas_width, info.canvas_height, features.has_alpha != 0, {},
+  DecodedPixels decoded{info.canvas_width,
+                        info.canvas_height,
+                        features.has_alpha != 0,
+                        {},
                         orientation_of(WebPAnimDecoderGetDemuxer(decoder.get()))};
   const size_t pixels = static_cast<size_t>(info.canvas_width) * info.canvas_height;
   decoded.values = decoded.has_alpha ? std::vector<uint8_t>(rgba, rgba + 4 * pixels) : without_alpha(rgba, pixels);

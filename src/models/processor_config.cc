@@ -228,7 +228,9 @@ Status read_num_frames(const JsonView& json, std::optional<int64_t>& num_frames)
   return ok_status();
 }
 
-bool knows_min_max(const VideoProcessorSpec& spec) { return spec.budget == VideoBudget::per_frame; }
+bool knows_min_max(const VideoProcessorSpec& spec) {
+  return spec.budget == VideoBudget::per_frame;
+}
 
 Status read_video_keys(const JsonView& json, VideoProcessorSpec& spec) {
   AZ_RETURN_IF_ERROR(read_image_keys(json, knows_min_max(spec), spec.frame));
@@ -253,8 +255,9 @@ struct NamedJson {
 };
 
 // The nested section of processor_config.json, or else the first of the older files that exists.
-Result<NamedJson> find_section(const ProcessorFiles& files, std::string_view section,
-                               std::initializer_list<std::pair<const std::optional<std::string>*, std::string_view>> older) {
+Result<NamedJson> find_section(
+    const ProcessorFiles& files, std::string_view section,
+    std::initializer_list<std::pair<const std::optional<std::string>*, std::string_view>> older) {
   if (files.processor_config) {
     AZ_ASSIGN_OR_RETURN(nlohmann::json json, parse_json(*files.processor_config, "processor_config.json"));
     AZ_RETURN_IF_ERROR(JsonView(json, "processor_config.json").check_object());
@@ -328,18 +331,35 @@ Result<VideoProcessorSpec> read_video_section(const JsonView& json, std::string_
 constexpr std::array<std::string_view, 13> kImageKeys = {
     "do_resize",  "do_rescale", "do_normalize", "rescale_factor",      "image_mean", "image_std", "resample",
     "patch_size", "merge_size", "size",         "temporal_patch_size", "min_pixels", "max_pixels"};
-constexpr std::array<std::string_view, 7> kVideoKeys = {"do_sample_frames", "cap_pixels_per_frame", "fps", "num_frames",
-                                                        "min_frames",       "max_frames",           "max_video_tokens"};
+constexpr std::array<std::string_view, 7> kVideoKeys = {
+    "do_sample_frames", "cap_pixels_per_frame", "fps", "num_frames", "min_frames", "max_frames", "max_video_tokens"};
 // Known to transformers' processors and without influence on what is computed here.
-constexpr std::array<std::string_view, 17> kInertKeys = {
-    "do_convert_rgb", "return_tensors", "return_metadata",   "video_metadata", "data_format",        "input_data_format",
-    "device",         "padding",        "padding_side",      "truncation",     "add_special_tokens", "disable_grouping",
-    "text_kwargs",    "audio_kwargs",   "default_to_square", "common_kwargs",  "return_mm_token_type_ids"};
+constexpr std::array<std::string_view, 17> kInertKeys = {"do_convert_rgb",
+                                                         "return_tensors",
+                                                         "return_metadata",
+                                                         "video_metadata",
+                                                         "data_format",
+                                                         "input_data_format",
+                                                         "device",
+                                                         "padding",
+                                                         "padding_side",
+                                                         "truncation",
+                                                         "add_special_tokens",
+                                                         "disable_grouping",
+                                                         "text_kwargs",
+                                                         "audio_kwargs",
+                                                         "default_to_square",
+                                                         "common_kwargs",
+                                                         "return_mm_token_type_ids"};
 
-bool contains(const auto& keys, std::string_view key) { return std::ranges::find(keys, key) != keys.end(); }
+bool contains(const auto& keys, std::string_view key) {
+  return std::ranges::find(keys, key) != keys.end();
+}
 
 // What an object of keyword arguments sets in one modality.
-Status apply_to_image(const JsonView& kwargs, ImageProcessorSpec& spec) { return read_image_keys(kwargs, true, spec); }
+Status apply_to_image(const JsonView& kwargs, ImageProcessorSpec& spec) {
+  return read_image_keys(kwargs, true, spec);
+}
 
 Status apply_to_video(const JsonView& kwargs, VideoProcessorSpec& spec) {
   if (kwargs.has("fps") && kwargs.has("num_frames")) return kwargs.expected("at most one of fps and num_frames");
@@ -349,7 +369,9 @@ Status apply_to_video(const JsonView& kwargs, VideoProcessorSpec& spec) {
   return read_video_keys(kwargs, spec);
 }
 
-bool image_knows(std::string_view key) { return contains(kImageKeys, key) || contains(kInertKeys, key); }
+bool image_knows(std::string_view key) {
+  return contains(kImageKeys, key) || contains(kInertKeys, key);
+}
 
 bool video_knows(const VideoProcessorSpec& spec, std::string_view key) {
   if (key == "min_pixels" || key == "max_pixels") return knows_min_max(spec);

@@ -1,8 +1,8 @@
 // Reads a checkpoint's processor files into preprocessing specs.
 //
 // transformers 5 writes processor_config.json with "image_processor" and "video_processor" inside; 4.x wrote
-// preprocessor_config.json and video_preprocessor_config.json. Keys that a file lacks take the default of the class that
-// transformers 5.23.0 would load for it.
+// preprocessor_config.json and video_preprocessor_config.json. Keys that a file lacks take the default of the class
+// that transformers 5.23.0 would load for it.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -33,10 +33,10 @@ struct ProcessorSpecs {
 Result<ProcessorSpecs> read_processor_specs(const ProcessorFiles& files, std::string_view model_type);
 
 // Applies the keyword arguments of one processor call, as transformers' processor takes them: flat keys go to every
-// modality that knows them, "images_kwargs" and "videos_kwargs" to one; min_frames, max_frames and max_video_tokens have
-// no effect in a call (5.23.0 reads them from the file only). fps or num_frames turn frame sampling on. num_frames alone
-// replaces the file's fps, where 5.23.0 refuses it. Returns the keys that nothing knows, for a warning.
-// Errors: invalid_argument with the key for wrong types or values; `specs` is then unchanged.
+// modality that knows them, "images_kwargs" and "videos_kwargs" to one; min_frames, max_frames and max_video_tokens
+// have no effect in a call (5.23.0 reads them from the file only). fps or num_frames turn frame sampling on. num_frames
+// alone replaces the file's fps, where 5.23.0 refuses it. Returns the keys that nothing knows, for a warning. Errors:
+// invalid_argument with the key for wrong types or values; `specs` is then unchanged.
 Result<std::vector<std::string>> apply_processor_kwargs(ProcessorSpecs& specs, const nlohmann::json& kwargs);
 
 }  // namespace azimuth::models

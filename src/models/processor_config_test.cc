@@ -86,7 +86,9 @@ TEST(ProcessorConfig, EqualsTransformers) {
   }
 }
 
-ProcessorSpecs defaults() { return *read_processor_specs({}, "qwen3_vl"); }
+ProcessorSpecs defaults() {
+  return *read_processor_specs({}, "qwen3_vl");
+}
 
 TEST(ProcessorConfig, PilClassesMeanPillowArithmetic) {
   ProcessorFiles files;
@@ -153,10 +155,12 @@ TEST(ProcessorKwargs, AskingForFramesTurnsSamplingOn) {
 
 TEST(ProcessorKwargs, ReportsKeysThatNothingKnows) {
   ProcessorSpecs specs = defaults();
-  const json kwargs = {{"colour", 1}, {"images_kwargs", {{"fps", 2}}}, {"videos_kwargs", {{"min_pixels", 5}, {"shape", 1}}}};
+  const json kwargs = {
+      {"colour", 1}, {"images_kwargs", {{"fps", 2}}}, {"videos_kwargs", {{"min_pixels", 5}, {"shape", 1}}}};
   const Result<std::vector<std::string>> unknown = apply_processor_kwargs(specs, kwargs);
   ASSERT_TRUE(unknown.ok());
-  EXPECT_THAT(*unknown, testing::ElementsAre("colour", "images_kwargs.fps", "videos_kwargs.min_pixels", "videos_kwargs.shape"));
+  EXPECT_THAT(*unknown,
+              testing::ElementsAre("colour", "images_kwargs.fps", "videos_kwargs.min_pixels", "videos_kwargs.shape"));
   EXPECT_TRUE(apply_processor_kwargs(specs, nullptr)->empty());
 }
 

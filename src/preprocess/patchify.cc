@@ -47,15 +47,20 @@ Status check_frames(std::span<const media::Image* const> frames, int64_t cell) {
                             std::to_string(frame->height) + "; give all frames the same size");
   }
   if (first.width > 0 && first.height > 0 && first.width % cell == 0 && first.height % cell == 0) return ok_status();
-  return invalid_argument("sides that are multiples of " + std::to_string(cell) + " (patch_size * merge_size) were expected, found " +
-                          std::to_string(first.width) + " x " + std::to_string(first.height) + "; leave do_resize on");
+  return invalid_argument("sides that are multiples of " + std::to_string(cell) +
+                          " (patch_size * merge_size) were expected, found " + std::to_string(first.width) + " x " +
+                          std::to_string(first.height) + "; leave do_resize on");
 }
 
 // Writes patch `row` (in merge order) of grid frame t.
 class PatchWriter {
  public:
   PatchWriter(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, const Grid& grid)
-      : frames_(frames), table_(normalization_table(spec)), grid_(grid), patch_(spec.patch_size), merge_(spec.merge_size),
+      : frames_(frames),
+        table_(normalization_table(spec)),
+        grid_(grid),
+        patch_(spec.patch_size),
+        merge_(spec.merge_size),
         temporal_(spec.temporal_patch_size) {}
 
   // out: [channel, temporal, y, x]
@@ -63,7 +68,12 @@ class PatchWriter {
     const int64_t t = row / (grid_.h * grid_.w);
     const auto [y, x] = place_in_frame(row % (grid_.h * grid_.w));
     for (int64_t c = 0; c < kChannels; ++c) {
-      for (int64_t f = 0; f < temporal_; ++f) out = write_plane(frame(t * temporal_ + f), y, x, c, out);
+      const media::Image* previous = nullptr;
+      for (int64_t f = 0; f < temporal_; ++f) {
+        const media::Image* image = &frame(t * temporal_ + f);
+        out = image == previous ? repeat_plane(out) : write_plane(*image, y, x, c, out);
+        previous = image;
+      }
     }
   }
 
@@ -83,6 +93,8 @@ class PatchWriter {
   const media::Image& frame(int64_t index) const {
     return *frames_[std::min<int64_t>(index, static_cast<int64_t>(frames_.size()) - 1)];
   }
+
+  float* repeat_plane(float* out) const { return std::copy_n(out - patch_ * patch_, patch_ * patch_, out); }
 
   float* write_plane(const media::Image& image, int64_t y, int64_t x, int64_t channel, float* out) const {
     for (int64_t py = 0; py < patch_; ++py) {
@@ -114,7 +126,8 @@ NormalizationTable normalization_table(const ImageProcessorSpec& spec) {
   return table;
 }
 
-Result<Patches> patchify(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, ThreadPool& pool) {
+Result<Patches> patchify(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec,
+                         ThreadPool& pool) {
   AZ_RETURN_IF_ERROR(check_frames(frames, spec.patch_size * spec.merge_size));
   const auto frame_count = static_cast<int64_t>(frames.size());
   Patches patches;

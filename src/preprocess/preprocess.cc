@@ -11,19 +11,25 @@
 namespace azimuth::preprocess {
 namespace {
 
-constexpr double kAssumedFps = 24.0;          // of a clip of unknown speed, as transformers assumes
+constexpr double kAssumedFps = 24.0;  // of a clip of unknown speed, as transformers assumes
 constexpr int64_t kMaxSampledFrames = 1 << 20;
 
-PixelSize size_of(const media::Image& image) { return {image.width, image.height}; }
+PixelSize size_of(const media::Image& image) {
+  return {image.width, image.height};
+}
 
-int64_t cell_of(const ImageProcessorSpec& spec) { return spec.patch_size * spec.merge_size; }
+int64_t cell_of(const ImageProcessorSpec& spec) {
+  return spec.patch_size * spec.merge_size;
+}
 
 Status check_resized_pixels(int64_t frames, PixelSize size) {
-  const double pixels = static_cast<double>(frames) * static_cast<double>(size.width) * static_cast<double>(size.height);
+  const double pixels =
+      static_cast<double>(frames) * static_cast<double>(size.width) * static_cast<double>(size.height);
   if (pixels <= static_cast<double>(kMaxResizedPixels)) return ok_status();
-  return resource_exhausted("at most " + std::to_string(kMaxResizedPixels) + " pixels after resizing were expected, found " +
-                            std::to_string(frames) + " frames of " + std::to_string(size.width) + " x " +
-                            std::to_string(size.height) + "; lower max_pixels or take fewer frames");
+  return resource_exhausted("at most " + std::to_string(kMaxResizedPixels) +
+                            " pixels after resizing were expected, found " + std::to_string(frames) + " frames of " +
+                            std::to_string(size.width) + " x " + std::to_string(size.height) +
+                            "; lower max_pixels or take fewer frames");
 }
 
 Result<PixelSize> target_size(const media::Image& image, const ImageProcessorSpec& spec) {
@@ -49,7 +55,8 @@ Result<PixelSize> target_size_of_video(int64_t frames, const media::Image& first
 int64_t frames_at_rate(const media::VideoMetadata& metadata, double fps, const VideoProcessorSpec& spec) {
   const auto total = static_cast<double>(metadata.total_num_frames);
   const double wanted = std::trunc(total / metadata.fps.value_or(kAssumedFps) * fps);
-  const double bounded = std::min(std::max(wanted, static_cast<double>(spec.min_frames)), static_cast<double>(spec.max_frames));
+  const double bounded =
+      std::min(std::max(wanted, static_cast<double>(spec.min_frames)), static_cast<double>(spec.max_frames));
   return static_cast<int64_t>(std::min(bounded, total));
 }
 
@@ -94,8 +101,8 @@ struct ResizedFrames {
   std::vector<const media::Image*> frames;
 };
 
-Result<ResizedFrames> resize_frames(const media::VideoFrames& video, const std::vector<int64_t>& indices, PixelSize size,
-                                    const ImageProcessorSpec& spec, ThreadPool& pool) {
+Result<ResizedFrames> resize_frames(const media::VideoFrames& video, const std::vector<int64_t>& indices,
+                                    PixelSize size, const ImageProcessorSpec& spec, ThreadPool& pool) {
   ResizedFrames resized;
   resized.storage.reserve(indices.size());  // pointers to elements stay valid
   for (size_t i = 0; i < indices.size(); ++i) {
@@ -105,7 +112,8 @@ Result<ResizedFrames> resize_frames(const media::VideoFrames& video, const std::
     } else if (size_of(frame) == size) {
       resized.frames.push_back(&frame);
     } else {
-      AZ_ASSIGN_OR_RETURN(media::Image image, media::resize(frame, size.width, size.height, spec.resample, spec.arithmetic, pool));
+      AZ_ASSIGN_OR_RETURN(media::Image image,
+                          media::resize(frame, size.width, size.height, spec.resample, spec.arithmetic, pool));
       resized.storage.push_back(std::move(image));
       resized.frames.push_back(&resized.storage.back());
     }
@@ -146,7 +154,8 @@ Result<Patches> preprocess_image(const media::Image& image, const ImageProcessor
   return patchify(std::array{&resized}, spec, pool);
 }
 
-Result<VideoPatches> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec, ThreadPool& pool) {
+Result<VideoPatches> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
+                                      ThreadPool& pool) {
   AZ_RETURN_IF_ERROR(check_video(video));
   AZ_RETURN_IF_ERROR(check_same_size(video));
   AZ_ASSIGN_OR_RETURN(const std::vector<int64_t> kept, kept_frames(video, spec));
@@ -162,8 +171,9 @@ Result<std::vector<int64_t>> sample_frames(const media::VideoMetadata& metadata,
   const int64_t total = metadata.total_num_frames;
   if (total < 1) return invalid_argument("a video of at least one frame was expected, found " + std::to_string(total));
   if (spec.sampling == FrameSampling::none) {
-    return unsupported("frames that were chosen already were expected, because this processor's way to choose them is not "
-                       "known; pass do_sample_frames=false");
+    return unsupported(
+        "frames that were chosen already were expected, because this processor's way to choose them is not "
+        "known; pass do_sample_frames=false");
   }
   int64_t count = std::min(std::max(total, spec.min_frames), spec.max_frames);
   if (spec.num_frames) {

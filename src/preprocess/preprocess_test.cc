@@ -79,7 +79,8 @@ Result<media::Image> source_of(const nlohmann::json& source) {
 
 media::VideoFrames video_of(const nlohmann::json& video) {
   std::vector<media::Image> frames;
-  for (int i = 0; i < video["frames"].get<int>(); ++i) frames.push_back(golden::noise(i, video["width"], video["height"]));
+  for (int i = 0; i < video["frames"].get<int>(); ++i)
+    frames.push_back(golden::noise(i, video["width"], video["height"]));
   std::optional<double> fps;
   if (video.contains("fps") && !video["fps"].is_null()) fps = video["fps"];
   return media::whole_clip(std::move(frames), fps);
@@ -208,7 +209,8 @@ TEST(PreprocessVideo, RefusesWhatIsNoVideo) {
   EXPECT_THAT(status_of(frozen, spec).message(), testing::HasSubstr("fps was expected to be above 0"));
   VideoProcessorSpec unknown_sampling;
   unknown_sampling.sampling = FrameSampling::none;
-  EXPECT_EQ(status_of(video_of({{"frames", 3}, {"width", 32}, {"height", 32}}), unknown_sampling).code(), StatusCode::unsupported);
+  EXPECT_EQ(status_of(video_of({{"frames", 3}, {"width", 32}, {"height", 32}}), unknown_sampling).code(),
+            StatusCode::unsupported);
 }
 
 TEST(PreprocessImage, RefusesWhatCannotBeCut) {
@@ -216,7 +218,8 @@ TEST(PreprocessImage, RefusesWhatCannotBeCut) {
   ImageProcessorSpec spec;
   spec.do_resize = false;
   const Status uneven = preprocess_image(golden::noise(1, 30, 28), spec, pool).status();
-  EXPECT_THAT(uneven.message(), testing::HasSubstr("multiples of 28 (patch_size * merge_size) were expected, found 30 x 28"));
+  EXPECT_THAT(uneven.message(),
+              testing::HasSubstr("multiples of 28 (patch_size * merge_size) were expected, found 30 x 28"));
   spec.do_resize = true;
   EXPECT_FALSE(preprocess_image(golden::noise(1, 1, 20000), spec, pool).ok());
   EXPECT_FALSE(preprocess_image({}, spec, pool).ok());

@@ -31,10 +31,10 @@ struct ImageProcessorSpec {
   bool do_normalize = true;
   std::array<double, 3> mean = {0.0, 0.0, 0.0};  // red, green, blue; after rescaling
   std::array<double, 3> std = {1.0, 1.0, 1.0};
-  int64_t patch_size = 14;           // pixels per side of a patch
-  int64_t merge_size = 2;            // patches per side of a token
-  int64_t temporal_patch_size = 2;   // frames per patch; a still image is repeated
-  int64_t min_pixels = 56 * 56;      // bounds of the resized area
+  int64_t patch_size = 14;          // pixels per side of a patch
+  int64_t merge_size = 2;           // patches per side of a token
+  int64_t temporal_patch_size = 2;  // frames per patch; a still image is repeated
+  int64_t min_pixels = 56 * 56;     // bounds of the resized area
   int64_t max_pixels = 28 * 28 * 1280;
 };
 
@@ -55,12 +55,12 @@ struct VideoProcessorSpec {
   VideoBudget budget = VideoBudget::whole_video;
   FrameSampling sampling = FrameSampling::even_rounded;
   bool do_sample_frames = true;
-  std::optional<double> fps = 2.0;      // frames to keep per second ...
-  std::optional<int64_t> num_frames;    // ... or frames to keep; at most one of the two
-  int64_t min_frames = 4;               // bounds of what `fps` asks for
+  std::optional<double> fps = 2.0;    // frames to keep per second ...
+  std::optional<int64_t> num_frames;  // ... or frames to keep; at most one of the two
+  int64_t min_frames = 4;             // bounds of what `fps` asks for
   int64_t max_frames = 768;
-  bool cap_pixels_per_frame = false;    // bounds each frame by max_video_tokens as well
-  int64_t max_video_tokens = 768;       // tokens per frame under cap_pixels_per_frame
+  bool cap_pixels_per_frame = false;  // bounds each frame by max_video_tokens as well
+  int64_t max_video_tokens = 768;     // tokens per frame under cap_pixels_per_frame
 };
 
 }  // namespace azimuth

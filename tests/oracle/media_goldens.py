@@ -48,8 +48,10 @@ def noise(seed, height, width, channels=3):
 def scene(height, width, channels=3):
     """A smooth picture with edges and a little noise, as JPEG and WebP expect one."""
     y, x = numpy.mgrid[0:height, 0:width].astype(float)
-    planes = [128 + 90 * numpy.sin(x / (5 + 2 * c) + c) * numpy.cos(y / (7 - c)) + 40 * ((x - width / 2 > y - 9) - 0.5)
-              for c in range(channels)]
+    planes = [
+        128 + 90 * numpy.sin(x / (5 + 2 * c) + c) * numpy.cos(y / (7 - c)) + 40 * ((x - width / 2 > y - 9) - 0.5)
+        for c in range(channels)
+    ]
     smooth = numpy.stack(planes, -1) + noise(7, height, width, channels) / 16.0 - 8
     return smooth.clip(0, 255).astype(numpy.uint8)
 
@@ -58,7 +60,8 @@ def crc(array):
     return zlib.crc32(numpy.ascontiguousarray(array).tobytes())
 
 
-# --- files -------------------------------------------------------------------------------------------------------------
+# --- files ----------
+
 
 def saved(image, kind, **options):
     buffer = io.BytesIO()
@@ -73,13 +76,21 @@ def png_chunk(kind, data):
 def raw_png(width, height, bits, color_type, rows, before=b"", after=b"", interlaced=False):
     header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, int(interlaced))
     data = zlib.compress(b"".join(b"\0" + row for row in rows))
-    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + before + png_chunk(b"IDAT", data) + after
-            + png_chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + before
+        + png_chunk(b"IDAT", data)
+        + after
+        + png_chunk(b"IEND", b"")
+    )
 
 
 def packed_rows(width, height, bits):
-    return [numpy.packbits(numpy.unpackbits(noise(height + y, 1, (width * bits + 7) // 8, 1).reshape(-1))).tobytes()
-            for y in range(height)]
+    return [
+        numpy.packbits(numpy.unpackbits(noise(height + y, 1, (width * bits + 7) // 8, 1).reshape(-1))).tobytes()
+        for y in range(height)
+    ]
 
 
 def jpegs():
@@ -100,7 +111,7 @@ def jpegs():
     # the same ink file declared as YCCK: the transform flag of its Adobe marker is 2
     plain = saved(inks, "JPEG", quality=90)
     at = plain.index(b"Adobe")
-    yield "jpeg_ycck.jpg", plain[:at + 11] + b"\2" + plain[at + 12:]
+    yield "jpeg_ycck.jpg", plain[: at + 11] + b"\2" + plain[at + 12 :]
 
 
 def pngs():
@@ -114,7 +125,9 @@ def pngs():
         for kind in kinds:
             channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
             palette = png_chunk(b"PLTE", noise(bits, 1, 2 ** min(bits, 8)).tobytes()) if kind == 3 else b""
-            yield f"png_type{kind}_{bits}bit.png", raw_png(10, 7, bits, kind, packed_rows(10 * channels, 7, bits), palette)
+            yield f"png_type{kind}_{bits}bit.png", raw_png(
+                10, 7, bits, kind, packed_rows(10 * channels, 7, bits), palette
+            )
     palette = png_chunk(b"PLTE", bytes([10, 20, 30, 40, 50, 60, 250, 240, 230]))
     rows = [bytes([0, 1, 2, 3, 200, 2])]
     yield "png_palette_out_of_range.png", raw_png(6, 1, 8, 3, rows, palette)
@@ -127,8 +140,14 @@ def pngs():
     yield "png_grey1_key1.png", raw_png(8, 1, 1, 0, [b"\x1b"], png_chunk(b"tRNS", b"\0\1"))
     yield "png_grey8_key_high_byte.png", raw_png(3, 1, 8, 0, [b"\1\5\6"], png_chunk(b"tRNS", struct.pack(">H", 261)))
     yield "png_rgb_key.png", raw_png(2, 1, 8, 2, [bytes([1, 2, 3, 4, 5, 6])], png_chunk(b"tRNS", b"\0\1\0\2\0\3"))
-    yield "png_rgb16_key.png", raw_png(3, 1, 16, 2, [struct.pack(">9H", 300, 300, 300, 256, 257, 300, 11264, 256, 256)],
-                                       png_chunk(b"tRNS", struct.pack(">3H", 1, 1, 1)))
+    yield "png_rgb16_key.png", raw_png(
+        3,
+        1,
+        16,
+        2,
+        [struct.pack(">9H", 300, 300, 300, 256, 257, 300, 11264, 256, 256)],
+        png_chunk(b"tRNS", struct.pack(">3H", 1, 1, 1)),
+    )
     passes = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))
     picture = noise(11, 11, 13)
     rows = [row.tobytes() for y, dy, x, dx in passes for row in picture[y::dy, x::dx]]
@@ -157,8 +176,9 @@ def oriented():
     yield "exif_raw_profile.png", raw_png(19, 10, 8, 2, rows, text)
     xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
     yield "xmp_3.jpg", saved(picture, "JPEG", xmp=xmp)
-    yield "xmp_4.png", raw_png(19, 10, 8, 2, rows, png_chunk(
-        b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<tiff:Orientation>4</tiff:Orientation>"))
+    yield "xmp_4.png", raw_png(
+        19, 10, 8, 2, rows, png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<tiff:Orientation>4</tiff:Orientation>")
+    )
     yield "exif_beats_xmp.jpg", saved(picture, "JPEG", exif=b"Exif\0\0" + orientation_exif(1), xmp=xmp)
 
 
@@ -168,8 +188,10 @@ def webps():
     yield "webp_lossless.webp", saved(Image.fromarray(noise(8, 21, 22)), "WEBP", lossless=True)
     rgba = numpy.concatenate([scene(30, 31), noise(9, 30, 31, 1)], -1)
     yield "webp_alpha.webp", saved(Image.fromarray(rgba, "RGBA"), "WEBP", quality=70, exact=True)
-    yield "webp_lossless_alpha.webp", saved(Image.fromarray(noise(9, 12, 13, 4), "RGBA"), "WEBP", lossless=True, exact=True)
-    frames = [Image.fromarray(scene(16 + 0 * i, 24)[:, ::(-1) ** i]) for i in range(3)]
+    yield "webp_lossless_alpha.webp", saved(
+        Image.fromarray(noise(9, 12, 13, 4), "RGBA"), "WEBP", lossless=True, exact=True
+    )
+    frames = [Image.fromarray(scene(16 + 0 * i, 24)[:, :: (-1) ** i]) for i in range(3)]
     yield "webp_animated.webp", saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], quality=60)
 
 
@@ -191,7 +213,7 @@ def gif_bytes(screen, frame, palette, indices, transparent=None, interlaced=Fals
     codes.append(257)
     bitstring = sum(code << (9 * i) for i, code in enumerate(codes))
     data = bitstring.to_bytes((9 * len(codes) + 7) // 8, "little")
-    blocks = b"".join(bytes([len(data[i:i + 255])]) + data[i:i + 255] for i in range(0, len(data), 255))
+    blocks = b"".join(bytes([len(data[i : i + 255])]) + data[i : i + 255] for i in range(0, len(data), 255))
     return head + body + b"\x08" + blocks + b"\0;"
 
 
@@ -212,7 +234,9 @@ def gifs():
 
 
 def bmp_bytes(width, height, bits, data, compression=0, palette=b"", masks=b"", header=40):
-    info = struct.pack("<IiiHHIIiiII", header, width, height, 1, bits, compression, len(data), 0, 0, len(palette) // 4, 0)
+    info = struct.pack(
+        "<IiiHHIIiiII", header, width, height, 1, bits, compression, len(data), 0, 0, len(palette) // 4, 0
+    )
     offset = 14 + len(info) + len(masks) + len(palette)
     return b"BM" + struct.pack("<IHHI", offset + len(data), 0, 0, offset) + info + masks + palette + data
 
@@ -227,10 +251,13 @@ def bmps():
     yield "bmp_4bit.bmp", bmp_bytes(9, 5, 4, noise(7, 5, 8, 1).tobytes(), palette=colors)
     yield "bmp_top_down.bmp", bmp_bytes(5, -4, 24, noise(8, 4, 16, 1).tobytes())
     yield "bmp_16bit.bmp", bmp_bytes(5, 4, 16, noise(9, 4, 12, 1).tobytes())
-    yield "bmp_565.bmp", bmp_bytes(5, 4, 16, noise(9, 4, 12, 1).tobytes(), 3, masks=struct.pack("<3I", 0xF800, 0x7E0, 0x1F))
+    yield "bmp_565.bmp", bmp_bytes(
+        5, 4, 16, noise(9, 4, 12, 1).tobytes(), 3, masks=struct.pack("<3I", 0xF800, 0x7E0, 0x1F)
+    )
     yield "bmp_32bit.bmp", bmp_bytes(5, 4, 32, noise(9, 4, 20, 1).tobytes())
-    yield "bmp_bitfields.bmp", bmp_bytes(5, 4, 32, noise(9, 4, 20, 1).tobytes(), 3,
-                                         masks=struct.pack("<3I", 0xFF000000, 0xFF0000, 0xFF00))
+    yield "bmp_bitfields.bmp", bmp_bytes(
+        5, 4, 32, noise(9, 4, 20, 1).tobytes(), 3, masks=struct.pack("<3I", 0xFF000000, 0xFF0000, 0xFF00)
+    )
     grays = b"".join(bytes([i, i, 255 - i, 0]) for i in range(256))
     runs = bytes([5, 7, 0, 3, 1, 2, 3, 0, 0, 0, 4, 200, 0, 2, 1, 0, 3, 9, 0, 0, 8, 77, 0, 1])
     yield "bmp_rle8.bmp", bmp_bytes(8, 3, 8, runs, 1, palette=grays)
@@ -242,15 +269,20 @@ def expected_pixels(data):
     def result(oriented, convert):
         image = Image.open(io.BytesIO(data))
         pixels = numpy.array(convert(ImageOps.exif_transpose(image) if oriented else image))
-        return {"width": pixels.shape[1], "height": pixels.shape[0], "crc32": crc(pixels),
-                "first": pixels.reshape(-1)[:12].tolist()}
+        return {
+            "width": pixels.shape[1],
+            "height": pixels.shape[0],
+            "crc32": crc(pixels),
+            "first": pixels.reshape(-1)[:12].tolist(),
+        }
 
     on_white = lambda image: convert_to_rgb(image, return_numpy=True)
     drop = lambda image: image.convert("RGB")
     return {"on_white": result(True, on_white), "drop": result(True, drop), "as_stored": result(False, on_white)}
 
 
-# --- resizing ----------------------------------------------------------------------------------------------------------
+# --- resizing ----------
+
 
 def by_pillow(pixels, width, height, name):
     return numpy.array(Image.fromarray(pixels).resize((width, height), FILTERS[name]))
@@ -268,12 +300,35 @@ def by_torchvision(pixels, width, height, name):
 
 def resize_cases(count, seed):
     draw = random.Random(seed)
-    corners = [(1, 1, 28, 28), (28, 28, 1, 1), (1, 40, 1, 7), (200, 1, 28, 28), (3, 3, 3, 9), (9, 3, 3, 3), (64, 48, 56, 56),
-               (100, 100, 100, 13), (13, 100, 100, 100), (70, 90, 35, 45), (97, 5, 5, 97), (2, 2, 3, 3), (255, 2, 2, 2)]
+    corners = [
+        (1, 1, 28, 28),
+        (28, 28, 1, 1),
+        (1, 40, 1, 7),
+        (200, 1, 28, 28),
+        (3, 3, 3, 9),
+        (9, 3, 3, 3),
+        (64, 48, 56, 56),
+        (100, 100, 100, 13),
+        (13, 100, 100, 100),
+        (70, 90, 35, 45),
+        (97, 5, 5, 97),
+        (2, 2, 3, 3),
+        (255, 2, 2, 2),
+    ]
     for i in range(count):
-        sides = corners[i] if i < len(corners) else tuple(draw.choice((draw.randint(1, 40), draw.randint(1, 200))) for _ in range(4))
-        yield {"seed": i, "width": sides[0], "height": sides[1], "to_width": sides[2], "to_height": sides[3],
-               "filter": draw.choice(sorted(FILTERS))}
+        sides = (
+            corners[i]
+            if i < len(corners)
+            else tuple(draw.choice((draw.randint(1, 40), draw.randint(1, 200))) for _ in range(4))
+        )
+        yield {
+            "seed": i,
+            "width": sides[0],
+            "height": sides[1],
+            "to_width": sides[2],
+            "to_height": sides[3],
+            "filter": draw.choice(sorted(FILTERS)),
+        }
 
 
 def resized(case):
@@ -289,16 +344,26 @@ def resize_goldens():
         cases.append({**case, "pillow": crc(pillow), "torchvision": None if vision is None else crc(vision)})
     full = {"seed": 5, "width": 7, "height": 6, "to_width": 4, "to_height": 5, "filter": "bicubic"}
     pillow, vision = resized(full)
-    return {"cases": cases, "full": {**full, "pillow": pillow.reshape(-1).tolist(), "torchvision": vision.reshape(-1).tolist()}}
+    return {
+        "cases": cases,
+        "full": {**full, "pillow": pillow.reshape(-1).tolist(), "torchvision": vision.reshape(-1).tolist()},
+    }
 
 
-# --- the arithmetic, independently of the C++ code -----------------------------------------------------------------------
+# --- the arithmetic, independently of the C++ code ----------
+
 
 def taps(size, out, name):
     support, weigh = {
         "bilinear": (1.0, lambda x: numpy.maximum(0, 1 - abs(x))),
-        "bicubic": (2.0, lambda x: numpy.where(abs(x) < 1, (1.5 * abs(x) - 2.5) * abs(x) * abs(x) + 1, numpy.where(
-            abs(x) < 2, (((abs(x) - 5) * abs(x) + 8) * abs(x) - 4) * -0.5, 0))),
+        "bicubic": (
+            2.0,
+            lambda x: numpy.where(
+                abs(x) < 1,
+                (1.5 * abs(x) - 2.5) * abs(x) * abs(x) + 1,
+                numpy.where(abs(x) < 2, (((abs(x) - 5) * abs(x) + 8) * abs(x) - 4) * -0.5, 0),
+            ),
+        ),
         "lanczos": (3.0, lambda x: numpy.where((-3 <= x) & (x < 3), numpy.sinc(x) * numpy.sinc(x / 3), 0)),
     }[name]
     scale = size / out
@@ -320,7 +385,7 @@ def one_pass(pixels, out, name, pillow):  # along axis 0
     result = numpy.empty((out, *pixels.shape[1:]), numpy.uint8)
     for i, (first, weights) in enumerate(rows):
         whole = numpy.trunc(weights * 2.0**bits + numpy.where(weights < 0, -0.5, 0.5)).astype(numpy.int64)
-        total = numpy.tensordot(whole, pixels[first:first + len(whole)].astype(numpy.int64), 1)
+        total = numpy.tensordot(whole, pixels[first : first + len(whole)].astype(numpy.int64), 1)
         result[i] = ((total + (1 << (bits - 1))) >> bits).clip(0, 255)
     return result
 

@@ -38,20 +38,31 @@ from media_goldens import GOLDENS as MEDIA, noise
 
 GOLDENS = MEDIA.parent / "preprocess"
 TRANSFORMERS = "5.23.0"
-CLASSES = {c.__name__: c for c in (Qwen2VLImageProcessor, Qwen2VLImageProcessorPil, Qwen2VLVideoProcessor,
-                                   Qwen3VLVideoProcessor)}
+CLASSES = {
+    c.__name__: c
+    for c in (Qwen2VLImageProcessor, Qwen2VLImageProcessorPil, Qwen2VLVideoProcessor, Qwen3VLVideoProcessor)
+}
 
 
 def summary(values, grid):
     pixels = numpy.ascontiguousarray(numpy.asarray(values), dtype=numpy.float32)
-    return {"grid": [int(n) for n in grid], "shape": list(pixels.shape), "crc32": zlib.crc32(pixels.tobytes()),
-            "first": [float(x) for x in pixels.reshape(-1)[:6]]}
+    return {
+        "grid": [int(n) for n in grid],
+        "shape": list(pixels.shape),
+        "crc32": zlib.crc32(pixels.tobytes()),
+        "first": [float(x) for x in pixels.reshape(-1)[:6]],
+    }
 
 
-# --- pictures and videos -----------------------------------------------------------------------------------------------
+# --- pictures and videos ----------
 
-ODD = {"patch_size": 10, "merge_size": 3, "size": {"shortest_edge": 900, "longest_edge": 9000},
-       "image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.3, 0.35]}
+ODD = {
+    "patch_size": 10,
+    "merge_size": 3,
+    "size": {"shortest_edge": 900, "longest_edge": 9000},
+    "image_mean": [0.5, 0.4, 0.3],
+    "image_std": [0.25, 0.3, 0.35],
+}
 
 
 def picture_cases():
@@ -75,16 +86,27 @@ def picture_cases():
         yield name, {**clip, "rescale_factor": 0.0039, "image_mean": [0.1, 0.7, 0.9]}, (11, 57, 57)
         yield name, {**clip, "resample": 1}, (12, 100, 90)
         yield name, {**clip, "resample": 2}, (13, 100, 90)
-        for file in ("png_rgba.png", "png_grey.png", "png_la.png", "jpeg_cmyk.jpg", "jpeg_420.jpg", "png_type0_16bit.png"):
+        for file in (
+            "png_rgba.png",
+            "png_grey.png",
+            "png_la.png",
+            "jpeg_cmyk.jpg",
+            "jpeg_420.jpg",
+            "png_type0_16bit.png",
+        ):
             yield name, clip, file
     draw = random.Random(5)
     for seed in range(40):
         patch, merge = draw.randint(2, 17), draw.randint(1, 4)
         cell = (patch * merge) ** 2
         low = draw.randint(1, 4 * cell)
-        config = {"patch_size": patch, "merge_size": merge, "temporal_patch_size": draw.randint(1, 3),
-                  "size": {"shortest_edge": low, "longest_edge": low + draw.randint(cell, 20 * cell)},
-                  "resample": draw.choice([1, 2, 3])}
+        config = {
+            "patch_size": patch,
+            "merge_size": merge,
+            "temporal_patch_size": draw.randint(1, 3),
+            "size": {"shortest_edge": low, "longest_edge": low + draw.randint(cell, 20 * cell)},
+            "resample": draw.choice([1, 2, 3]),
+        }
         name = draw.choice(["Qwen2VLImageProcessor", "Qwen2VLImageProcessorPil"])
         yield name, config, (100 + seed, draw.randint(1, 150), draw.randint(1, 150))
 
@@ -113,7 +135,11 @@ def video_cases():
         sampled = {"do_sample_frames": False}
         yield name, size, {"frames": 4, "width": 50, "height": 40}, sampled
         yield name, size, {"frames": 5, "width": 50, "height": 40}, sampled
-        yield name, {**size, "temporal_patch_size": 3, "patch_size": 10, "merge_size": 3}, {"frames": 7, "width": 61, "height": 45}, sampled
+        yield name, {**size, "temporal_patch_size": 3, "patch_size": 10, "merge_size": 3}, {
+            "frames": 7,
+            "width": 61,
+            "height": 45,
+        }, sampled
         yield name, {**size, "temporal_patch_size": 1}, {"frames": 3, "width": 20, "height": 200}, sampled
         yield name, size, {"frames": 2, "width": 3, "height": 7}, sampled
         yield name, {**size, "resample": 2}, {"frames": 3, "width": 90, "height": 31}, sampled
@@ -123,22 +149,31 @@ def video_cases():
     yield name, {**size, "min_frames": 6, "max_frames": 9}, {"frames": 23, "width": 40, "height": 30, "fps": 2.0}, {}
     yield name, size, {"frames": 11, "width": 40, "height": 30, "fps": 10}, {"fps": 5}
     yield name, size, {"frames": 11, "width": 40, "height": 30, "fps": 10}, {"fps": None, "num_frames": 6}
-    yield name, {**size, "cap_pixels_per_frame": True, "max_video_tokens": 4}, {"frames": 6, "width": 300, "height": 200}, {"do_sample_frames": False}
-    yield name, {**size, "cap_pixels_per_frame": True}, {"frames": 6, "width": 300, "height": 200}, {"do_sample_frames": False}
+    yield name, {**size, "cap_pixels_per_frame": True, "max_video_tokens": 4}, {
+        "frames": 6,
+        "width": 300,
+        "height": 200,
+    }, {"do_sample_frames": False}
+    yield name, {**size, "cap_pixels_per_frame": True}, {"frames": 6, "width": 300, "height": 200}, {
+        "do_sample_frames": False
+    }
 
 
 def video_goldens():
     for name, config, video, kwargs in video_cases():
         frames = [Image.fromarray(noise(i, video["height"], video["width"])) for i in range(video["frames"])]
         metadata = [{"total_num_frames": len(frames), "fps": video.get("fps")}]
-        out = CLASSES[name](**config)(videos=[frames], video_metadata=metadata, return_metadata=True, return_tensors="pt", **kwargs)
+        out = CLASSES[name](**config)(
+            videos=[frames], video_metadata=metadata, return_metadata=True, return_tensors="pt", **kwargs
+        )
         case = {"class": name, "config": config, "video": video, "kwargs": kwargs}
         if kwargs.get("do_sample_frames") is not False:
             case["frames_indices"] = [int(i) for i in out["video_metadata"][0].frames_indices]
         yield {**case, **summary(out["pixel_values_videos"], out["video_grid_thw"][0])}
 
 
-# --- sizes and frames --------------------------------------------------------------------------------------------------
+# --- sizes and frames ----------
+
 
 def or_error(function, *arguments):
     try:
@@ -149,19 +184,44 @@ def or_error(function, *arguments):
 
 def smart_resize_goldens():
     draw = random.Random(7)
-    pictures = [(70, 70, 28, 1, 10**9), (210, 98, 28, 1, 10**9), (1, 200, 28, 3136, 10**6), (1, 201, 28, 3136, 10**6),
-                (5, 1000, 28, 3136, 10**6), (1080, 1920, 32, 65536, 16777216), (40000, 40000, 28, 3136, 1003520)]
+    pictures = [
+        (70, 70, 28, 1, 10**9),
+        (210, 98, 28, 1, 10**9),
+        (1, 200, 28, 3136, 10**6),
+        (1, 201, 28, 3136, 10**6),
+        (5, 1000, 28, 3136, 10**6),
+        (1080, 1920, 32, 65536, 16777216),
+        (40000, 40000, 28, 3136, 1003520),
+    ]
     for _ in range(200):
         factor, low = draw.randint(1, 64), draw.randint(1, 10**5)
-        pictures.append((draw.choice([draw.randint(1, 60), draw.randint(1, 4000), factor * draw.randint(1, 9) + factor // 2]),
-                         draw.choice([draw.randint(1, 60), draw.randint(1, 4000)]), factor, low, low * draw.randint(1, 50)))
+        pictures.append(
+            (
+                draw.choice([draw.randint(1, 60), draw.randint(1, 4000), factor * draw.randint(1, 9) + factor // 2]),
+                draw.choice([draw.randint(1, 60), draw.randint(1, 4000)]),
+                factor,
+                low,
+                low * draw.randint(1, 50),
+            )
+        )
     videos = [(1, 50, 50, 2, 28, 100, 10**6), (2, 3, 900, 2, 32, 100, 10**6), (5, 70, 70, 2, 28, 1, 10**9)]
     for _ in range(200):
         factor, low = draw.randint(1, 64), draw.randint(1, 10**5)
-        videos.append((draw.randint(1, 40), draw.choice([draw.randint(1, 60), draw.randint(1, 2000)]), draw.randint(1, 1500),
-                       draw.randint(1, 4), factor, low, low * draw.randint(1, 90)))
-    return {"pictures": [[list(case), or_error(smart_resize, *case)] for case in pictures],
-            "videos": [[list(case), or_error(smart_resize_video, *case)] for case in videos]}
+        videos.append(
+            (
+                draw.randint(1, 40),
+                draw.choice([draw.randint(1, 60), draw.randint(1, 2000)]),
+                draw.randint(1, 1500),
+                draw.randint(1, 4),
+                factor,
+                low,
+                low * draw.randint(1, 90),
+            )
+        )
+    return {
+        "pictures": [[list(case), or_error(smart_resize, *case)] for case in pictures],
+        "videos": [[list(case), or_error(smart_resize_video, *case)] for case in videos],
+    }
 
 
 def sampling_goldens():
@@ -169,8 +229,12 @@ def sampling_goldens():
     cases = []
     for _ in range(150):
         low = draw.randint(1, 8)
-        case = {"total": draw.choice([draw.randint(1, 20), draw.randint(1, 2000)]), "min_frames": low,
-                "max_frames": low + draw.randint(0, 40), "clip_fps": draw.choice([None, 24, 25.0, 29.97, 30, 12.5, 1.0])}
+        case = {
+            "total": draw.choice([draw.randint(1, 20), draw.randint(1, 2000)]),
+            "min_frames": low,
+            "max_frames": low + draw.randint(0, 40),
+            "clip_fps": draw.choice([None, 24, 25.0, 29.97, 30, 12.5, 1.0]),
+        }
         if draw.random() < 0.3:
             case["num_frames"] = draw.randint(1, 30)
         else:
@@ -182,10 +246,21 @@ def sampling_goldens():
     return cases
 
 
-# --- files and arguments -----------------------------------------------------------------------------------------------
+# --- files and arguments ----------
 
-IMAGE_FIELDS = ("do_resize", "do_rescale", "do_normalize", "rescale_factor", "image_mean", "image_std", "resample",
-                "patch_size", "merge_size", "temporal_patch_size", "size")
+IMAGE_FIELDS = (
+    "do_resize",
+    "do_rescale",
+    "do_normalize",
+    "rescale_factor",
+    "image_mean",
+    "image_std",
+    "resample",
+    "patch_size",
+    "merge_size",
+    "temporal_patch_size",
+    "size",
+)
 SPECIALS = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "x")
 
 
@@ -198,8 +273,9 @@ def plain(value):
 
 
 def processor_of(image, video):
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({t: i for i, t in enumerate(SPECIALS)}, "x")),
-                                        unk_token="x")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel({t: i for i, t in enumerate(SPECIALS)}, "x")), unk_token="x"
+    )
     return Qwen3VLProcessor(image_processor=image, video_processor=video, tokenizer=tokenizer, chat_template="")
 
 
@@ -241,21 +317,53 @@ def reaching(image, video, kwargs):
 
 
 def config_cases():
-    v4_image = {"do_convert_rgb": True, "do_resize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
-                "image_processor_type": "Qwen2VLImageProcessorFast", "merge_size": 2, "patch_size": 16, "temporal_patch_size": 2,
-                "processor_class": "Qwen3VLProcessor", "size": {"longest_edge": 16777216, "shortest_edge": 65536}}
-    v4_video = {**v4_image, "video_processor_type": "Qwen3VLVideoProcessor", "fps": 2, "max_frames": 100, "min_frames": 2,
-                "size": {"longest_edge": 25165824, "shortest_edge": 4096}}
+    v4_image = {
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "image_processor_type": "Qwen2VLImageProcessorFast",
+        "merge_size": 2,
+        "patch_size": 16,
+        "temporal_patch_size": 2,
+        "processor_class": "Qwen3VLProcessor",
+        "size": {"longest_edge": 16777216, "shortest_edge": 65536},
+    }
+    v4_video = {
+        **v4_image,
+        "video_processor_type": "Qwen3VLVideoProcessor",
+        "fps": 2,
+        "max_frames": 100,
+        "min_frames": 2,
+        "size": {"longest_edge": 25165824, "shortest_edge": 4096},
+    }
     del v4_video["image_processor_type"]
     v4 = {"preprocessor_config.json": v4_image, "video_preprocessor_config.json": v4_video}
-    v5 = {"processor_config.json": {"image_processor": {"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 10, "merge_size": 3,
-                                                        "size": {"shortest_edge": 900, "longest_edge": 90000}},
-                                    "video_processor": {"video_processor_type": "Qwen3VLVideoProcessor", "patch_size": 10, "merge_size": 3},
-                                    "processor_class": "Qwen3VLProcessor"}}
-    flat_qwen2 = {"preprocessor_config.json": {"min_pixels": 3136, "max_pixels": 12845056, "patch_size": 14, "temporal_patch_size": 2,
-                                               "merge_size": 2, "image_mean": [0.48145466, 0.4578275, 0.40821073],
-                                               "image_std": [0.26862954, 0.26130258, 0.27577711],
-                                               "image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2_5_VLProcessor"}}
+    v5 = {
+        "processor_config.json": {
+            "image_processor": {
+                "image_processor_type": "Qwen2VLImageProcessor",
+                "patch_size": 10,
+                "merge_size": 3,
+                "size": {"shortest_edge": 900, "longest_edge": 90000},
+            },
+            "video_processor": {"video_processor_type": "Qwen3VLVideoProcessor", "patch_size": 10, "merge_size": 3},
+            "processor_class": "Qwen3VLProcessor",
+        }
+    }
+    flat_qwen2 = {
+        "preprocessor_config.json": {
+            "min_pixels": 3136,
+            "max_pixels": 12845056,
+            "patch_size": 14,
+            "temporal_patch_size": 2,
+            "merge_size": 2,
+            "image_mean": [0.48145466, 0.4578275, 0.40821073],
+            "image_std": [0.26862954, 0.26130258, 0.27577711],
+            "image_processor_type": "Qwen2VLImageProcessor",
+            "processor_class": "Qwen2_5_VLProcessor",
+        }
+    }
     yield v4, "qwen3_vl", {}
     yield v5, "qwen3_vl", {}
     yield flat_qwen2, "qwen2_5_vl", {}
@@ -264,17 +372,38 @@ def config_cases():
     yield {"preprocessor_config.json": {"patch_size": 12, "fps": None, "do_rescale": None}}, "qwen3_vl", {}
     yield {**v4, "processor_config.json": {"processor_class": "Qwen3VLProcessor"}}, "qwen3_vl", {}
     yield {**v4, **v5}, "qwen3_vl", {}
-    yield {"preprocessor_config.json": {"size": {"min_pixels": 1, "max_pixels": 2}, "min_pixels": 5000, "max_pixels": 70000,
-                                        "image_processor_type": "Qwen2VLImageProcessor"}}, "qwen2_vl", {}
-    for kwargs in ({"min_pixels": 1000}, {"max_pixels": 50000}, {"min_pixels": 1000, "max_pixels": 50000},
-                   {"size": {"shortest_edge": 2000, "longest_edge": 60000}}, {"size": {"shortest_edge": 2000, "longest_edge": 60000}, "min_pixels": 10},
-                   {"do_resize": False}, {"do_rescale": False, "do_normalize": False}, {"rescale_factor": 0.5}, {"resample": 2},
-                   {"image_mean": 0.25, "image_std": 0.75}, {"image_std": [1.0, 2.0, 3.0]}, {"fps": 4}, {"fps": 0.5},
-                   {"fps": None, "num_frames": 8}, {"do_sample_frames": False}, {"min_frames": 20, "max_frames": 30, "max_video_tokens": 5},
-                   {"images_kwargs": {"min_pixels": 777, "do_normalize": False}},
-                   {"videos_kwargs": {"fps": 7, "do_sample_frames": True, "size": {"shortest_edge": 11, "longest_edge": 22}}},
-                   {"images_kwargs": {"patch_size": 8}, "videos_kwargs": {"merge_size": 4}}, {"cap_pixels_per_frame": True},
-                   {"padding": True, "text_kwargs": {"truncation": False}}, {"patch_size": 9, "merge_size": 1, "temporal_patch_size": 3}):
+    yield {
+        "preprocessor_config.json": {
+            "size": {"min_pixels": 1, "max_pixels": 2},
+            "min_pixels": 5000,
+            "max_pixels": 70000,
+            "image_processor_type": "Qwen2VLImageProcessor",
+        }
+    }, "qwen2_vl", {}
+    for kwargs in (
+        {"min_pixels": 1000},
+        {"max_pixels": 50000},
+        {"min_pixels": 1000, "max_pixels": 50000},
+        {"size": {"shortest_edge": 2000, "longest_edge": 60000}},
+        {"size": {"shortest_edge": 2000, "longest_edge": 60000}, "min_pixels": 10},
+        {"do_resize": False},
+        {"do_rescale": False, "do_normalize": False},
+        {"rescale_factor": 0.5},
+        {"resample": 2},
+        {"image_mean": 0.25, "image_std": 0.75},
+        {"image_std": [1.0, 2.0, 3.0]},
+        {"fps": 4},
+        {"fps": 0.5},
+        {"fps": None, "num_frames": 8},
+        {"do_sample_frames": False},
+        {"min_frames": 20, "max_frames": 30, "max_video_tokens": 5},
+        {"images_kwargs": {"min_pixels": 777, "do_normalize": False}},
+        {"videos_kwargs": {"fps": 7, "do_sample_frames": True, "size": {"shortest_edge": 11, "longest_edge": 22}}},
+        {"images_kwargs": {"patch_size": 8}, "videos_kwargs": {"merge_size": 4}},
+        {"cap_pixels_per_frame": True},
+        {"padding": True, "text_kwargs": {"truncation": False}},
+        {"patch_size": 9, "merge_size": 1, "temporal_patch_size": 3},
+    ):
         yield v4, "qwen3_vl", kwargs
 
 
@@ -287,12 +416,23 @@ def config_goldens():
                 (path / name).write_text(json.dumps(content))
             image, video = AutoImageProcessor.from_pretrained(folder), AutoVideoProcessor.from_pretrained(folder)
         limits = {key: getattr(video, key) for key in ("min_frames", "max_frames", "max_video_tokens")}
-        yield {"files": files, "model_type": model_type, "kwargs": kwargs, "image_class": type(image).__name__,
-               "video_class": type(video).__name__, "limits": limits, **reaching(image, video, kwargs)}
+        yield {
+            "files": files,
+            "model_type": model_type,
+            "kwargs": kwargs,
+            "image_class": type(image).__name__,
+            "video_class": type(video).__name__,
+            "limits": limits,
+            **reaching(image, video, kwargs),
+        }
 
 
 def write(name, content):
-    text = "[\n" + ",\n".join(json.dumps(item) for item in content) + "\n]" if isinstance(content, list) else json.dumps(content)
+    text = (
+        "[\n" + ",\n".join(json.dumps(item) for item in content) + "\n]"
+        if isinstance(content, list)
+        else json.dumps(content)
+    )
     (GOLDENS / name).write_text(text + "\n")
 
 
