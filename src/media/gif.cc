@@ -26,6 +26,9 @@ struct CloseGif {
 using GifReader = std::unique_ptr<GifFileType, CloseGif>;
 
 Status gif_error(int code) {
+  if (code == D_GIF_ERR_READ_FAILED || code == D_GIF_ERR_EOF_TOO_SOON) {
+    return damaged("GIF", "it ends before its picture is complete");
+  }
   const char* words = GifErrorString(code);
   return damaged("GIF", words ? words : "it cannot be read");
 }

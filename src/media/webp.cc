@@ -50,7 +50,7 @@ Result<DecodedPixels> decode_webp(std::span<const uint8_t> bytes, int64_t max_pi
                                                                                    WebPAnimDecoderDelete);
   WebPAnimInfo info;
   if (!decoder || !WebPAnimDecoderGetInfo(decoder.get(), &info)) {
-    return damaged("WebP", "it ends before its picture is complete or is damaged");
+    return damaged("WebP", "it ends before its picture is complete, or its parts do not fit together");
   }
   AZ_RETURN_IF_ERROR(check_picture_size(info.canvas_width, info.canvas_height, max_pixels));
   uint8_t* rgba = nullptr;
