@@ -62,7 +62,9 @@ Status bench_vision(const Engine::Impl& model, const BenchOptions& options, Benc
 Result<engine::Sequence> made_up_prompt(const Engine::Impl& model, const engine::PolicyChoice& policy, int64_t tokens) {
   Prompt prompt;
   for (int64_t i = 0; i < tokens; ++i) prompt.ids.push_back(static_cast<int32_t>(i * 7919 % model.spec.text.vocab));
-  prompt.spans.push_back({.kind = SpanKind::text, .begin = 0, .end = tokens});
+  Span span;
+  span.end = tokens;
+  prompt.spans.push_back(span);
   AZ_ASSIGN_OR_RETURN(PositionTable positions, positions::layout_prompt(*policy.policy, prompt.spans, {}));
   decoder::DecoderInput input;
   input.ids = prompt.ids;

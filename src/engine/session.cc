@@ -88,9 +88,9 @@ struct Turn {
   std::vector<float> position(int64_t index) const {
     const PositionSet& set = sequence.positions.sets[0];
     if (index < set.tokens()) return {set.token(index), set.token(index) + set.axes};
-    std::vector<float> ids(static_cast<size_t>(set.axes));
-    set.decode_ids(index - set.tokens(), ids.data());
-    return ids;
+    std::vector<float> generated(static_cast<size_t>(set.axes));
+    set.decode_ids(index - set.tokens(), generated.data());
+    return generated;
   }
 };
 

@@ -10,7 +10,7 @@ Result<TextSpec> read_text(const JsonView& config) {
   return read_dense_decoder(config, {.intermediate = 11008, .context = 2048, .reads_mlp_bias = true});
 }
 
-Result<ModelSpec> read_model(const JsonView& config) { return read_text_only(config, "llama"); }
+Result<ModelSpec> read_model(const JsonView& config) { return read_text_only(config, "llama", "LlamaTokenizer"); }
 
 }  // namespace
 

@@ -16,7 +16,11 @@ Result<TextSpec> read_text(const JsonView& config) {
                                      .sliding_window = true});
 }
 
-Result<ModelSpec> read_model(const JsonView& config) { return read_text_only(config, "qwen2"); }
+Result<ModelSpec> read_model(const JsonView& config) {
+  AZ_ASSIGN_OR_RETURN(ModelSpec spec, read_text_only(config, "qwen2", "Qwen2Tokenizer"));
+  spec.tokenizer_class_wins = true;  // transformers distrusts the class named by files of this model_type
+  return spec;
+}
 
 }  // namespace
 

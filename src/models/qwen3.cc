@@ -16,7 +16,7 @@ Result<TextSpec> read_text(const JsonView& config) {
                                      .sliding_window = true});
 }
 
-Result<ModelSpec> read_model(const JsonView& config) { return read_text_only(config, "qwen3"); }
+Result<ModelSpec> read_model(const JsonView& config) { return read_text_only(config, "qwen3", "Qwen2Tokenizer"); }
 
 }  // namespace
 

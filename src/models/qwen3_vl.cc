@@ -163,6 +163,7 @@ Result<ModelSpec> read_model(const JsonView& config) {
   text->add_weights(spec.text, {"model.language_model.", "language_model.model.", "language_model.", "model."},
                     {"lm_head.weight", "language_model.lm_head.weight", "model.lm_head.weight"}, spec.weights);
   vision->add_weights(*spec.vision, {"model.visual.", "visual."}, spec.weights);
+  spec.tokenizer_class = "Qwen2Tokenizer";
   return spec;
 }
 

@@ -17,6 +17,9 @@ struct ModelSpec {
   std::optional<VisionSpec> vision;
   PromptSpec prompt;
   WeightMap weights;
+  // The tokenizer class that transformers registers for the family, where the checkpoint's files name none.
+  std::string tokenizer_class;
+  bool tokenizer_class_wins = false;  // also where they name another one
 };
 
 }  // namespace azimuth
