@@ -11,7 +11,7 @@ namespace {
 std::vector<Policy> make_policies() {
   return {
       {.name = "mrope",
-       .aliases = {"mrope_tf5"},
+       .aliases = {},
        .summary = "time, row and column ids; fast pairs for time, slow ones for columns (Qwen2-VL)",
        .axes = 3,
        .layout = layout_mrope,

@@ -171,8 +171,8 @@ TEST_F(BuildPrompt, VideoSpansKnowTheirTimes) {
   EXPECT_DOUBLE_EQ(frames[0].start_seconds, 0.25);
   EXPECT_DOUBLE_EQ(frames[1].start_seconds, 1.25);
   EXPECT_DOUBLE_EQ(frames[1].step_seconds, 1.0);  // two frames per group, two frames kept per second
-  EXPECT_EQ(frames[1].tile, 1);
-  EXPECT_EQ(frames[1].tiles, 2);
+  EXPECT_EQ(frames[1].tile, 0);  // a frame is no tile
+  EXPECT_EQ(frames[1].tiles, 1);
 }
 
 TEST_F(BuildPrompt, VideosOfOneSpanKnowTheirTimes) {

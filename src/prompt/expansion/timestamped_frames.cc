@@ -11,8 +11,6 @@ Expansion expand_timestamped_frames(const MediaMarkup& markup, int media, const 
     Span span;
     span.kind = SpanKind::video;
     span.media = media;
-    span.tile = static_cast<int>(frame);
-    span.tiles = static_cast<int>(grid.t);
     span.grid = {1, grid.h, grid.w};
     span.features = grid.h * grid.w;
     span.start_seconds = seconds;
