@@ -45,7 +45,7 @@ impl ChatTemplate {
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment
-            .add_template_owned(NAME, with_transparent_generation(source))
+            .add_template_owned(NAME, with_transparent_generation(&with_plain_newlines(source)))
             .map_err(|e| format!("expected a chat template that parses, got: {}", describe(&e)))?;
         Ok(Self { environment, source: source.to_string() })
     }
@@ -117,6 +117,11 @@ fn describe(error: &Error) -> String {
         Some(line) => format!("{what} (line {line} of the template)"),
         None => what,
     }
+}
+
+/// Jinja reads every kind of line end as "\n"; escapes in strings are not line ends.
+fn with_plain_newlines(source: &str) -> String {
+    source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// `{% generation %}` marks what an assistant wrote, for training. Rendering needs only its scope, which `with` has.
