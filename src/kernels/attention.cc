@@ -146,7 +146,7 @@ class Task {
     const float* queries = packed_queries_ + static_cast<int64_t>(first) * args_.head_dim;
     for (int key = seen.begin / width * width; key < seen.end; key += width)
       table_.f32.tile(queries, keys_ + static_cast<int64_t>(key) * args_.head_dim, args_.head_dim, count, scores_ + key,
-                      kBlock, nullptr, false);
+                      kBlock, nullptr, false, keys_, 0);
   }
 
   void soften(int row, int r, Clip clip) {

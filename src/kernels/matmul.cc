@@ -14,6 +14,7 @@ namespace azimuth::kernels {
 
 struct PackedMatrix::Impl {
   const ProductKernels* kernels = nullptr;
+  const ProductKernels* f32 = nullptr;  // of the same level
   WeightType type = WeightType::f32;
   int64_t outputs = 0;
   int64_t inputs = 0;
@@ -31,7 +32,10 @@ namespace {
 // cache while all tiles pass, the packed rows of one slice in L2.
 constexpr int64_t kRowBlock = 240;
 constexpr int64_t kInputBlock = 384;
-constexpr int64_t kMaxTileFloats = 16 * 64;
+constexpr int64_t kMaxPanelWidth = 64;
+constexpr int64_t kMaxTileFloats = 16 * kMaxPanelWidth;
+// From so many tiles on, widening a slice of weights once beats widening it in every tile.
+constexpr int64_t kWorthWidening = 3;
 // Below this many multiply-adds waking other threads costs more than it saves.
 constexpr int64_t kWorthThreads = 32 * 1024;
 constexpr int64_t kMatvecTaskBytes = 128 * 1024;
@@ -107,6 +111,34 @@ struct RowTiles {
   int size(int64_t tile) const { return static_cast<int>(begin(tile + 1) - begin(tile)); }
 };
 
+// The last panel may stick out of y: its tile goes through a copy, which is written back at the end.
+class PartialTile {
+ public:
+  PartialTile(float* y, int64_t ldy, int rows, int64_t columns, int64_t width, const float* bias, bool accumulate)
+      : y_(y), ldy_(ldy), rows_(rows), columns_(columns), width_(width), has_bias_(bias != nullptr) {
+    if (has_bias_) std::copy_n(bias, columns, bias_);
+    for (int r = 0; accumulate && r < rows; ++r) std::copy_n(y + r * ldy, columns, c + r * width);
+  }
+  ~PartialTile() {
+    for (int r = 0; r < rows_; ++r) std::copy_n(c + r * width_, columns_, y_ + r * ldy_);
+  }
+  PartialTile(const PartialTile&) = delete;
+  PartialTile& operator=(const PartialTile&) = delete;
+
+  const float* bias_or_null() const { return has_bias_ ? bias_ : nullptr; }
+
+  alignas(64) float c[kMaxTileFloats] = {};  // [rows, width]
+
+ private:
+  alignas(64) float bias_[kMaxPanelWidth] = {};
+  float* y_;
+  int64_t ldy_;
+  int rows_;
+  int64_t columns_;
+  int64_t width_;
+  bool has_bias_;
+};
+
 // y [rows, outputs] of one block of rows, with everything that its tasks share.
 class BlockProduct {
  public:
@@ -145,39 +177,58 @@ class BlockProduct {
   }
 
   void multiply_panels(int64_t begin, int64_t end) const {
+    static thread_local Workspace widened;
     int64_t k = 0;
     do {  // once even for a matrix without inputs, to write the bias
-      for (int64_t p = begin; p < end; ++p)
-        for (int64_t t = 0; t < tiles_.tiles; ++t) multiply_tile(p, t, k);
+      for (int64_t p = begin; p < end; ++p) {
+        const bool last = p + 1 == end;
+        const Slice slice = slice_of(p, k, slice_start(last ? begin : p + 1, last ? k + kInputBlock : k), widened);
+        for (int64_t t = 0; t < tiles_.tiles; ++t) multiply_tile(slice, t);
+      }
       k += kInputBlock;
     } while (k < m_.padded_inputs);
   }
 
-  void multiply_tile(int64_t p, int64_t tile, int64_t k) const {
-    const int64_t count = k_count(k);
-    const std::byte* panel = m_.panel(p) + k * (m_.panel_bytes / std::max<int64_t>(1, m_.padded_inputs));
-    const int64_t column = p * k_.panel_width;
-    const int64_t columns = std::min<int64_t>(k_.panel_width, m_.outputs - column);
-    const int rows = tiles_.size(tile);
-    const float* bias = bias_ != nullptr && k + count >= m_.padded_inputs ? bias_ + column : nullptr;
-    float* y = y_ + tiles_.begin(tile) * ldy_ + column;
-    if (columns == k_.panel_width)
-      k_.tile(packed(k, count, tile), panel, count, rows, y, ldy_, bias, k > 0);
-    else
-      multiply_part(packed(k, count, tile), panel, count, rows, columns, y, bias, k > 0);
+  // The steps [k, k + count) of one panel, ready for `tile`, and the slice that comes after it.
+  struct Slice {
+    int64_t panel;
+    int64_t k;
+    int64_t count;
+    const void* weights;
+    decltype(ProductKernels::tile) tile;
+    const std::byte* next;
+  };
+
+  int64_t step_bytes() const { return m_.panel_bytes / std::max<int64_t>(1, m_.padded_inputs); }
+  const std::byte* slice_start(int64_t p, int64_t k) const { return m_.panel(p) + k * step_bytes(); }
+
+  Slice slice_of(int64_t p, int64_t k, const std::byte* next, Workspace& widened) const {
+    Slice slice{p, k, k_count(k), slice_start(p, k), k_.tile, next};
+    if (k_.widen == nullptr || tiles_.tiles < kWorthWidening) return slice;
+    float* wide = widened.ensure<float>(static_cast<size_t>(kInputBlock * k_.panel_width));
+    k_.widen(slice.weights, slice.count, wide);
+    slice.weights = wide;
+    slice.tile = m_.f32->tile;
+    return slice;
   }
 
-  // The last panel may stick out of y: its tile goes through a copy.
-  void multiply_part(const std::byte* a, const std::byte* panel, int64_t count, int rows, int64_t columns, float* y,
-                     const float* bias, bool accumulate) const {
-    const int64_t width = k_.panel_width;
-    alignas(64) float c[kMaxTileFloats] = {};
-    alignas(64) float padded_bias[64] = {};
-    if (bias != nullptr) std::copy_n(bias, columns, padded_bias);
-    if (accumulate)
-      for (int r = 0; r < rows; ++r) std::copy_n(y + r * ldy_, columns, c + r * width);
-    k_.tile(a, panel, count, rows, c, width, bias != nullptr ? padded_bias : nullptr, accumulate);
-    for (int r = 0; r < rows; ++r) std::copy_n(c + r * width, columns, y + r * ldy_);
+  // While a slice is in use, each of its tiles asks for an equal part of the next one.
+  void multiply_tile(const Slice& slice, int64_t tile) const {
+    const int64_t column = slice.panel * k_.panel_width;
+    const int64_t columns = std::min<int64_t>(k_.panel_width, m_.outputs - column);
+    const int rows = tiles_.size(tile);
+    const std::byte* a = packed(slice.k, slice.count, tile);
+    const float* bias = bias_ != nullptr && slice.k + slice.count >= m_.padded_inputs ? bias_ + column : nullptr;
+    float* y = y_ + tiles_.begin(tile) * ldy_ + column;
+    const std::byte* next = slice.next + kInputBlock * step_bytes() * tile / tiles_.tiles;
+    const int64_t next_step = step_bytes() / tiles_.tiles + 1;
+    if (columns == k_.panel_width) {
+      slice.tile(a, slice.weights, slice.count, rows, y, ldy_, bias, slice.k > 0, next, next_step);
+      return;
+    }
+    PartialTile part(y, ldy_, rows, columns, k_.panel_width, bias, slice.k > 0);
+    slice.tile(a, slice.weights, slice.count, rows, part.c, k_.panel_width, part.bias_or_null(), slice.k > 0, next,
+               next_step);
   }
 
   const PackedMatrix::Impl& m_;
@@ -205,8 +256,8 @@ void multiply_row(const PackedMatrix::Impl& m, const float* x, const float* bias
                      bias != nullptr ? bias + begin * width : nullptr);
     if (full == end) return;
     const int64_t columns = m.outputs - full * width;
-    alignas(64) float c[64] = {};
-    alignas(64) float padded_bias[64] = {};
+    alignas(64) float c[kMaxPanelWidth] = {};
+    alignas(64) float padded_bias[kMaxPanelWidth] = {};
     if (bias != nullptr) std::copy_n(bias + full * width, columns, padded_bias);
     kernels.vector(row, m.panel(full), m.panel_bytes, 1, m.padded_inputs, c, bias != nullptr ? padded_bias : nullptr);
     std::copy_n(c, columns, y + full * width);
@@ -231,6 +282,7 @@ Result<PackedMatrix> PackedMatrix::pack(const TensorView& weights, WeightType ty
   packed.impl_ = std::make_unique<Impl>();
   Impl& m = *packed.impl_;
   m.kernels = type == WeightType::f32 ? &active_table().f32 : &active_table().bf16;
+  m.f32 = &active_table().f32;
   m.type = type;
   m.outputs = weights.shape[0];
   m.inputs = weights.shape[1];

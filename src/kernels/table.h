@@ -17,12 +17,16 @@ struct ProductKernels {
   // x [rows, count] with row stride ldx -> out [count, rows] (pairs of k together where the weights are paired). With
   // paired weights an odd count is filled up with zeros.
   void (*pack_rows)(const float* x, int64_t ldx, int rows, int64_t count, void* out);
-  // c [rows, panel_width] = (accumulate ? c : 0) + rows x panel (+ bias [panel_width], when not null).
+  // c [rows, panel_width] = (accumulate ? c : 0) + rows x panel (+ bias [panel_width], when not null). Meanwhile asks
+  // for the memory from `next` on, next_step bytes further with each step of k: what the caller will read after this.
   void (*tile)(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
-               const float* bias, bool accumulate);
+               const float* bias, bool accumulate, const void* next, int64_t next_step);
   // One row against `panels` consecutive panels that lie panel_bytes apart: c [panels * panel_width].
   void (*vector)(const void* row_packed, const void* panel, int64_t panel_bytes, int64_t panels, int64_t count,
                  float* c, const float* bias);
+  // Where weights are stored narrower than they are multiplied: count steps of a panel as f32 [count, panel_width], for
+  // the tile function of the f32 products. nullptr where tile is as fast.
+  void (*widen)(const void* panel, int64_t count, float* out);
 };
 
 

@@ -10,12 +10,12 @@ inline constexpr int kPanelWidth = 16;
 
 void pack_rows_f32(const float* x, int64_t ldx, int rows, int64_t count, void* out);
 void tile_f32(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
-              const float* bias, bool accumulate);
+              const float* bias, bool accumulate, const void* next, int64_t next_step);
 void vector_f32(const void* row_packed, const void* panel, int64_t panel_bytes, int64_t panels, int64_t count, float* c,
                 const float* bias);
 void pack_rows_bf16(const float* x, int64_t ldx, int rows, int64_t count, void* out);
 void tile_bf16(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
-               const float* bias, bool accumulate);
+               const float* bias, bool accumulate, const void* next, int64_t next_step);
 void vector_bf16(const void* row_packed, const void* panel, int64_t panel_bytes, int64_t panels, int64_t count,
                  float* c, const float* bias);
 

@@ -65,7 +65,7 @@ void pack_rows_bf16(const float* x, int64_t ldx, int rows, int64_t count, void* 
 }
 
 void tile_f32(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
-              const float* bias, bool accumulate) {
+              const float* bias, bool accumulate, const void* /*next*/, int64_t /*next_step*/) {
   const float* a = static_cast<const float*>(rows_packed);
   const float* b = static_cast<const float*>(panel);
   switch (rows) {
@@ -77,7 +77,7 @@ void tile_f32(const void* rows_packed, const void* panel, int64_t count, int row
 }
 
 void tile_bf16(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
-               const float* bias, bool accumulate) {
+               const float* bias, bool accumulate, const void* /*next*/, int64_t /*next_step*/) {
   const float* a = static_cast<const float*>(rows_packed);
   const uint16_t* b = static_cast<const uint16_t*>(panel);
   count += count % 2;
@@ -94,7 +94,7 @@ void vector_f32(const void* row_packed, const void* panel, int64_t panel_bytes, 
   const uint8_t* b = static_cast<const uint8_t*>(panel);
   for (int64_t p = 0; p < panels; ++p)
     tile_f32(row_packed, b + p * panel_bytes, count, 1, c + p * kPanelWidth, 0, bias ? bias + p * kPanelWidth : nullptr,
-             false);
+             false, nullptr, 0);
 }
 
 void vector_bf16(const void* row_packed, const void* panel, int64_t panel_bytes, int64_t panels, int64_t count,
@@ -102,7 +102,7 @@ void vector_bf16(const void* row_packed, const void* panel, int64_t panel_bytes,
   const uint8_t* b = static_cast<const uint8_t*>(panel);
   for (int64_t p = 0; p < panels; ++p)
     tile_bf16(row_packed, b + p * panel_bytes, count, 1, c + p * kPanelWidth, 0,
-              bias ? bias + p * kPanelWidth : nullptr, false);
+              bias ? bias + p * kPanelWidth : nullptr, false, nullptr, 0);
 }
 
 }  // namespace azimuth::kernels::generic

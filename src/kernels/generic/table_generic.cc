@@ -7,8 +7,8 @@ const KernelTable* generic_table() {
   using namespace generic;
   static constexpr KernelTable kTable = {
       .name = "generic",
-      .f32 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32},
-      .bf16 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16},
+      .f32 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32, nullptr},
+      .bf16 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16, nullptr},
       .transpose_keys = transpose_keys,
       .softmax_block = softmax_block,
       .weigh_values = weigh_values,

@@ -46,12 +46,13 @@ inline __attribute__((always_inline)) __m512bh all_pairs(uint32_t pair) {
 // a [pairs, kRows], b [pairs, kPanelWidth]
 template <int kRows>
 void tile_rows(const uint32_t* a, const uint32_t* b, int64_t pairs, float* c, int64_t ldc, const float* bias,
-               bool accumulate) {
+               bool accumulate, const char* next, int64_t next_step) {
   AZ_EACH_ROW(AZ_DECLARE)
   if (accumulate) {
     AZ_EACH_ROW(AZ_LOAD)
   }
-  for (int64_t k = 0; k < pairs; ++k, a += kRows, b += kPanelWidth) {
+  for (int64_t k = 0; k < pairs; ++k, a += kRows, b += kPanelWidth, next += 2 * next_step) {
+    _mm_prefetch(next, _MM_HINT_T0);
     const __m512bh b0 = load_pairs(b);
     const __m512bh b1 = load_pairs(b + kWidth);
     AZ_EACH_ROW(AZ_STEP)
@@ -72,23 +73,24 @@ void tile_rows(const uint32_t* a, const uint32_t* b, int64_t pairs, float* c, in
 #undef AZ_EACH_ROW
 
 void tile(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc, const float* bias,
-          bool accumulate) {
+          bool accumulate, const void* next, int64_t next_step) {
+  const char* fetch = static_cast<const char*>(next);
   const uint32_t* a = static_cast<const uint32_t*>(rows_packed);
   const uint32_t* b = static_cast<const uint32_t*>(panel);
   const int64_t pairs = (count + 1) / 2;
   switch (rows) {
-    case 1: return tile_rows<1>(a, b, pairs, c, ldc, bias, accumulate);
-    case 2: return tile_rows<2>(a, b, pairs, c, ldc, bias, accumulate);
-    case 3: return tile_rows<3>(a, b, pairs, c, ldc, bias, accumulate);
-    case 4: return tile_rows<4>(a, b, pairs, c, ldc, bias, accumulate);
-    case 5: return tile_rows<5>(a, b, pairs, c, ldc, bias, accumulate);
-    case 6: return tile_rows<6>(a, b, pairs, c, ldc, bias, accumulate);
-    case 7: return tile_rows<7>(a, b, pairs, c, ldc, bias, accumulate);
-    case 8: return tile_rows<8>(a, b, pairs, c, ldc, bias, accumulate);
-    case 9: return tile_rows<9>(a, b, pairs, c, ldc, bias, accumulate);
-    case 10: return tile_rows<10>(a, b, pairs, c, ldc, bias, accumulate);
-    case 11: return tile_rows<11>(a, b, pairs, c, ldc, bias, accumulate);
-    default: return tile_rows<12>(a, b, pairs, c, ldc, bias, accumulate);
+    case 1: return tile_rows<1>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 2: return tile_rows<2>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 3: return tile_rows<3>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 4: return tile_rows<4>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 5: return tile_rows<5>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 6: return tile_rows<6>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 7: return tile_rows<7>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 8: return tile_rows<8>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 9: return tile_rows<9>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 10: return tile_rows<10>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    case 11: return tile_rows<11>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
+    default: return tile_rows<12>(a, b, pairs, c, ldc, bias, accumulate, fetch, next_step);
   }
 }
 
@@ -186,7 +188,7 @@ void pack_rows(const float* x, int64_t ldx, int rows, int64_t count, void* out) 
 }  // namespace
 
 const ProductKernels kAvx512Bf16Products = {
-    "avx512_bf16", kTileRows, kPanelWidth, 2, pack_rows, tile, vector,
+    "avx512_bf16", kTileRows, kPanelWidth, 2, pack_rows, tile, vector, nullptr,
 };
 
 }  // namespace azimuth::kernels

@@ -11,8 +11,8 @@ namespace azimuth::kernels {
 
 const KernelTable kAvx2Table = {
     "avx2",
-    {"avx2", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32},
-    {"avx2", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16},
+    {"avx2", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32, nullptr},
+    {"avx2", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16, widen_bf16},
     transpose_keys,
     softmax_block,
     weigh_values,

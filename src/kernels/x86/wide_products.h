@@ -38,14 +38,15 @@ constexpr int kWeightStride = 64;  // of the rows that weigh_values reads
 // a [count, kRows], b [count, kPanelWidth]
 template <int kRows>
 void tile_f32_rows(const float* a, const float* b, int64_t count, float* c, int64_t ldc, const float* bias,
-                   bool accumulate) {
+                   bool accumulate, const char* next, int64_t next_step) {
   constexpr bool kTwo = true;
   constexpr int kRowStride = 1;
   AZ_EACH_ROW(AZ_DECLARE)
   if (accumulate) {
     AZ_EACH_ROW(AZ_LOAD)
   }
-  for (int64_t k = 0; k < count; ++k, a += kRows, b += kPanelWidth) {
+  for (int64_t k = 0; k < count; ++k, a += kRows, b += kPanelWidth, next += next_step) {
+    _mm_prefetch(next, _MM_HINT_T0);
     const Vec::F b0 = Vec::load(b);
     const Vec::F b1 = Vec::load(b + Vec::kWidth);
     AZ_EACH_ROW(AZ_STEP)
@@ -61,14 +62,15 @@ void tile_f32_rows(const float* a, const float* b, int64_t count, float* c, int6
 // a [count, kRows] f32 that hold bf16 values, b [count / 2, kPanelWidth, 2]
 template <int kRows>
 void tile_bf16_rows(const float* a, const uint16_t* b, int64_t count, float* c, int64_t ldc, const float* bias,
-                    bool accumulate) {
+                    bool accumulate, const char* next, int64_t next_step) {
   constexpr bool kTwo = true;
   constexpr int kRowStride = 1;
   AZ_EACH_ROW(AZ_DECLARE)
   if (accumulate) {
     AZ_EACH_ROW(AZ_LOAD)
   }
-  for (int64_t k = 0; k < count; k += 2, b += 2 * kPanelWidth) {
+  for (int64_t k = 0; k < count; k += 2, b += 2 * kPanelWidth, next += 2 * next_step) {
+    _mm_prefetch(next, _MM_HINT_T0);
     {
       const Vec::F b0 = Vec::even_bf16(b);
       const Vec::F b1 = Vec::even_bf16(b + kPanelWidth);
@@ -138,23 +140,36 @@ void weigh_rows(const float* a, const float* values, int64_t value_stride, int64
   }
 
 void tile_f32(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
-              const float* bias, bool accumulate) {
+              const float* bias, bool accumulate, const void* next, int64_t next_step) {
+  const char* fetch = static_cast<const char*>(next);
   const float* a = static_cast<const float*>(rows_packed);
   const float* b = static_cast<const float*>(panel);
 #define AZ_CALL(n) \
-  if constexpr (n <= kTileRows) tile_f32_rows<n>(a, b, count, c, ldc, bias, accumulate)
+  if constexpr (n <= kTileRows) tile_f32_rows<n>(a, b, count, c, ldc, bias, accumulate, fetch, next_step)
   AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
 }
 
 void tile_bf16(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
-               const float* bias, bool accumulate) {
+               const float* bias, bool accumulate, const void* next, int64_t next_step) {
+  const char* fetch = static_cast<const char*>(next);
   const float* a = static_cast<const float*>(rows_packed);
   const uint16_t* b = static_cast<const uint16_t*>(panel);
 #define AZ_CALL(n) \
-  if constexpr (n <= kTileRows) tile_bf16_rows<n>(a, b, count, c, ldc, bias, accumulate)
+  if constexpr (n <= kTileRows) tile_bf16_rows<n>(a, b, count, c, ldc, bias, accumulate, fetch, next_step)
   AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
+}
+
+// b [count / 2, kPanelWidth, 2] bf16 -> out [count, kPanelWidth]
+void widen_bf16(const void* panel, int64_t count, float* out) {
+  const uint16_t* b = static_cast<const uint16_t*>(panel);
+  for (int64_t k = 0; k < count; k += 2, b += 2 * kPanelWidth, out += 2 * kPanelWidth) {
+    Vec::store(out, Vec::even_bf16(b));
+    Vec::store(out + Vec::kWidth, Vec::even_bf16(b + kPanelWidth));
+    Vec::store(out + kPanelWidth, Vec::odd_bf16(b));
+    Vec::store(out + kPanelWidth + Vec::kWidth, Vec::odd_bf16(b + kPanelWidth));
+  }
 }
 
 void weigh_values(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
