@@ -16,6 +16,16 @@ int set_of(const PositionTable& table, int layer) {
   return table.set_of_layer.empty() ? 0 : table.set_of_layer[static_cast<size_t>(layer)];
 }
 
+// A plan may turn pairs by fewer axes than the ids have, never by more.
+Status check_axes(const FrequencyPlan& plan, const PositionSet& set) {
+  for (const int8_t axis : plan.axis) {
+    if (axis < set.axes) continue;
+    return invalid_argument("positions expected an id on axis " + std::to_string(axis) + ", which turns rotary pairs, found " +
+                            std::to_string(set.axes) + " axes; give ids for all axes of the policy");
+  }
+  return ok_status();
+}
+
 // Cosines and sines of all rows for the (rope, id set) pairs that the layers use, each computed once.
 Result<RotaryTables> rotary_tables(const TextSpec& spec, std::span<const SequenceChunk> chunks,
                                    std::span<const FrequencyPlan> plans) {
@@ -31,14 +41,31 @@ Result<RotaryTables> rotary_tables(const TextSpec& spec, std::span<const Sequenc
       }
       if (!is_new) continue;
       const PositionSet& set = chunk.positions->sets[static_cast<size_t>(key.second)];
+      AZ_RETURN_IF_ERROR(check_axes(plans[static_cast<size_t>(rope)], set));
       positions::append_rotary(plans[static_cast<size_t>(rope)], set.token(chunk.begin), chunk.tokens(), set.axes, entry->second);
     }
   }
   return tables;
 }
 
-Status check_chunk(const SequenceChunk& chunk, int hidden) {
+// Every layer must find its id set.
+Status check_sets(const PositionTable& positions, size_t layers) {
+  if (!positions.set_of_layer.empty() && positions.set_of_layer.size() != layers) {
+    return invalid_argument("positions expected an id set for each of " + std::to_string(layers) + " layers, found " +
+                            std::to_string(positions.set_of_layer.size()));
+  }
+  for (int layer = 0; layer < static_cast<int>(layers); ++layer) {
+    const int set = set_of(positions, layer);
+    if (set >= 0 && static_cast<size_t>(set) < positions.sets.size()) continue;
+    return out_of_range("positions of layer " + std::to_string(layer) + " expected one of " +
+                        std::to_string(positions.sets.size()) + " id sets, found set " + std::to_string(set));
+  }
+  return ok_status();
+}
+
+Status check_chunk(const SequenceChunk& chunk, int hidden, size_t layers) {
   AZ_RETURN_IF_ERROR(check_shape("decoder input", Shape({chunk.input->tokens(), hidden}), chunk.input->hidden.shape()));
+  AZ_RETURN_IF_ERROR(check_sets(*chunk.positions, layers));
   AZ_RETURN_IF_ERROR(chunk.positions->validate(chunk.input->tokens()));
   if (0 <= chunk.begin && chunk.begin < chunk.end && chunk.end <= chunk.input->tokens()) return ok_status();
   return out_of_range("a chunk expected tokens within [0, " + std::to_string(chunk.input->tokens()) + "), found [" +
@@ -111,7 +138,7 @@ Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
 Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, std::span<const FrequencyPlan> plans,
                                 const RunContext& context) const {
   if (chunks.empty()) return Tensor({0, spec_.hidden});
-  for (const SequenceChunk& chunk : chunks) AZ_RETURN_IF_ERROR(check_chunk(chunk, spec_.hidden));
+  for (const SequenceChunk& chunk : chunks) AZ_RETURN_IF_ERROR(check_chunk(chunk, spec_.hidden, spec_.layers.size()));
   AZ_ASSIGN_OR_RETURN(const RotaryTables rotary, rotary_tables(spec_, chunks, plans));
   std::vector<CacheIndex> lengths;
   for (const SequenceChunk& chunk : chunks) lengths.push_back(chunk.cache->length());

@@ -30,6 +30,24 @@ Status check_counts(const Prompt& prompt, SpanKind kind, std::span<const MediaFe
   return ok_status();
 }
 
+// Shapes of features that may come from outside: one row per cell for the features and for each DeepStack level, and as
+// many levels for every medium of a request.
+Status check_shapes(SpanKind kind, std::span<const MediaFeatures> media, int64_t hidden, size_t levels) {
+  for (size_t i = 0; i < media.size(); ++i) {
+    const Shape& found = media[i].features.shape();
+    const Shape expected({found.rank() > 0 ? found[0] : 0, hidden});
+    AZ_RETURN_IF_ERROR(check_shape("features of " + name_of(kind, i), expected, found));
+    if (media[i].deepstack.size() != levels) {
+      return invalid_argument(name_of(kind, i) + " expected " + std::to_string(levels) +
+                              " DeepStack levels like the first medium, found " + std::to_string(media[i].deepstack.size()));
+    }
+    for (const Tensor& level : media[i].deepstack) {
+      AZ_RETURN_IF_ERROR(check_shape("a DeepStack level of " + name_of(kind, i), expected, level.shape()));
+    }
+  }
+  return ok_status();
+}
+
 struct Place {
   int64_t token;
   const MediaFeatures* media;
@@ -75,13 +93,15 @@ Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::s
                             std::span<const MediaFeatures> videos) {
   AZ_RETURN_IF_ERROR(check_counts(prompt, SpanKind::image, images));
   AZ_RETURN_IF_ERROR(check_counts(prompt, SpanKind::video, videos));
+  const int64_t hidden = decoder.spec().hidden;
+  const size_t levels = !images.empty() ? images[0].deepstack.size() : !videos.empty() ? videos[0].deepstack.size() : 0;
+  AZ_RETURN_IF_ERROR(check_shapes(SpanKind::image, images, hidden, levels));
+  AZ_RETURN_IF_ERROR(check_shapes(SpanKind::video, videos, hidden, levels));
   DecoderInput input;
   input.ids = prompt.ids;
   AZ_ASSIGN_OR_RETURN(input.hidden, decoder.embed(prompt.ids));
-  const int64_t hidden = decoder.spec().hidden;
   const std::vector<Place> visual = places(prompt, images, videos);
   for (const Place& place : visual) {
-    AZ_RETURN_IF_ERROR(check_shape("image features", Shape({place.media->features.shape()[0], hidden}), place.media->features.shape()));
     std::copy_n(place.media->features.row(place.row), hidden, input.hidden.row(place.token));
   }
   input.streams = deepstack_streams(visual, decoder.spec().layers.size(), hidden);
