@@ -83,12 +83,12 @@ class Task {
   void pack_queries() {
     for (int first = 0; first < rows_; first += tile_rows_) {
       const int count = tile_size(first);
-      float* packed = packed_queries_ + static_cast<int64_t>(first) * args_.head_dim;
-      for (int r = 0; r < count; ++r) {
-        const float* in = args_.queries + query(first + r) * args_.query_stride +
-                          static_cast<int64_t>(head(first + r)) * args_.head_dim;
-        for (int64_t d = 0; d < args_.head_dim; ++d) packed[d * count + r] = in[d];
-      }
+      float* rows = keys_;  // not in use yet; [count, head_dim]
+      for (int r = 0; r < count; ++r)
+        std::copy_n(args_.queries + query(first + r) * args_.query_stride + int64_t{head(first + r)} * args_.head_dim,
+                    args_.head_dim, rows + int64_t{r} * args_.head_dim);
+      table_.f32.pack_rows(rows, args_.head_dim, count, args_.head_dim,
+                           packed_queries_ + int64_t{first} * args_.head_dim);
     }
   }
 
@@ -110,10 +110,16 @@ class Task {
   }
 
   void add_block(int64_t block) {
+    const float* values = args_.value_blocks[block] + static_cast<int64_t>(kv_head_) * kBlock * args_.value_dim;
+    fetch(values, static_cast<int64_t>(kBlock) * args_.value_dim);
     table_.transpose_keys(args_.key_blocks[block] + static_cast<int64_t>(kv_head_) * kBlock * args_.head_dim,
                           args_.head_dim, keys_);
-    const float* values = args_.value_blocks[block] + static_cast<int64_t>(kv_head_) * kBlock * args_.value_dim;
     for (int first = 0; first < rows_; first += tile_rows_) add_tile(block, first, values);
+  }
+
+  // Asks for memory that will be read after the keys: a few rows alone would wait for it.
+  static void fetch(const float* from, int64_t count) {
+    for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 2);
   }
 
   // Adds one block of keys to the sums of one tile of rows.
@@ -153,8 +159,7 @@ class Task {
     const float correction = table_.softmax_block(scores_ + r * kBlock, clip.begin, clip.end, args_.scale,
                                                   args_.soft_cap, maxima_ + row, totals_ + row);
     if (correction == 1.0f) return;
-    float* sums = sums_ + row * sum_stride_;
-    for (int64_t j = 0; j < sum_stride_; ++j) sums[j] *= correction;
+    table_.scale(sums_ + row * sum_stride_, sum_stride_, correction);
   }
 
   void weigh(int row, int r, int count, Clip clip, const float* values) {

@@ -45,6 +45,9 @@ struct KernelTable {
   void (*weigh_values)(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows,
                        int columns, float* c, int64_t ldc);
 
+  // x *= factor
+  void (*scale)(float* x, int64_t count, float factor);
+
   void (*rms_norm)(const float* x, int64_t width, const float* weight, float eps, float* y);
   void (*layer_norm)(const float* x, int64_t width, const float* weight, const float* bias, float eps, float* y);
   void (*activate)(int activation, float* x, int64_t count);

@@ -12,6 +12,7 @@ const KernelTable* generic_table() {
       .transpose_keys = transpose_keys,
       .softmax_block = softmax_block,
       .weigh_values = weigh_values,
+      .scale = scale,
       .rms_norm = rms_norm,
       .layer_norm = layer_norm,
       .activate = activate,

@@ -118,7 +118,7 @@ void vector(const void* row_packed, const void* panel, int64_t panel_bytes, int6
     }
 #define AZ_STORE(i)                                                                                                  \
   if (panels > i) {                                                                                                  \
-    const float* add = bias + i * kPanelWidth;                                                                       \
+    const float* add = bias != nullptr ? bias + i * kPanelWidth : nullptr;                                                                       \
     _mm512_storeu_ps(c + i * kPanelWidth, bias ? _mm512_add_ps(left##i, _mm512_loadu_ps(add)) : left##i);            \
     _mm512_storeu_ps(c + i * kPanelWidth + kWidth,                                                                   \
                      bias ? _mm512_add_ps(right##i, _mm512_loadu_ps(add + kWidth)) : right##i);                      \

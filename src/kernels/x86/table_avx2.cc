@@ -16,6 +16,7 @@ const KernelTable kAvx2Table = {
     transpose_keys,
     softmax_block,
     weigh_values,
+    scale,
     rms_norm,
     layer_norm,
     activate,
