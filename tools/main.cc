@@ -26,6 +26,14 @@ int main(int argc, char** argv) {
                          azimuth::tools::add_positions, azimuth::tools::add_info, azimuth::tools::add_bench}) {
     add(app, exit_code);
   }
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return std::string("azimuth: ") + error.what() + "; see azimuth --help or azimuth COMMAND --help\n";
+  });
+  const auto named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
+    std::fprintf(stderr, "azimuth: expected a command that azimuth --help lists, found \"%s\"\n", argv[1]);
+    return azimuth::tools::kBadUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,10 +1,10 @@
 // azimuth chat: a conversation; what an earlier turn computed is not computed again.
+#include <unistd.h>
 #include <cstdio>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <unistd.h>
 
 #include "commands/common.h"
 #include "commands/generate_options.h"
@@ -63,7 +63,8 @@ class Chat {
     std::string path;
     std::getline(words >> std::ws, path);
     if (access(path.c_str(), R_OK) != 0) {
-      std::fprintf(stderr, "azimuth: no file \"%s\" that can be read; /image expected the path of a picture\n", path.c_str());
+      std::fprintf(stderr, "azimuth: no file \"%s\" that can be read; /image expected the path of a picture\n",
+                   path.c_str());
       return;
     }
     images_.push_back(path);
@@ -80,7 +81,9 @@ class Chat {
     interrupted() = false;
     GenerateCallbacks callbacks;
     callbacks.cancel = &interrupted();
-    callbacks.on_progress = [&](std::string_view stage, double fraction) { progress.show(stage == "vision" ? "looking" : "reading", fraction); };
+    callbacks.on_progress = [&](std::string_view stage, double fraction) {
+      progress.show(stage == "vision" ? "looking" : "reading", fraction);
+    };
     callbacks.on_text = [&](std::string_view piece) {
       progress.clear();
       std::fwrite(piece.data(), 1, piece.size(), stdout);
@@ -112,7 +115,8 @@ int chat(ChatOptions& options) {
   Result<Engine> engine = load_engine(options.model);
   if (!engine.ok()) return report(engine.status());
   const bool terminal = isatty(STDIN_FILENO) != 0;
-  if (terminal) std::printf("%s, %s. /help lists commands.\n", engine->info().model_type.c_str(), engine->info().dtype.c_str());
+  if (terminal)
+    std::printf("%s, %s. /help lists commands.\n", engine->info().model_type.c_str(), engine->info().dtype.c_str());
   catch_interrupts();
   Chat conversation(*engine, options);
   for (std::string text;;) {
@@ -131,7 +135,7 @@ void add_chat(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE");
   add_model_options(*command, options->model, "bf16");
   command->add_option("--system", options->system, "System message");
-  command->add_option("--positions", options->positions, "Position policy [the checkpoint's own]");
+  command->add_option("--positions", options->positions, "Position policy [the checkpoint's own]")->type_name("POLICY");
   add_generate_options(*command, options->generate);
   command->add_flag("--verbose,-v", options->verbose, "Print time and rate of every stage");
   command->footer(kHelp);

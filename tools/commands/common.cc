@@ -13,30 +13,59 @@
 namespace azimuth::tools {
 namespace {
 
+using nlohmann::json;
+
 std::atomic<bool> interrupt_flag{false};
 
 void on_interrupt(int) {
   if (interrupt_flag.exchange(true)) std::_Exit(130);
 }
 
+Result<std::string> json_text(const json& value) {
+  try {
+    return value.dump();
+  } catch (const json::type_error&) {  // the only one that dump throws
+    return invalid_argument(
+        "text and file names expected UTF-8, found other bytes; convert the text or rename the file");
+  }
+}
+
 }  // namespace
 
-std::atomic<bool>& interrupted() { return interrupt_flag; }
-void catch_interrupts() { std::signal(SIGINT, on_interrupt); }
+std::atomic<bool>& interrupted() {
+  return interrupt_flag;
+}
+void catch_interrupts() {
+  std::signal(SIGINT, on_interrupt);
+}
 
 void add_model_options(CLI::App& command, ModelOptions& options, const std::string& default_dtype) {
   options.engine.dtype = default_dtype;
-  command.add_option("MODEL", options.model, "Directory of a checkpoint, or org/name in the hub cache")->required();
+  command.add_option("MODEL", options.model, "Directory of a checkpoint, or org/name in the hub cache")
+      ->type_name("")
+      ->required();
   command.add_option("--dtype", options.engine.dtype, "Weights in memory: f32 (exact) or bf16 [" + default_dtype + "]")
-      ->check(CLI::IsMember({"f32", "bf16"}));
-  command.add_option("--threads", options.engine.threads, "Threads [one per core]")->check(CLI::Range(1, 1024));
-  command.add_option("--compat", options.compat, "Behave as transformers 5.23.0 (tf5) or 4.57.3 (tf4) where releases differ")
-      ->check(CLI::IsMember({"azimuth", "tf5", "tf4"}));
-  command.add_option("--resize", options.engine.resize, "Resize arithmetic [as the checkpoint's processor]")
-      ->check(CLI::IsMember({"torchvision", "pillow"}));
-  command.add_flag("!--no-exif", options.engine.apply_orientation, "Ignore the EXIF orientation of pictures");
-  command.add_option("--max-pixels", options.engine.max_pixels, "Largest picture that is decoded, in pixels [178956970]")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"f32", "bf16"}).description(""));
+  command.add_option("--threads", options.engine.threads, "Threads [one per core]")
+      ->type_name("N")
+      ->check(in_range(1, 1024));
+  command
+      .add_option("--compat", options.compat,
+                  "Behave as transformers 5.23.0 (tf5) or 4.57.3 (tf4) where releases differ")
+      ->type_name("RELEASE")
+      ->check(CLI::IsMember({"azimuth", "tf5", "tf4"}).description(""));
+  command
+      .add_option("--resize", options.engine.resize,
+                  "Resize arithmetic: torchvision or pillow [as the checkpoint's processor]")
+      ->type_name("LIBRARY")
+      ->check(CLI::IsMember({"torchvision", "pillow"}).description(""));
+  command.add_flag_callback(
+      "--no-exif", [&options] { options.engine.apply_orientation = false; }, "Ignore the EXIF orientation of pictures");
+  command
+      .add_option("--max-pixels", options.engine.max_pixels, "Largest picture that is decoded, in pixels [178956970]")
+      ->type_name("N")
+      ->check(in_range(int64_t{1}, int64_t{1} << 40));
 }
 
 Result<Engine> load_engine(ModelOptions& options) {
@@ -73,8 +102,10 @@ void ProgressLine::show(std::string_view label, double fraction) {
   last_label_ = label;
   constexpr int kWidth = 30;
   const int filled = percent * kWidth / 100;
-  const std::string bar = std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(kWidth - filled), '.');
-  std::fprintf(stderr, "\r\x1b[K%-10.*s [%s] %3d%%", static_cast<int>(label.size()), label.data(), bar.c_str(), percent);
+  const std::string bar =
+      std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(kWidth - filled), '.');
+  std::fprintf(stderr, "\r\x1b[K%-10.*s [%s] %3d%%", static_cast<int>(label.size()), label.data(), bar.c_str(),
+               percent);
   std::fflush(stderr);
   drawn_ = true;
 }
@@ -87,14 +118,14 @@ void ProgressLine::clear() {
   last_percent_ = -1;
 }
 
-std::string messages_for(const std::string& system, const std::string& prompt, const std::vector<std::string>& images,
-                         const std::vector<std::string>& frames, double fps) {
-  using nlohmann::json;
+Result<std::string> messages_for(const std::string& system, const std::string& prompt,
+                                 const std::vector<std::string>& images, const std::vector<std::string>& frames,
+                                 double fps) {
   json messages = json::array();
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
   if (images.empty() && frames.empty()) {
     messages.push_back({{"role", "user"}, {"content", prompt}});
-    return messages.dump(-1, ' ', false, json::error_handler_t::ignore);
+    return json_text(messages);
   }
   json parts = json::array();
   for (const std::string& image : images) parts.push_back({{"type", "image"}, {"image", image}});
@@ -105,7 +136,7 @@ std::string messages_for(const std::string& system, const std::string& prompt, c
   }
   parts.push_back({{"type", "text"}, {"text", prompt}});
   messages.push_back({{"role", "user"}, {"content", std::move(parts)}});
-  return messages.dump();
+  return json_text(messages);
 }
 
 }  // namespace azimuth::tools

@@ -24,6 +24,12 @@ void add_model_options(CLI::App& command, ModelOptions& options, const std::stri
 // Loads with a progress line on a terminal.
 Result<Engine> load_engine(ModelOptions& options);
 
+// CLI::Range without its limits in the help text; a refused value still names them.
+template <typename T>
+CLI::Validator in_range(T lowest, T highest) {
+  return CLI::Range(lowest, highest).description("");
+}
+
 // Prints a failure as one sentence on stderr and returns the exit code for it.
 int report(const Status& status);
 
@@ -46,9 +52,11 @@ class ProgressLine {
   std::string last_label_;
 };
 
-// The messages JSON of one question: pictures first, as the chat templates of the families put them.
-std::string messages_for(const std::string& system, const std::string& prompt, const std::vector<std::string>& images,
-                         const std::vector<std::string>& frames, double fps);
+// The messages JSON of one question: pictures first, as the chat templates of the families put them. JSON is UTF-8, so
+// text or a file name that is not is an error.
+Result<std::string> messages_for(const std::string& system, const std::string& prompt,
+                                 const std::vector<std::string>& images, const std::vector<std::string>& frames,
+                                 double fps);
 
 // Set by Ctrl-C; a second Ctrl-C ends the program.
 std::atomic<bool>& interrupted();

@@ -2,19 +2,40 @@
 
 #include <cstdio>
 
+#include "commands/common.h"
+
 namespace azimuth::tools {
 
 void add_generate_options(CLI::App& command, GenerateOptions& options) {
-  command.add_option("--max-tokens", options.max_new_tokens, "Most tokens of the answer [512]")->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
-  command.add_option("--temperature", options.temperature, "0 is greedy [the checkpoint's generation_config.json]")->check(CLI::Range(0.0, 100.0));
-  command.add_option("--top-k", options.top_k, "Draw from the K likeliest tokens; 0: all")->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
-  command.add_option("--top-p", options.top_p, "Draw from the likeliest tokens that hold this probability")->check(CLI::Range(0.0, 1.0));
-  command.add_option("--min-p", options.min_p, "Drop tokens below this share of the likeliest one's probability")->check(CLI::Range(0.0, 1.0));
-  command.add_option("--repetition-penalty", options.repetition_penalty, "Above 1: tokens of prompt and answer become less likely");
-  command.add_option("--presence-penalty", options.presence_penalty, "Subtracted once from tokens the answer has")->check(CLI::Range(-2.0, 2.0));
-  command.add_option("--frequency-penalty", options.frequency_penalty, "Subtracted for each time the answer has the token")->check(CLI::Range(-2.0, 2.0));
-  command.add_option("--seed", options.seed, "Seed of the random numbers [0]");
-  command.add_option("--stop", options.stop, "Text that ends the answer; may be given more than once")->allow_extra_args(false);
+  command.add_option("--max-tokens", options.max_new_tokens, "Most tokens of the answer [512]")
+      ->type_name("N")
+      ->check(in_range(int64_t{1}, int64_t{1} << 31));
+  command.add_option("--temperature", options.temperature, "0 is greedy [the checkpoint's generation_config.json]")
+      ->type_name("N")
+      ->check(in_range(0.0, 100.0));
+  command.add_option("--top-k", options.top_k, "Draw from the K likeliest tokens; 0: all")
+      ->type_name("N")
+      ->check(in_range(int64_t{0}, int64_t{1} << 31));
+  command.add_option("--top-p", options.top_p, "Draw from the likeliest tokens that hold this probability")
+      ->type_name("N")
+      ->check(in_range(0.0, 1.0));
+  command.add_option("--min-p", options.min_p, "Drop tokens below this share of the likeliest one's probability")
+      ->type_name("N")
+      ->check(in_range(0.0, 1.0));
+  command
+      .add_option("--repetition-penalty", options.repetition_penalty,
+                  "Above 1: tokens of prompt and answer become less likely")
+      ->type_name("N");
+  command.add_option("--presence-penalty", options.presence_penalty, "Subtracted once from tokens the answer has")
+      ->type_name("N")
+      ->check(in_range(-2.0, 2.0));
+  command
+      .add_option("--frequency-penalty", options.frequency_penalty, "Subtracted for each time the answer has the token")
+      ->type_name("N")
+      ->check(in_range(-2.0, 2.0));
+  command.add_option("--seed", options.seed, "Seed of the random numbers [0]")->type_name("N");
+  command.add_option("--stop", options.stop, "Text that ends the answer; may be given more than once")
+      ->allow_extra_args(false);
   command.add_flag("--ignore-eos", options.ignore_eos, "Go on after an end-of-text token");
 }
 
@@ -25,8 +46,8 @@ void print_stages(const Generation& generation) {
                  static_cast<long long>(stage.items), stage.unit.c_str(), rate, stage.unit.c_str());
   }
   if (generation.cached_tokens > 0) {
-    std::fprintf(stderr, "%lld of %lld prompt tokens were in the cache\n", static_cast<long long>(generation.cached_tokens),
-                 static_cast<long long>(generation.prompt_tokens));
+    std::fprintf(stderr, "%lld of %lld prompt tokens were in the cache\n",
+                 static_cast<long long>(generation.cached_tokens), static_cast<long long>(generation.prompt_tokens));
   }
 }
 

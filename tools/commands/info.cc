@@ -28,18 +28,22 @@ double weight_megabytes(const ModelInfo& info) {
 void print_text(const ModelInfo& info) {
   std::printf("model        %s (%s)\n", info.model_type.c_str(), info.directory.c_str());
   std::printf("decoder      %lld layers, hidden %lld, %lld heads (%lld key-value) of %lld, vocabulary %lld\n",
-              static_cast<long long>(info.layers), static_cast<long long>(info.hidden), static_cast<long long>(info.heads),
-              static_cast<long long>(info.kv_heads), static_cast<long long>(info.head_dim), static_cast<long long>(info.vocab));
+              static_cast<long long>(info.layers), static_cast<long long>(info.hidden),
+              static_cast<long long>(info.heads), static_cast<long long>(info.kv_heads),
+              static_cast<long long>(info.head_dim), static_cast<long long>(info.vocab));
   if (info.has_vision) {
     std::printf("tower        %lld layers, hidden %lld, patch %lld, merge %lld, %lld DeepStack levels\n",
                 static_cast<long long>(info.tower_layers), static_cast<long long>(info.tower_hidden),
-                static_cast<long long>(info.patch), static_cast<long long>(info.merge), static_cast<long long>(info.deepstack_levels));
+                static_cast<long long>(info.patch), static_cast<long long>(info.merge),
+                static_cast<long long>(info.deepstack_levels));
   }
-  std::printf("positions    %s%s%s, base %g\n", info.policy.c_str(), info.section.empty() ? "" : " ", section_text(info.section).c_str(), info.rope_theta);
+  std::printf("positions    %s%s%s, base %g\n", info.policy.c_str(), info.section.empty() ? "" : " ",
+              section_text(info.section).c_str(), info.rope_theta);
   std::printf("context      %lld tokens\n", static_cast<long long>(info.context_length));
-  std::printf("parameters   %.2f M decoder, %.2f M tower\n", static_cast<double>(info.text_parameters) / 1e6, static_cast<double>(info.vision_parameters) / 1e6);
-  std::printf("memory       %.1f MB of weights in %s, %.1f kB of cache per token\n", weight_megabytes(info), info.dtype.c_str(),
-              static_cast<double>(info.cache_bytes_per_token) / 1e3);
+  std::printf("parameters   %.2f M decoder, %.2f M tower\n", static_cast<double>(info.text_parameters) / 1e6,
+              static_cast<double>(info.vision_parameters) / 1e6);
+  std::printf("memory       %.1f MB of weights in %s, %.1f kB of cache per token\n", weight_megabytes(info),
+              info.dtype.c_str(), static_cast<double>(info.cache_bytes_per_token) / 1e3);
 }
 
 nlohmann::json to_json(const ModelInfo& info) {
@@ -75,7 +79,7 @@ int info_command(InfoCommand& command) {
   if (command.json) {
     nlohmann::json out = to_json(info);
     if (command.kernels) out["kernels"] = kernel_report();
-    std::puts(out.dump().c_str());
+    std::puts(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return 0;
   }
   print_text(info);
@@ -89,7 +93,8 @@ int info_command(InfoCommand& command) {
 
 void add_info(CLI::App& app, int& exit_code) {
   auto command = std::make_shared<InfoCommand>();
-  CLI::App* sub = app.add_subcommand("info", "Describe a checkpoint: architecture, parameters, memory, position policy");
+  CLI::App* sub =
+      app.add_subcommand("info", "Describe a checkpoint: architecture, parameters, memory, position policy");
   add_model_options(*sub, command->model, "bf16");
   sub->add_flag("--kernels", command->kernels, "Also list the kernels chosen for this processor");
   sub->add_flag("--json", command->json, "Print JSON");

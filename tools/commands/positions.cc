@@ -31,7 +31,8 @@ const char* kind_name(SpanKind kind) {
 
 std::string format_id(float id) {
   char text[32];
-  std::snprintf(text, sizeof text, id == static_cast<float>(static_cast<long long>(id)) ? "%.0f" : "%.4f", static_cast<double>(id));
+  std::snprintf(text, sizeof text, id == static_cast<float>(static_cast<long long>(id)) ? "%.0f" : "%.4f",
+                static_cast<double>(id));
   return text;
 }
 
@@ -81,10 +82,14 @@ void print_json(const PromptReport& report) {
 std::string shown(const std::string& token) {
   std::string out;
   for (const char c : token) {
-    if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else if (c == '\r') out += "\\r";
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else if (c == '\r')
+      out += "\\r";
+    else
+      out += c;
   }
   return out;
 }
@@ -111,8 +116,8 @@ void print_table(const PromptReport& report, bool all) {
     print_row(report, set, span.begin);
     if (span.tokens() > 2) {
       std::printf("%7s %s %d: grid %lld x %lld x %lld, %lld tokens\n", "...", kind_name(span.kind), span.media,
-                  static_cast<long long>(span.grid.t), static_cast<long long>(span.grid.h), static_cast<long long>(span.grid.w),
-                  static_cast<long long>(span.tokens()));
+                  static_cast<long long>(span.grid.t), static_cast<long long>(span.grid.h),
+                  static_cast<long long>(span.grid.w), static_cast<long long>(span.tokens()));
     }
     if (span.tokens() > 1) print_row(report, set, span.end - 1);
   }
@@ -128,7 +133,9 @@ int positions_command(PositionsCommand& command) {
     request.messages = std::move(*text);
     request.base_directory = directory_of(command.messages_file);
   } else if (!command.prompt.empty() || !command.images.empty()) {
-    request.messages = messages_for("", command.prompt, command.images, {}, 0.0);
+    Result<std::string> messages = messages_for("", command.prompt, command.images, {}, 0.0);
+    if (!messages.ok()) return report(messages.status());
+    request.messages = std::move(*messages);
   } else {
     return report(invalid_argument("positions expected --messages FILE, or --prompt TEXT and --image FILE"));
   }
@@ -151,15 +158,20 @@ void add_positions(CLI::App& app, int& exit_code) {
   auto command = std::make_shared<PositionsCommand>();
   CLI::App* sub = app.add_subcommand("positions", "Show the position of every token of a prompt; reads no weights");
   add_model_options(*sub, command->model, "bf16");
-  sub->add_option("--messages", command->messages_file, "JSON list of messages; its paths are relative to the file");
+  sub->add_option("--messages", command->messages_file, "JSON list of messages; its paths are relative to the file")
+      ->type_name("FILE");
   sub->add_option("--prompt", command->prompt, "Question, in place of --messages");
-  sub->add_option("--image", command->images, "Picture beside --prompt; may be given more than once")->allow_extra_args(false);
+  sub->add_option("--image", command->images, "Picture beside --prompt; may be given more than once")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   std::string policies;
   for (const std::string& name : position_policies()) policies += (policies.empty() ? "" : ", ") + name;
-  sub->add_option("--positions", command->policy, "Position policy [the checkpoint's own]: " + policies);
+  sub->add_option("--positions", command->policy, "Position policy [the checkpoint's own]: " + policies)
+      ->type_name("POLICY");
   sub->add_flag("--all", command->all, "Print every cell of every picture");
   sub->add_flag("--json", command->json, "Print JSON");
-  sub->footer("Example:\n  azimuth positions models/azimuth-tiny --prompt \"How many?\" --image models/azimuth-tiny/demo.png");
+  sub->footer(
+      "Example:\n  azimuth positions models/azimuth-tiny --prompt \"How many?\" --image models/azimuth-tiny/demo.png");
   sub->callback([command, &exit_code] { exit_code = positions_command(*command); });
 }
 

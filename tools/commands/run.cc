@@ -27,14 +27,16 @@ Result<Request> make_request(const RunOptions& options) {
   request.positions = options.positions;
   if (!options.messages_file.empty()) {
     if (!options.prompt.empty() || !options.images.empty() || !options.frames.empty()) {
-      return invalid_argument("--messages expected to be the whole request, found a PROMPT or media beside it; put them into the file");
+      return invalid_argument(
+          "--messages expected to be the whole request, found a PROMPT or media beside it; put them into the file");
     }
     AZ_ASSIGN_OR_RETURN(request.messages, read_text_file(options.messages_file));
     request.base_directory = directory_of(options.messages_file);
     return request;
   }
   if (options.prompt.empty()) return invalid_argument("run expected a PROMPT or --messages FILE, found neither");
-  request.messages = messages_for(options.system, options.prompt, options.images, options.frames, options.fps);
+  AZ_ASSIGN_OR_RETURN(request.messages,
+                      messages_for(options.system, options.prompt, options.images, options.frames, options.fps));
   return request;
 }
 
@@ -75,18 +77,26 @@ int run(RunOptions& options) {
 
 void add_run(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand("run", "Ask one question, about pictures or a video if given; the answer is streamed");
+  CLI::App* command =
+      app.add_subcommand("run", "Ask one question, about pictures or a video if given; the answer is streamed");
   add_model_options(*command, options->model, "bf16");
-  command->add_option("PROMPT", options->prompt, "The question");
-  command->add_option("--image", options->images, "Picture: JPEG, PNG, WebP, GIF or BMP; may be given more than once")->allow_extra_args(false);
-  command->add_option("--frames", options->frames, "Pictures that are the frames of one video, in order");
-  command->add_option("--fps", options->fps, "Frames per second of --frames")->check(CLI::Range(0.001, 1000.0));
+  command->add_option("PROMPT", options->prompt, "The question")->type_name("");
+  command->add_option("--image", options->images, "Picture: JPEG, PNG, WebP, GIF or BMP; may be given more than once")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command->add_option("--frames", options->frames, "Pictures that are the frames of one video, in order")
+      ->type_name("FILE");
+  command->add_option("--fps", options->fps, "Frames per second of --frames")
+      ->type_name("N")
+      ->check(in_range(0.001, 1000.0));
   command->add_option("--system", options->system, "System message");
-  command->add_option("--messages", options->messages_file, "JSON file with the whole conversation, in place of PROMPT");
-  command->add_option("--positions", options->positions, "Position policy [the checkpoint's own]");
+  command->add_option("--messages", options->messages_file, "JSON file with the whole conversation, in place of PROMPT")
+      ->type_name("FILE");
+  command->add_option("--positions", options->positions, "Position policy [the checkpoint's own]")->type_name("POLICY");
   add_generate_options(*command, options->generate);
   command->add_flag("--verbose,-v", options->verbose, "Print time and rate of every stage");
-  command->footer("Example:\n  azimuth run models/azimuth-tiny \"What colour is the circle?\" --image picture.png --verbose");
+  command->footer(
+      "Example:\n  azimuth run models/azimuth-tiny \"What colour is the circle?\" --image picture.png --verbose");
   command->callback([options, &exit_code] { exit_code = run(*options); });
 }
 

@@ -30,7 +30,8 @@ int trace_command(TraceCommand& command) {
     return report(invalid_argument("trace expected one of --request FILE and --messages FILE"));
   }
   const bool short_form = command.request_file.empty();
-  const Result<std::string> request = short_form ? request_of_messages(command.messages_file) : read_text_file(command.request_file);
+  const Result<std::string> request =
+      short_form ? request_of_messages(command.messages_file) : read_text_file(command.request_file);
   if (!request.ok()) return report(request.status());
   if (short_form) command.options.base_directory = directory_of(command.messages_file);
   Result<Engine> engine = load_engine(command.model);
@@ -48,9 +49,12 @@ void add_trace(CLI::App& app, int& exit_code) {
   auto command = std::make_shared<TraceCommand>();
   CLI::App* sub = app.add_subcommand("trace", "Print every stage's numbers as one line of JSON (docs/trace.md)");
   add_model_options(*sub, command->model, "f32");
-  sub->add_option("--request", command->request_file, "JSON request; its paths are relative to the working directory");
-  sub->add_option("--messages", command->messages_file, "JSON list of messages; its paths are relative to the file");
-  sub->add_option("--npy", command->options.npy_directory, "Also write full arrays into this directory");
+  sub->add_option("--request", command->request_file, "JSON request; its paths are relative to the working directory")
+      ->type_name("FILE");
+  sub->add_option("--messages", command->messages_file, "JSON list of messages; its paths are relative to the file")
+      ->type_name("FILE");
+  sub->add_option("--npy", command->options.npy_directory, "Also write full arrays into this directory")
+      ->type_name("DIR");
   sub->add_flag("--json", command->json, "Accepted; the answer always is JSON");
   sub->callback([command, &exit_code] { exit_code = trace_command(*command); });
 }
