@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -93,6 +94,18 @@ TEST(DecodeImage, TruncatedFilesAreErrors) {
       EXPECT_EQ(status.code(), StatusCode::data_loss) << size << " bytes: " << status.message();
     }
   }
+}
+
+// The last scan of a progressive file, many times over: each costs a pass over the whole picture.
+TEST(DecodeImage, RefusesProgressiveFilesOfManyScans) {
+  std::vector<uint8_t> bytes = golden_bytes("jpeg_420_progressive.jpg");
+  const uint8_t start_of_scan[] = {0xff, 0xda};
+  const auto last_scan = std::find_end(bytes.begin(), bytes.end(), std::begin(start_of_scan), std::end(start_of_scan));
+  const std::vector<uint8_t> scan(last_scan, bytes.end() - 2);
+  for (int i = 0; i < 600; ++i) bytes.insert(bytes.end() - 2, scan.begin(), scan.end());
+  const Status status = status_of(bytes);
+  EXPECT_EQ(status.code(), StatusCode::data_loss);
+  EXPECT_THAT(status.message(), HasSubstr("more than 500 scans"));
 }
 
 // Any damage gives a picture or a sentence, never a crash; the sanitizer builds make this test sharp.

@@ -1,10 +1,10 @@
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h needs FILE
 #include <cstring>
+#include <string>
 
 #include <jpeglib.h>
-
-#include <jerror.h>
 
 #include "media/decoders.h"
 #include "media/orientation.h"
@@ -65,6 +65,7 @@ void skip_data(j_decompress_ptr info, long count) {
 }
 
 void set_up(JpegReader& reader, std::span<const uint8_t> bytes) {
+  reader.info.client_data = &reader;
   reader.info.err = jpeg_std_error(&reader.errors);
   reader.errors.error_exit = stop;
   reader.errors.output_message = [](j_common_ptr) {};
@@ -83,8 +84,7 @@ enum class Outcome : uint8_t { done, truncated, failed };
 Outcome read_header(JpegReader& reader) {
   if (setjmp(reader.on_error)) return Outcome::failed;
   jpeg_decompress_struct& info = reader.info;
-  jpeg_create_decompress(&info);
-  info.client_data = &reader;
+  jpeg_create_decompress(&info);  // keeps err and client_data
   info.src = &reader.source;
   info.progress = &reader.progress;
   jpeg_save_markers(&info, JPEG_APP0 + 1, 0xffff);
