@@ -49,7 +49,7 @@ void az_bytes_free(az_bytes bytes);
 void az_ids_free(az_ids ids);
 void az_ranges_free(az_ranges ranges);
 
-// `files` is a JSON-free list: absent files are empty slices.
+// Contents of a checkpoint's files; absent files are empty slices.
 typedef struct {
   az_slice tokenizer_json;
   az_slice tokenizer_config_json;
@@ -85,15 +85,15 @@ void az_detokenizer_free(az_detokenizer* detokenizer);
 int32_t az_detokenizer_push(az_detokenizer* detokenizer, int32_t id, az_bytes* out, az_bytes* error);
 int32_t az_detokenizer_finish(az_detokenizer* detokenizer, az_bytes* out, az_bytes* error);
 
-int32_t az_template_create(az_slice source, az_template** out, az_bytes* error);
+// `reserved_json` is a list of strings that text of the user must not turn into.
+int32_t az_template_create(az_slice source, az_slice reserved_json, az_template** out, az_bytes* error);
 void az_template_free(az_template* chat_template);
 
-// `context_json`: variables that the checkpoint or the program gives (bos_token, add_generation_prompt, ...), trusted.
-// `user_json`: variables with text of the user (messages, tools, ...), shielded: a string of `reserved_json` in them
-// stays text, and *literal says where it lies in *text. `fuel` counts template instructions, `max_bytes` output.
-int32_t az_template_render(const az_template* chat_template, az_slice context_json, az_slice user_json,
-                           az_slice reserved_json, uint64_t fuel, size_t max_bytes, az_bytes* text,
-                           az_ranges* literal, az_bytes* error);
+// `context_json`: variables that the checkpoint or the program gives (bos_token, ...), trusted. `user_json`: variables
+// with text of the user (messages, tools, ...), shielded: a reserved string in them stays text, and *literal says where it
+// lies in *text. `fuel` counts template instructions, `max_bytes` output.
+int32_t az_template_render(const az_template* chat_template, az_slice context_json, az_slice user_json, uint64_t fuel,
+                           size_t max_bytes, az_bytes* text, az_ranges* literal, az_bytes* error);
 
 #ifdef __cplusplus
 }  // extern "C"

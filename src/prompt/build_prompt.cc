@@ -1,6 +1,7 @@
 #include "prompt/build_prompt.h"
 
 #include <optional>
+#include <utility>
 
 #include "prompt/expand_text.h"
 
@@ -54,6 +55,18 @@ Result<std::vector<Span>> place_spans(const std::vector<int32_t>& ids, const std
                           " the tokenizer made something else of it; use the tokenizer of this model");
 }
 
+std::vector<std::pair<int64_t, int64_t>> closed_regions(const Prompt& prompt, ClosedRegions kind) {
+  std::vector<std::pair<int64_t, int64_t>> regions;
+  if (kind == ClosedRegions::whole_prompt && !prompt.ids.empty()) {
+    regions.emplace_back(0, static_cast<int64_t>(prompt.ids.size()));
+  }
+  if (kind != ClosedRegions::media_spans) return regions;
+  for (const Span& span : prompt.spans) {
+    if (span.kind != SpanKind::text) regions.emplace_back(span.begin, span.end);
+  }
+  return regions;
+}
+
 Status check_context(size_t tokens, int64_t context_tokens) {
   if (context_tokens <= 0 || static_cast<int64_t>(tokens) <= context_tokens) return ok_status();
   return resource_exhausted("the prompt has " + std::to_string(tokens) + " tokens, but the model's context holds " +
@@ -75,10 +88,12 @@ Result<Prompt> build_prompt(const PromptText& text, const MediaInputs& media, co
   }
 
   Prompt prompt;
-  AZ_ASSIGN_OR_RETURN(prompt.ids, tokenizer.encode(expanded.text, {.add_special_tokens = adds_special_tokens(text, spec, tokenizer),
-                                                                   .literal = expanded.literal}));
+  const text::EncodeOptions encoding{.add_special_tokens = adds_special_tokens(text, spec, tokenizer),
+                                     .literal = expanded.literal};
+  AZ_ASSIGN_OR_RETURN(prompt.ids, tokenizer.encode(expanded.text, encoding));
   AZ_RETURN_IF_ERROR(check_context(prompt.ids.size(), options.context_tokens));
   AZ_ASSIGN_OR_RETURN(prompt.spans, place_spans(prompt.ids, expanded.media_spans, image_id, video_id));
+  prompt.closed_regions = closed_regions(prompt, spec.closed_regions);
   prompt.text = std::move(expanded.text);
   return prompt;
 }

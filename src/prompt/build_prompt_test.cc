@@ -216,6 +216,17 @@ TEST_F(BuildPrompt, LiteralTextBehindAnExpansionStaysLiteral) {
   EXPECT_EQ(std::ranges::count(prompt->ids, id("<|image_pad|>")), 4);
 }
 
+TEST_F(BuildPrompt, ClosedRegionsAreThoseOfTheFamily) {
+  using Regions = std::vector<std::pair<int64_t, int64_t>>;
+  const MediaInputs media{{{1, 1, 2}, {1, 1, 1}}, {}};
+  const std::string text = "x<|image_pad|>y<|image_pad|>";
+  EXPECT_EQ(build(text, media)->closed_regions, Regions{});
+  spec_.closed_regions = ClosedRegions::media_spans;
+  EXPECT_EQ(build(text, media)->closed_regions, (Regions{{1, 3}, {4, 5}}));
+  spec_.closed_regions = ClosedRegions::whole_prompt;
+  EXPECT_EQ(build(text, media)->closed_regions, (Regions{{0, 5}}));
+}
+
 TEST_F(BuildPrompt, CountsThatDifferAreNamedBoth) {
   const MediaInputs one{{{1, 1, 1}}, {}};
   EXPECT_THAT(build("no picture", one).status().message(), HasSubstr("0 image placeholders"));

@@ -14,6 +14,13 @@ enum class PromptExpansion : uint8_t {
   timestamped_frames,  // per grid frame: `<1.5 seconds>`, start, a copy per cell, end: one span per frame (Qwen3-VL)
 };
 
+// Tokens that see each other in both directions, so that no chunk or cache block may end among them.
+enum class ClosedRegions : uint8_t {
+  none,          // causal throughout
+  media_spans,   // each image or frame group (Gemma 3)
+  whole_prompt,  // everything before the answer (PaliGemma)
+};
+
 // Images or videos in a prompt.
 struct MediaMarkup {
   PromptExpansion expansion = PromptExpansion::none;
@@ -28,6 +35,7 @@ struct PromptSpec {
   // The tokenizer's own tokens (bos) are added to a rendered template that does not begin with bos. Processors of
   // vision-language models do that, chat templates of text models do not.
   bool adds_bos_to_chat = false;
+  ClosedRegions closed_regions = ClosedRegions::none;
 
   bool takes_images() const { return image.expansion != PromptExpansion::none; }
   bool takes_videos() const { return video.expansion != PromptExpansion::none; }

@@ -25,15 +25,16 @@ void ChatTemplate::Deleter::operator()(az_template* chat_template) const { az_te
 Result<ChatTemplate> ChatTemplate::create(std::string_view source,
                                           const std::vector<std::pair<std::string, std::string>>& named_tokens,
                                           const std::vector<std::string>& reserved) {
+  AZ_ASSIGN_OR_RETURN(const std::string reserved_json, to_text(ordered_json(reserved)));
   az_template* handle = nullptr;
-  AZ_RETURN_IF_ERROR(
-      call_rust([&](az_bytes* error) { return az_template_create(as_slice(source), &handle, error); }));
+  AZ_RETURN_IF_ERROR(call_rust([&](az_bytes* error) {
+    return az_template_create(as_slice(source), as_slice(reserved_json), &handle, error);
+  }));
   ChatTemplate result;
   result.handle_.reset(handle);
   ordered_json named = ordered_json::object();
   for (const auto& [name, content] : named_tokens) named[name] = content;
   AZ_ASSIGN_OR_RETURN(result.named_json_, to_text(named));
-  AZ_ASSIGN_OR_RETURN(result.reserved_json_, to_text(ordered_json(reserved)));
   return result;
 }
 
@@ -52,7 +53,7 @@ Result<RenderedPrompt> ChatTemplate::render(const ordered_json& messages, const 
   az_bytes text{nullptr, 0};
   az_ranges literal{nullptr, 0};
   AZ_RETURN_IF_ERROR(call_rust([&](az_bytes* error) {
-    return az_template_render(handle_.get(), as_slice(named_json_), as_slice(user_json), as_slice(reserved_json_),
+    return az_template_render(handle_.get(), as_slice(named_json_), as_slice(user_json),
                               options.max_steps, options.max_bytes, &text, &literal, error);
   }));
   RenderedPrompt result;

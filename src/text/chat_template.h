@@ -29,6 +29,9 @@ struct RenderedPrompt {
 };
 
 // Immutable after create(); render may be called from several threads.
+//
+// Steps and output are limited. What a template keeps in variables without printing it is not: one that doubles a string
+// sixty times runs out of memory, as the weights beside it could make the program do.
 class ChatTemplate {
  public:
   // `named_tokens` become variables of the template (Tokenizer::named_tokens); `reserved` are the strings that text in
@@ -56,7 +59,6 @@ class ChatTemplate {
 
   std::unique_ptr<az_template, Deleter> handle_;
   std::string named_json_;
-  std::string reserved_json_;
 };
 
 }  // namespace azimuth::text

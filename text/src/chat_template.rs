@@ -13,6 +13,7 @@ const NAME: &str = "chat_template";
 pub struct ChatTemplate {
     environment: Environment<'static>,
     source: String,
+    reserved: Reserved,
 }
 
 pub struct Rendered {
@@ -26,7 +27,8 @@ pub struct Limits {
 }
 
 impl ChatTemplate {
-    pub fn new(source: &str) -> Result<Self, String> {
+    /// `reserved`: what text of the user must not turn into.
+    pub fn new(source: &str, reserved: Reserved) -> Result<Self, String> {
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|e| e.to_string())?);
@@ -47,14 +49,14 @@ impl ChatTemplate {
         environment
             .add_template_owned(NAME, with_transparent_generation(&with_plain_newlines(source)))
             .map_err(|e| format!("expected a chat template that parses, got: {}", describe(&e)))?;
-        Ok(Self { environment, source: source.to_string() })
+        Ok(Self { environment, source: source.to_string(), reserved })
     }
 
     /// `context` holds variables of the checkpoint, `user` those with text of the user, which is shielded.
-    pub fn render(&self, context: Json, user: Json, reserved: &Reserved, limits: &Limits) -> Result<Rendered, String> {
+    pub fn render(&self, context: Json, user: Json, limits: &Limits) -> Result<Rendered, String> {
         let sentinel = free_sentinel(&[&self.source, &context.to_string(), &user.to_string()])?;
         let mut user = user;
-        reserved.shield_json(&mut user, sentinel);
+        self.reserved.shield_json(&mut user, sentinel);
         let (Json::Object(mut variables), Json::Object(user)) = (context, user) else {
             return Err("expected JSON objects of template variables, got something else".into());
         };
@@ -73,7 +75,7 @@ impl ChatTemplate {
         }
         rendered.map_err(|e| self.refusal(&e, limits))?;
         let text = String::from_utf8(out.bytes).map_err(|_| "a chat template rendered invalid UTF-8".to_string())?;
-        let (text, literal) = reserved.unshield(&text, sentinel);
+        let (text, literal) = self.reserved.unshield(&text, sentinel);
         Ok(Rendered { text, literal })
     }
 

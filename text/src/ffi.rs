@@ -287,9 +287,15 @@ pub unsafe extern "C" fn az_detokenizer_finish(
 }
 
 #[no_mangle]
-pub unsafe extern "C" fn az_template_create(source: Slice, out: *mut *mut ChatTemplate, error: *mut Owned<u8>) -> i32 {
+pub unsafe extern "C" fn az_template_create(
+    source: Slice,
+    reserved_json: Slice,
+    out: *mut *mut ChatTemplate,
+    error: *mut Owned<u8>,
+) -> i32 {
     guarded(error, || {
-        *out = Box::into_raw(Box::new(ChatTemplate::new(text(source, "the chat template")?)?));
+        let reserved = Reserved::new(strings(text(reserved_json, "special tokens")?, "special tokens")?)?;
+        *out = Box::into_raw(Box::new(ChatTemplate::new(text(source, "the chat template")?, reserved)?));
         Ok(())
     })
 }
@@ -306,7 +312,6 @@ pub unsafe extern "C" fn az_template_render(
     template: *const ChatTemplate,
     context_json: Slice,
     user_json: Slice,
-    reserved_json: Slice,
     fuel: u64,
     max_bytes: usize,
     out: *mut Owned<u8>,
@@ -316,8 +321,7 @@ pub unsafe extern "C" fn az_template_render(
     guarded(error, || {
         let context = json(text(context_json, "template variables")?, "template variables")?;
         let user = json(text(user_json, "messages")?, "messages")?;
-        let reserved = Reserved::new(strings(text(reserved_json, "special tokens")?, "special tokens")?)?;
-        let rendered = (*template).render(context, user, &reserved, &Limits { fuel, max_bytes })?;
+        let rendered = (*template).render(context, user, &Limits { fuel, max_bytes })?;
         *out = owned(rendered.text.into_bytes());
         *literal = owned(rendered.literal.into_iter().map(|(begin, end)| Range { begin, end }).collect());
         Ok(())

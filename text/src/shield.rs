@@ -5,10 +5,14 @@
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use serde_json::Value as Json;
+use std::collections::HashSet;
 
 /// Strings that must stay text inside what a user wrote.
 pub struct Reserved {
     strings: Vec<String>,
+    /// Every beginning of a string that is shorter than the string.
+    beginnings: HashSet<String>,
+    longest: usize,
     matcher: Option<AhoCorasick>,
 }
 
@@ -23,7 +27,10 @@ impl Reserved {
             let built = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&strings);
             Some(built.map_err(|e| format!("expected special tokens that can be searched for: {e}"))?)
         };
-        Ok(Self { strings, matcher })
+        let cuts = strings.iter().flat_map(|s| s.char_indices().skip(1).map(move |(i, _)| s[..i].to_string()));
+        let beginnings = cuts.collect();
+        let longest = strings.iter().map(String::len).max().unwrap_or(0);
+        Ok(Self { strings, beginnings, longest, matcher })
     }
 
     pub fn strings(&self) -> &[String] {
@@ -48,15 +55,10 @@ impl Reserved {
         cuts
     }
 
-    fn unfinished_starts(&self, text: &str) -> Vec<usize> {
-        let longest = self.strings.iter().map(String::len).max().unwrap_or(0);
-        let from = text.len().saturating_sub(longest);
-        let tail = text.char_indices().rev().take_while(|(i, _)| *i >= from).map(|(i, _)| i);
-        tail.filter(|&i| {
-            let ending = &text[i..];
-            self.strings.iter().any(|s| s.len() > ending.len() && s.starts_with(ending))
-        })
-        .collect()
+    fn unfinished_starts<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let from = text.len().saturating_sub(self.longest);
+        let tail = text.char_indices().rev().map(|(i, _)| i).take_while(move |i| *i >= from);
+        tail.filter(|i| self.beginnings.contains(&text[*i..]))
     }
 
     /// `text` with `sentinel` put in at every cut.
@@ -123,7 +125,7 @@ fn insert_all(text: &str, cuts: &[usize], sentinel: char) -> String {
 
 /// A private-use character that none of `texts` holds.
 pub fn free_sentinel(texts: &[&str]) -> Result<char, String> {
-    let mut used = std::collections::HashSet::new();
+    let mut used = HashSet::new();
     for text in texts {
         used.extend(text.chars().filter(|c| ('\u{F0000}'..='\u{FFFFD}').contains(c)));
     }
