@@ -4,6 +4,7 @@
 
 #include "engine/load_parts.h"
 #include "engine/model.h"
+#include "engine/policy_choice.h"
 #include "engine/weights.h"
 #include "formats/checkpoint.h"
 #include "models/families.h"
@@ -169,6 +170,8 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   AZ_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::open(model, checkpoint_options));
   impl->directory = checkpoint.directory();
   AZ_ASSIGN_OR_RETURN(impl->spec, models::read_model_spec(checkpoint.config_view()));
+  // A section that does not fit is the checkpoint's fault: say so now, not at the first prompt.
+  AZ_RETURN_IF_ERROR(engine::choose_policy(impl->spec.text, "").status().with_context("config.json"));
   AZ_RETURN_IF_ERROR(load_generation_config(checkpoint, *impl));
   AZ_RETURN_IF_ERROR(load_tokenizer(checkpoint, *impl));
   AZ_RETURN_IF_ERROR(load_chat_template(checkpoint, *impl));

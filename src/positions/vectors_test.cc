@@ -80,7 +80,7 @@ TEST_P(Ids, EqualTheVectors) {
 INSTANTIATE_TEST_SUITE_P(Policies, Ids,
                          ::testing::Values(IdCase{"vanilla", "vanilla", Compat::azimuth}, IdCase{"mrope", "mrope", Compat::azimuth},
                                            IdCase{"mrope_i", "mrope_i", Compat::azimuth}, IdCase{"mrope_tf5", "mrope", Compat::tf5}),
-                         [](const auto& info) { return info.param.key; });
+                         [](const auto& each) { return each.param.key; });
 
 TEST(Layout, GoesOnAtTheEndOfASpan) {
   for (const Policy& policy : all_policies()) {
