@@ -1,0 +1,146 @@
+// Configs of both generations of transformers read as the same spec, and every family keeps the registry's promises.
+#include "models/families.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "positions/policy.h"
+
+namespace azimuth::models {
+namespace {
+
+using nlohmann::json;
+
+ModelSpec read(const json& config) {
+  Result<ModelSpec> spec = read_model_spec(JsonView(config, "config.json"));
+  EXPECT_TRUE(spec.ok()) << spec.status().message();
+  return std::move(*spec);
+}
+
+std::string failure(const json& config) {
+  const Result<ModelSpec> spec = read_model_spec(JsonView(config, "config.json"));
+  EXPECT_FALSE(spec.ok());
+  return spec.ok() ? "" : spec.status().message();
+}
+
+json small_text(const std::string& model_type) {
+  return {{"model_type", model_type},   {"vocab_size", 300},        {"hidden_size", 48},          {"intermediate_size", 70},
+          {"num_hidden_layers", 3},     {"num_attention_heads", 6}, {"num_key_value_heads", 2},   {"head_dim", 20},
+          {"max_position_embeddings", 999}, {"rms_norm_eps", 1e-5}, {"tie_word_embeddings", true}};
+}
+
+json small_vl() {
+  json text = small_text("qwen3_vl_text");
+  text["rope_parameters"] = {{"rope_theta", 5e6}, {"rope_type", "default"}, {"mrope_section", {4, 3, 3}}, {"mrope_interleaved", true}};
+  return {{"model_type", "qwen3_vl"},
+          {"tie_word_embeddings", false},
+          {"text_config", text},
+          {"vision_config",
+           {{"model_type", "qwen3_vl_vision"}, {"depth", 5}, {"hidden_size", 32}, {"num_heads", 2}, {"intermediate_size", 60},
+            {"patch_size", {10, 10}}, {"temporal_patch_size", 2}, {"spatial_merge_size", 3}, {"out_hidden_size", 48},
+            {"num_position_embeddings", 50}, {"deepstack_visual_indexes", {3, 1, 7}}}}};
+}
+
+TEST(Families, BothGenerationsOfRopeKeysAreOneSpec) {
+  json v5 = small_text("llama");
+  v5["rope_parameters"] = {{"rope_theta", 3e5}, {"rope_type", "llama3"}, {"factor", 4.0}, {"low_freq_factor", 1.0},
+                           {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 64}};
+  json v4 = small_text("llama");
+  v4["rope_theta"] = 3e5;
+  v4["rope_scaling"] = {{"type", "llama3"}, {"factor", 4.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+                        {"original_max_position_embeddings", 64}};
+  const RopeSpec a = read(v5).text.ropes[0];
+  const RopeSpec b = read(v4).text.ropes[0];
+  EXPECT_EQ(a.scaling, RopeScaling::llama3);
+  EXPECT_EQ(b.scaling, a.scaling);
+  EXPECT_EQ(b.theta, a.theta);
+  EXPECT_EQ(b.factor, a.factor);
+  EXPECT_EQ(b.original_max_positions, a.original_max_positions);
+}
+
+TEST(Families, Qwen3VlReadsItsTowerAndSection) {
+  const ModelSpec spec = read(small_vl());
+  EXPECT_EQ(spec.text.ropes[0].section, (std::vector<int>{4, 3, 3}));
+  EXPECT_EQ(spec.text.ropes[0].theta, 5e6);
+  EXPECT_EQ(spec.text.policy, "mrope_i");
+  EXPECT_FALSE(spec.text.tied_head) << "the whole model's key decides, not the decoder's";
+  ASSERT_TRUE(spec.vision.has_value());
+  EXPECT_EQ(spec.vision->patch, 10);
+  EXPECT_EQ(spec.vision->learned_side, 7);
+  EXPECT_EQ(spec.vision->learned_rows, 50);
+  // Levels feed decoder layers in the order in which the tower reaches them, with their own projectors; layer 7 never runs.
+  ASSERT_EQ(spec.vision->deepstack.size(), 2u);
+  EXPECT_EQ(spec.vision->deepstack[0].tower_layer, 1);
+  EXPECT_EQ(spec.vision->deepstack[0].weight_index, 1);
+  EXPECT_EQ(spec.vision->deepstack[1].tower_layer, 3);
+  EXPECT_EQ(spec.vision->deepstack[1].weight_index, 0);
+}
+
+TEST(Families, BiasesAndNormsFollowTheFamily) {
+  json biased = small_text("llama");
+  biased["attention_bias"] = true;
+  biased["mlp_bias"] = true;
+  const LayerSpec llama = read(biased).text.layers[0];
+  EXPECT_TRUE(llama.qkv_bias && llama.output_bias && llama.mlp_bias && !llama.qk_norm);
+  const LayerSpec qwen2 = read(small_text("qwen2")).text.layers[0];
+  EXPECT_TRUE(qwen2.qkv_bias && !qwen2.output_bias && !qwen2.qk_norm);
+  const LayerSpec qwen3 = read(small_text("qwen3")).text.layers[0];
+  EXPECT_TRUE(!qwen3.qkv_bias && qwen3.qk_norm);
+}
+
+TEST(Families, SlidingWindowsFollowLayerTypesOrTheFirstWindowedLayer) {
+  json config = small_text("qwen2");
+  config["sliding_window"] = 9;
+  EXPECT_EQ(read(config).text.layers[2].window, 0) << "use_sliding_window is off unless it is said";
+  config["use_sliding_window"] = true;
+  config["max_window_layers"] = 2;
+  EXPECT_EQ(read(config).text.layers[1].window, 0);
+  EXPECT_EQ(read(config).text.layers[2].window, 9);
+  config["layer_types"] = {"sliding_attention", "full_attention", "full_attention"};
+  EXPECT_EQ(read(config).text.layers[0].window, 9);
+  EXPECT_EQ(read(config).text.layers[2].window, 0);
+  config["layer_types"] = {"full_attention"};
+  EXPECT_NE(failure(config).find("layer_types for 3 layers, found 1"), std::string::npos);
+}
+
+TEST(Families, ErrorsNameTheKey) {
+  json config = small_vl();
+  config["vision_config"]["out_hidden_size"] = 40;
+  EXPECT_NE(failure(config).find("out_hidden_size equal to text_config.hidden_size, found 40 and 48"), std::string::npos);
+  config = small_vl();
+  config["vision_config"]["num_heads"] = 3;
+  EXPECT_NE(failure(config).find("multiple of 4 * num_heads"), std::string::npos);
+  config = small_text("llama");
+  config["num_key_value_heads"] = 4;
+  EXPECT_NE(failure(config).find("divisible by num_key_value_heads"), std::string::npos);
+  config = small_text("llama");
+  config["rope_scaling"] = {{"rope_type", "longrope"}, {"factor", 2.0}};
+  EXPECT_NE(failure(config).find("\"longrope\""), std::string::npos);
+  config = small_text("llama");
+  config["hidden_act"] = "mish";
+  EXPECT_NE(failure(config).find("\"mish\""), std::string::npos);
+}
+
+// What every registered family must keep; a new one is covered by being registered.
+TEST(Families, EveryFamilyKeepsTheRegistrysPromises) {
+  for (const std::string& model_type : known_families()) {
+    SCOPED_TRACE(model_type);
+    const ModelSpec spec = read(model_type == "qwen3_vl" ? small_vl() : small_text(model_type));
+    EXPECT_EQ(spec.model_type, model_type);
+    EXPECT_FALSE(spec.tokenizer_class.empty());
+    EXPECT_TRUE(positions::find_policy(spec.text.policy).ok());
+    EXPECT_EQ(spec.prompt.takes_images(), spec.vision.has_value());
+    EXPECT_EQ(spec.text.layers.size(), 3u);
+    for (const LayerSpec& layer : spec.text.layers) EXPECT_LT(layer.rope, static_cast<int>(spec.text.ropes.size()));
+    for (const auto& [slot, rule] : spec.weights.rules()) {
+      EXPECT_FALSE(rule.names.empty()) << slot;
+      EXPECT_GT(rule.shape.elements(), 0) << slot;
+    }
+    EXPECT_NE(spec.weights.find("decoder.layers.2.down.weight"), nullptr);
+    EXPECT_EQ(spec.weights.find("decoder.head") == nullptr, spec.text.tied_head);
+  }
+}
+
+}  // namespace
+}  // namespace azimuth::models
