@@ -31,8 +31,10 @@ media::DecodeOptions decode_options(const Engine::Impl& model, Compat compat) {
 Result<media::VideoFrames> load_frames(const MediaReference& reference, const std::string& directory,
                                        const media::DecodeOptions& options) {
   media::VideoFrames video;
+  media::DecodeOptions opaque = options;
+  opaque.alpha = media::AlphaMode::drop;  // frames of a video have no alpha; transformers converts them to RGB
   for (const std::string& source : reference.sources) {
-    AZ_ASSIGN_OR_RETURN(media::Image frame, media::load_image(resolve(source, directory), options));
+    AZ_ASSIGN_OR_RETURN(media::Image frame, media::load_image(resolve(source, directory), opaque));
     video.frames.push_back(std::move(frame));
   }
   video.metadata = reference.metadata;

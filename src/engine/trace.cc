@@ -96,6 +96,15 @@ json span_json(const Span& span) {
           {"grid", {span.grid.t, span.grid.h, span.grid.w}}};
 }
 
+// 0 for text, 1 for image, 2 for video tokens: what transformers' processors call mm_token_type_ids
+json token_types(const Prompt& prompt) {
+  json types = json::array();
+  for (const Span& span : prompt.spans) {
+    for (int64_t token = span.begin; token < span.end; ++token) types.push_back(static_cast<int>(span.kind));
+  }
+  return types;
+}
+
 json grid_json(const Grid& grid) { return {grid.t, grid.h, grid.w}; }
 
 // ---- stages of the answer
@@ -115,6 +124,7 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
     json videos = json::array();
     for (const auto& video : sample.videos) videos.push_back(grid_json(video.patches.grid));
     out["video_grid_thw"].push_back(std::move(videos));
+    out["mm_token_type_ids"].push_back(token_types(sample.prompt));
   }
   out["position_ids"].push_back(axis_major(set.ids, set.axes));
   out["rope_delta"].push_back(id_number(set.next_decode - static_cast<float>(set.tokens())));
