@@ -1,19 +1,6 @@
 #include "engine/prepare.h"
 
 namespace azimuth::engine {
-namespace {
-
-RunContext part_of(const RunContext& context, int64_t done, int64_t part, int64_t total) {
-  RunContext out = context;
-  if (!context.progress) return out;
-  out.progress = [&context, done, part, total](double fraction) {
-    context.progress((static_cast<double>(done) + fraction * static_cast<double>(part)) / static_cast<double>(total));
-  };
-  return out;
-}
-
-}  // namespace
-
 Result<SampleFeatures> encode_media(const Engine::Impl& model, const PreparedSample& sample, const RunContext& context) {
   int64_t total = 0;
   for (const auto& image : sample.images) total += image.grid.cells();
@@ -23,7 +10,7 @@ Result<SampleFeatures> encode_media(const Engine::Impl& model, const PreparedSam
   const auto encode = [&](const preprocess::Patches& patches, std::vector<MediaFeatures>& to) -> Status {
     const int64_t part = patches.grid.cells();
     AZ_ASSIGN_OR_RETURN(MediaFeatures features,
-                        model.tower->encode(patches.pixels, patches.grid, part_of(context, done, part, total)));
+                        model.tower->encode(patches.pixels, patches.grid, context.share(done, part, total)));
     to.push_back(std::move(features));
     done += part;
     return ok_status();

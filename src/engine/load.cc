@@ -47,13 +47,18 @@ Status load_tokenizer(const Checkpoint& checkpoint, Engine::Impl& impl) {
   return ok_status();
 }
 
-// chat_template.jinja, else chat_template.json, else tokenizer_config.json; transformers reads them in this order.
-Result<std::string> find_template(const Checkpoint& checkpoint) {
-  AZ_ASSIGN_OR_RETURN(const std::string jinja, text_or_empty(checkpoint, "chat_template.jinja"));
-  if (!jinja.empty()) return jinja;
-  for (const std::string name : {"chat_template.json", "processor_config.json", "tokenizer_config.json"}) {
-    AZ_ASSIGN_OR_RETURN(const std::string text, text_or_empty(checkpoint, name));
+// The files that may hold the template, the one that transformers prefers first: its processors (ProcessorMixin.
+// get_processor_dict) and its tokenizers have different orders. What it does not read at all comes last.
+std::vector<std::string> template_files(bool multimodal) {
+  if (multimodal) return {"processor_config.json", "chat_template.json", "chat_template.jinja", "tokenizer_config.json"};
+  return {"chat_template.jinja", "tokenizer_config.json", "chat_template.json"};
+}
+
+Result<std::string> find_template(const Checkpoint& checkpoint, bool multimodal) {
+  for (const std::string& name : template_files(multimodal)) {
+    AZ_ASSIGN_OR_RETURN(std::string text, text_or_empty(checkpoint, name));
     if (text.empty()) continue;
+    if (name.ends_with(".jinja")) return text;
     AZ_ASSIGN_OR_RETURN(const nlohmann::json root, parse_json(text, name));
     const JsonView json(root, name);
     if (!json.has("chat_template")) continue;
@@ -70,7 +75,7 @@ Result<std::string> find_template(const Checkpoint& checkpoint) {
 }
 
 Status load_chat_template(const Checkpoint& checkpoint, Engine::Impl& impl) {
-  AZ_ASSIGN_OR_RETURN(const std::string source, find_template(checkpoint));
+  AZ_ASSIGN_OR_RETURN(const std::string source, find_template(checkpoint, impl.spec.vision.has_value()));
   if (source.empty()) return ok_status();  // raw prompts still work
   AZ_ASSIGN_OR_RETURN(impl.chat_template, text::ChatTemplate::create(source, impl.tokenizer->named_tokens(),
                                                                      impl.tokenizer->reserved_strings()));
@@ -139,6 +144,7 @@ Status load_generation_config(const Checkpoint& checkpoint, Engine::Impl& impl) 
 
 void count_parameters(Engine::Impl& impl) {
   for (const auto& [slot, rule] : impl.spec.weights.rules()) {
+    if (rule.optional) continue;
     (slot.starts_with("tower.") ? impl.vision_parameters : impl.text_parameters) += rule.shape.elements();
   }
 }

@@ -11,6 +11,17 @@ Status read_norm(const TextSpec& spec, const std::string& slot, WeightReader& re
   return ok_status();
 }
 
+// A tied head is the embedding, and stays empty. Files that hold another head as well contradict their config, and are
+// believed (transformers: PreTrainedModel.tie_weights).
+Status read_head(const TextSpec& spec, WeightReader& reader, kernels::PackedMatrix& out) {
+  if (spec.tied_head) {
+    if (!reader.in_files("decoder.head")) return ok_status();
+    AZ_ASSIGN_OR_RETURN(const bool same, reader.equal("decoder.embedding", "decoder.head"));
+    if (same) return ok_status();
+  }
+  return reader.read("decoder.head", out);
+}
+
 Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, WeightReader& reader) {
   const LayerSpec& layer = spec.layers[index];
   const std::string slot = "decoder.layers." + std::to_string(index) + ".";
@@ -56,7 +67,7 @@ Result<decoder::DecoderWeights> load_decoder_weights(const TextSpec& spec, Weigh
     weights.layers.push_back(std::move(layer));
   }
   AZ_RETURN_IF_ERROR(read_norm(spec, "decoder.final_norm", reader, weights.final_norm));
-  if (!spec.tied_head) AZ_RETURN_IF_ERROR(reader.read("decoder.head", weights.head));
+  AZ_RETURN_IF_ERROR(read_head(spec, reader, weights.head));
   return weights;
 }
 

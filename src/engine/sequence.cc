@@ -3,20 +3,6 @@
 #include <algorithm>
 
 namespace azimuth::engine {
-namespace {
-
-// Progress of one pass as a share of the whole prefill.
-RunContext scaled(const RunContext& context, int64_t done, int64_t pass, int64_t total) {
-  RunContext scaled = context;
-  if (!context.progress) return scaled;
-  scaled.progress = [&context, done, pass, total](double fraction) {
-    context.progress((static_cast<double>(done) + fraction * static_cast<double>(pass)) / static_cast<double>(total));
-  };
-  return scaled;
-}
-
-}  // namespace
-
 int64_t chunk_end(const Prompt& prompt, int64_t begin, int64_t limit) {
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   int64_t end = std::min(begin + limit, tokens);
@@ -45,7 +31,7 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, s
       rows += end - begin;
     }
     if (chunks.empty()) break;
-    AZ_ASSIGN_OR_RETURN(const Tensor hidden, decoder.forward(chunks, plans, scaled(context, done, rows, total)));
+    AZ_ASSIGN_OR_RETURN(const Tensor hidden, decoder.forward(chunks, plans, context.share(done, rows, total)));
     int64_t row = 0;
     for (const decoder::SequenceChunk& chunk : chunks) {
       AZ_RETURN_IF_ERROR(sink(chunk.sequence, chunk.begin, hidden.row(row), chunk.tokens()));

@@ -1,5 +1,6 @@
 #include "engine/weights.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/mmap.h"
@@ -33,11 +34,23 @@ Result<TensorView> WeightReader::find(const std::string& slot) {
     if (Status status = check_shape("tensor " + name, rule->shape, view.shape); !status.ok()) {
       return Status(status.code(), status.message() + "; config.json and the weights do not belong together");
     }
-    ++tensors_read_;
-    if (progress_) progress_(static_cast<double>(tensors_read_) / static_cast<double>(map_.rules().size()));
     return TensorView::contiguous(view.data, view.dtype, transformed(view.shape, rule->transform));
   }
   return missing(*rule);
+}
+
+bool WeightReader::in_files(const std::string& slot) const {
+  const WeightRule* rule = map_.find(slot);
+  return rule != nullptr && std::ranges::any_of(rule->names, [&](const std::string& name) { return checkpoint_.has(name); });
+}
+
+Result<bool> WeightReader::equal(const std::string& first, const std::string& second) {
+  AZ_ASSIGN_OR_RETURN(const TensorView a, find(first));
+  AZ_ASSIGN_OR_RETURN(const TensorView b, find(second));
+  if (a.dtype != b.dtype || a.bytes() != b.bytes()) return false;
+  bool same = false;
+  AZ_RETURN_IF_ERROR(guarded_read(second, [&] { same = std::memcmp(a.data, b.data, a.bytes()) == 0; }));
+  return same;
 }
 
 Result<TensorView> WeightReader::copy(const TensorView& mapped, const std::string& slot) {
@@ -46,10 +59,16 @@ Result<TensorView> WeightReader::copy(const TensorView& mapped, const std::strin
   return TensorView::contiguous(scratch_.data(), mapped.dtype, mapped.shape);
 }
 
+void WeightReader::count_read() {
+  ++tensors_read_;
+  if (progress_) progress_(std::min(1.0, static_cast<double>(tensors_read_) / static_cast<double>(map_.required())));
+}
+
 Status WeightReader::read(const std::string& slot, Tensor& out) {
   AZ_ASSIGN_OR_RETURN(const TensorView mapped, find(slot));
   AZ_ASSIGN_OR_RETURN(const TensorView view, copy(mapped, slot));
   AZ_ASSIGN_OR_RETURN(out, to_f32(view));
+  count_read();
   return ok_status();
 }
 
@@ -57,6 +76,7 @@ Status WeightReader::read(const std::string& slot, kernels::PackedMatrix& out) {
   AZ_ASSIGN_OR_RETURN(const TensorView mapped, find(slot));
   AZ_ASSIGN_OR_RETURN(const TensorView view, copy(mapped, slot));
   AZ_ASSIGN_OR_RETURN(out, kernels::PackedMatrix::pack(view, type_, pool_));
+  count_read();
   return ok_status();
 }
 

@@ -20,6 +20,10 @@ class WeightReader {
       : checkpoint_(checkpoint), map_(map), type_(type), pool_(pool), progress_(std::move(progress)) {}
 
   bool in_map(const std::string& slot) const { return map_.find(slot) != nullptr; }
+  // Whether the files hold a tensor for a slot of the map.
+  bool in_files(const std::string& slot) const;
+  // Whether two slots hold the same type, shape and bytes.
+  Result<bool> equal(const std::string& first, const std::string& second);
   // A tensor that stays f32: norms, biases, tables.
   Status read(const std::string& slot, Tensor& out);
   // A weight matrix, packed for the machine in the reader's weight type.
@@ -30,6 +34,7 @@ class WeightReader {
  private:
   // The tensor in the file, with the transform's shape.
   Result<TensorView> find(const std::string& slot);
+  void count_read();
   // The elements out of the map, which may fault when the file is cut short meanwhile; valid until the next copy.
   Result<TensorView> copy(const TensorView& mapped, const std::string& slot);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 
 #include "azimuth/status.h"
@@ -15,6 +16,17 @@ struct RunContext {
   const Tap* tap = nullptr;
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(double fraction)> progress;  // share of the stage that is done, 0..1
+
+  // The context of a piece of work that is `part` of `total` units, behind `done` others: its progress counts as a share
+  // of the whole.
+  RunContext share(int64_t done, int64_t part, int64_t total) const {
+    RunContext piece = *this;
+    if (!progress) return piece;
+    piece.progress = [whole = progress, done, part, total](double fraction) {
+      whole((static_cast<double>(done) + fraction * static_cast<double>(part)) / static_cast<double>(total));
+    };
+    return piece;
+  }
 
   // Called between layers: passes progress on and answers `cancelled` once the caller asked to stop.
   Status checkpoint(double fraction) const {
