@@ -2,6 +2,8 @@
 // conventions use, the shape that must be found, and a declared transform that engine/load applies.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -20,6 +22,7 @@ struct WeightRule {
   std::vector<std::string> names;  // tried in this order
   Shape shape;                     // in the file
   Transform transform = Transform::none;
+  bool optional = false;  // files may lack it: the engine then knows what stands for it
 };
 
 class WeightMap {
@@ -30,6 +33,10 @@ class WeightMap {
     return it == rules_.end() ? nullptr : &it->second;
   }
   const std::unordered_map<std::string, WeightRule>& rules() const { return rules_; }
+  // Count of the slots that a checkpoint must fill.
+  size_t required() const {
+    return static_cast<size_t>(std::ranges::count_if(rules_, [](const auto& rule) { return !rule.second.optional; }));
+  }
 
  private:
   std::unordered_map<std::string, WeightRule> rules_;

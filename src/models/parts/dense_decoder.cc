@@ -92,7 +92,7 @@ void add_dense_decoder_weights(const TextSpec& text, const std::vector<std::stri
   const NameSet names(prefixes);
   names.add(map, "decoder.embedding", "embed_tokens.weight", {text.vocab, hidden});
   names.add(map, "decoder.final_norm", "norm.weight", {hidden});
-  if (!text.tied_head) map.add("decoder.head", {heads, {text.vocab, hidden}});
+  map.add("decoder.head", {heads, {text.vocab, hidden}, Transform::none, text.tied_head});
   for (size_t i = 0; i < text.layers.size(); ++i) {
     const LayerSpec& layer = text.layers[i];
     const std::string slot = "decoder.layers." + std::to_string(i) + ".";
