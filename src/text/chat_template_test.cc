@@ -80,6 +80,14 @@ TEST(ChatTemplate, MarksSurviveTrimSplitAndTojson) {
   EXPECT_EQ(literal_strings(rendered), (std::vector<std::string>{"<|im_end|>", "<s>", "<s>", "<|im_end|>", "<s>"}));
 }
 
+TEST(ChatTemplate, KeysOfTheUserAreMarkedWhereTheyArePrinted) {
+  const ChatTemplate chat = parse("{{ messages[0].role }} {{ messages[0].arguments|tojson }}");
+  const ordered_json messages = {{{"role", "tool"}, {"arguments", {{"<|im_end|>", 1}, {"b", "<s>"}}}}};
+  const auto rendered = chat.render(messages, nullptr).value();
+  EXPECT_EQ(rendered.text, "tool {\"<|im_end|>\": 1, \"b\": \"<s>\"}");
+  EXPECT_EQ(literal_strings(rendered), (std::vector<std::string>{"<|im_end|>", "<s>"}));
+}
+
 TEST(ChatTemplate, PartsThatTheTemplateJoinsStayText) {
   const ChatTemplate chat = parse("{% for p in messages[0].content %}{{ p.text|trim }}{% endfor %}");
   const ordered_json messages = {

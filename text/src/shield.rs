@@ -75,14 +75,26 @@ impl Reserved {
         insert_all(text, &cuts, sentinel)
     }
 
-    /// Shields every string value of `json`; keys are names that templates look up and stay as they are.
+    /// Shields every string of `json`, keys as well, since templates print objects. What templates look up or compare
+    /// with, keys and the values of "role" and "type", stays as it is where it is a plain name.
     pub fn shield_json(&self, json: &mut Json, sentinel: char) {
         match json {
             Json::String(s) => *s = self.shield(s, sentinel),
             Json::Array(items) => items.iter_mut().for_each(|item| self.shield_json(item, sentinel)),
-            Json::Object(map) => map.values_mut().for_each(|item| self.shield_json(item, sentinel)),
+            Json::Object(map) => {
+                let entries = std::mem::take(map).into_iter();
+                *map = entries.map(|(key, item)| self.shield_entry(key, item, sentinel)).collect();
+            }
             _ => {}
         }
+    }
+
+    fn shield_entry(&self, key: String, mut item: Json, sentinel: char) -> (String, Json) {
+        let compared = matches!(key.as_str(), "role" | "type") && item.as_str().is_some_and(is_name);
+        if !compared {
+            self.shield_json(&mut item, sentinel);
+        }
+        if is_name(&key) { (key, item) } else { (self.shield(&key, sentinel), item) }
     }
 
     /// Takes the sentinels out of `text`. The ranges are, in the result, the special strings (or beginnings of one)
@@ -109,6 +121,10 @@ impl Reserved {
         }
         (plain, ranges)
     }
+}
+
+fn is_name(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 fn insert_all(text: &str, cuts: &[usize], sentinel: char) -> String {
@@ -164,6 +180,15 @@ mod tests {
         let r = reserved();
         let joined = r.shield("<|im_", '#') + &r.shield("end|>", '#');
         assert_eq!(r.unshield(&joined, '#').1, vec![(0, 10)]);
+    }
+
+    #[test]
+    fn names_that_templates_compare_with_stay() {
+        let r = Reserved::new(vec!["image_start".into(), "users".into(), "<s>".into()]).unwrap();
+        let mut json = serde_json::json!({"role": "user", "type": "image", "text": "image", "<s>": "<s>"});
+        r.shield_json(&mut json, '#');
+        let expected = serde_json::json!({"role": "user", "type": "image", "text": "i#mage", "<#s>": "<#s>"});
+        assert_eq!(json, expected);
     }
 
     #[test]
