@@ -9,8 +9,10 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "kernels/kernels.h"
 #include "support/trace_compare.h"
 
 namespace azimuth::testing {
@@ -41,9 +43,9 @@ struct CommandResult {
 };
 
 // Runs the command in `folder`, relative to which a request names its files.
-CommandResult run_trace(const fs::path& folder) {
-  const fs::path errors = fs::path(::testing::TempDir()) / (folder.filename().string() + ".stderr");
-  const std::string command = "cd '" + folder.string() + "' && '" AZIMUTH_BINARY
+CommandResult run_trace(const fs::path& folder, const std::string& level) {
+  const fs::path errors = fs::path(::testing::TempDir()) / (folder.filename().string() + "_" + level + ".stderr");
+  const std::string command = "cd '" + folder.string() + "' && AZIMUTH_CPU=" + level + " '" AZIMUTH_BINARY
                               "' trace model --request request.json --dtype f32 --json 2>'" + errors.string() + "'";
   CommandResult result;
   FILE* pipe = popen(command.c_str(), "r");
@@ -57,19 +59,27 @@ CommandResult run_trace(const fs::path& folder) {
   return result;
 }
 
-class TraceGolden : public ::testing::TestWithParam<std::string> {};
+// Names of the instruction levels that this processor has.
+std::vector<std::string> levels() {
+  std::vector<std::string> names;
+  for (const kernels::CpuLevel level : kernels::available_levels()) names.emplace_back(kernels::to_string(level));
+  return names;
+}
+
+class TraceGolden : public ::testing::TestWithParam<std::tuple<std::string, std::string>> {};
 
 TEST_P(TraceGolden, EqualsTheReference) {
-  const fs::path folder = cases_folder() / GetParam();
-  const CommandResult run = run_trace(folder);
+  const auto& [name, level] = GetParam();
+  const fs::path folder = cases_folder() / name;
+  const CommandResult run = run_trace(folder, level);
   ASSERT_EQ(run.exit_code, 0) << run.errors;
   const auto report = compare_trace_texts(read_text(folder / "expected.json"), run.output);
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_TRUE(report->equal()) << report->summary() << "\n" << report->table();
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, TraceGolden, ::testing::ValuesIn(case_names()),
-                         [](const ::testing::TestParamInfo<std::string>& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Cases, TraceGolden, ::testing::Combine(::testing::ValuesIn(case_names()), ::testing::ValuesIn(levels())),
+                         [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param); });
 
 TEST(TraceGoldens, AreAllThere) { EXPECT_GE(case_names().size(), 12u); }
 
