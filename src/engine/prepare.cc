@@ -86,10 +86,9 @@ Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& r
   if (!model.chat_template) {
     return unsupported("the checkpoint has no chat template, so messages cannot be rendered; give a raw prompt");
   }
-  AZ_ASSIGN_OR_RETURN(const nlohmann::json list, parse_json(messages.template_json, "messages"));
   text::RenderOptions options;
   options.add_generation_prompt = request.add_generation_prompt;
-  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered, model.chat_template->render(list, nullptr, options));
+  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered, model.chat_template->render_json(messages.template_json, {}, options));
   out.text = {std::move(rendered.text), std::move(rendered.literal), true};
   return out;
 }
@@ -102,7 +101,7 @@ Result<RequestText> read_text(const Engine::Impl& model, const Request& request)
     return invalid_argument("a request expected messages or a prompt, found neither");
   }
   if (!request.has_prompt) return out;
-  out.text = {request.prompt, {}, !request.messages.empty()};
+  out.text = {request.prompt, {}, false};
   if (!request.messages.empty()) return out;
   for (const std::string& image : request.images) {
     MediaReference reference;

@@ -58,12 +58,16 @@ Result<TraceRequest> read_trace_request(const std::string& text, const TraceOpti
   AZ_ASSIGN_OR_RETURN(const std::vector<JsonView> prompts, per_sample(json, "prompts", samples.size()));
   AZ_ASSIGN_OR_RETURN(const std::vector<JsonView> images, per_sample(json, "images", samples.size()));
   AZ_ASSIGN_OR_RETURN(const std::vector<JsonView> videos, per_sample(json, "videos", samples.size()));
+  // Templates that print parts of a message print its keys in the order in which they were written.
+  const auto ordered = nlohmann::ordered_json::parse(text, nullptr, false);
   for (size_t i = 0; i < samples.size(); ++i) {
     Request sample;
     sample.base_directory = options.base_directory;
     sample.processor_kwargs = kwargs;
     sample.add_generation_prompt = add_generation_prompt;
-    if (!conversations.empty()) sample.messages = conversations[i].value().dump();
+    if (!conversations.empty()) {
+      sample.messages = ordered.is_discarded() ? conversations[i].value().dump() : ordered["conversations"][i].dump();
+    }
     if (!prompts.empty()) {
       AZ_ASSIGN_OR_RETURN(sample.prompt, prompts[i].as_string());
       sample.has_prompt = true;
