@@ -155,6 +155,27 @@ TEST_P(DecoderInvariants, WritingToASnapshotLeavesItsOriginal) {
   EXPECT_EQ(step(sequence.cache, 5), before);
 }
 
+TEST_P(DecoderInvariants, SettingATapChangesNoBit) {
+  const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
+  const Request request = requests(GetParam().golden)[0];
+  const Rows unwatched = run_alone(engine, request);
+  Sequence sequence = make_sequence(engine, request);
+  std::vector<int> seen;
+  const Tap tap = [&](const TapPoint& point, const TensorView&) {
+    if (point.stage == Stage::layer_output) seen.push_back(point.layer);
+  };
+  Rows watched;
+  const RunContext context{*engine.impl().pool, &tap, nullptr, {}};
+  const Status status = prefill(*engine.impl().decoder, {&sequence, 1}, own_policy(engine).plans, context,
+                                [&](int, int64_t, const float* from, int64_t count) {
+                                  watched.insert(watched.end(), from, from + count * engine.impl().spec.text.hidden);
+                                  return ok_status();
+                                });
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(watched, unwatched);
+  EXPECT_EQ(seen.size(), engine.impl().spec.text.layers.size());
+}
+
 // A token that was generated and a token of a prompt go the same way.
 TEST_P(DecoderInvariants, DecodingEqualsPrefillingAgain) {
   const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
