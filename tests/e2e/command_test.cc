@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -58,11 +59,14 @@ TEST(Command, HelpTeachesEverySubcommand) {
 TEST(Command, BadUsageAndBadInputExitWithTwoAndOneSentence) {
   for (const std::string& arguments : {std::string(""), std::string("dance"), "run " + quoted(kModel), "run " + quoted(kModel) + " hi --temperature x",
                                        std::string("info nowhere/at-all"), "run " + quoted(kModel) + " hi --image missing.png",
-                                       "bench " + quoted(kModel) + " --image 10by10", "positions " + quoted(kModel)}) {
+                                       "bench " + quoted(kModel) + " --image 10by10", "positions " + quoted(kModel),
+                                       // No UTF-8: a sentence where JSON's writer would throw.
+                                       "run " + quoted(kModel) + " '\xff'", "run " + quoted(kModel) + " hi --image '\xff.png'"}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.exit_code, 2) << arguments;
     EXPECT_TRUE(outcome.output.empty()) << arguments;
-    EXPECT_FALSE(outcome.errors.empty()) << arguments;
+    EXPECT_TRUE(outcome.errors.starts_with("azimuth: ")) << arguments << ": " << outcome.errors;
+    EXPECT_EQ(std::count(outcome.errors.begin(), outcome.errors.end(), '\n'), 1) << arguments << ": " << outcome.errors;
   }
 }
 
