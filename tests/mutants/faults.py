@@ -37,7 +37,12 @@ FAULTS = [
           "a temporal patch that the frames do not fill takes the first frames again instead of the last"),
     Fault("temporal-before-channel", "src/preprocess/patchify.cc",
           """    for (int64_t c = 0; c < kChannels; ++c) {
-      for (int64_t f = 0; f < temporal_; ++f) out = write_plane(frame(t * temporal_ + f), y, x, c, out);
+      const media::Image* previous = nullptr;
+      for (int64_t f = 0; f < temporal_; ++f) {
+        const media::Image* image = &frame(t * temporal_ + f);
+        out = image == previous ? repeat_plane(out) : write_plane(*image, y, x, c, out);
+        previous = image;
+      }
     }""",
           """    for (int64_t f = 0; f < temporal_; ++f) {
       for (int64_t c = 0; c < kChannels; ++c) out = write_plane(frame(t * temporal_ + f), y, x, c, out);
@@ -49,6 +54,52 @@ FAULTS = [
           "patches leave in raster order instead of merge blocks"),
     Fault("bicubic-a", "src/media/resize.cc", "constexpr double a = -0.5;", "constexpr double a = -0.75;",
           "Keys' parameter of the bicubic filter is OpenCV's instead of Pillow's"),
+    Fault("pixel-budget-frames", "src/preprocess/smart_resize.cc",
+          "const double rounded_area = area(round_to_multiple(frames, temporal_factor), rounded);",
+          "const double rounded_area = area(1, rounded);",
+          "the pixel budget of a video counts a single frame"),
+    Fault("frames-half-up", "src/preprocess/preprocess.cc",
+          "static_cast<int64_t>(std::nearbyint(static_cast<double>(i) * step))",
+          "static_cast<int64_t>(std::floor(static_cast<double>(i) * step + 0.5))",
+          "frames of a whole video are chosen with halves rounded up"),
+    Fault("mirrored-instead-of-turned", "src/media/orientation.cc",
+          "const bool mirror_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;",
+          "const bool mirror_y = orientation == 3 || orientation == 4 || orientation == 8 || orientation == 7;",
+          "EXIF orientations 6 and 8 are only transposed"),
+    Fault("alpha-dropped", "src/engine/prepare.cc",
+          "options.alpha = compat == Compat::tf4 ? media::AlphaMode::drop : media::AlphaMode::on_white;",
+          "options.alpha = media::AlphaMode::drop;",
+          "transparency is dropped, as 4.57 did, instead of composited on white"),
+    # Prompt
+    Fault("time-of-first-frame", "src/prompt/video_timing.cc",
+          "timing.group_seconds.push_back((begin + end) / 2.0);", "timing.group_seconds.push_back(begin);",
+          "a timestamp is the first frame's time instead of the mean of its group"),
+    Fault("time-of-kept-frame", "src/prompt/video_timing.cc",
+          "const double begin = static_cast<double>(frames[first]) / fps;\n    const double end = static_cast<double>(frames[last]) / fps;",
+          "const double begin = static_cast<double>(first) / fps;\n    const double end = static_cast<double>(last) / fps;",
+          "timestamps count the frames that were kept instead of the video's"),
+    Fault("time-of-short-group", "src/prompt/video_timing.cc",
+          "const size_t last = std::min(first + patch, frames.size()) - 1;",
+          "const size_t last = first + patch <= frames.size() ? first + patch - 1 : first;",
+          "a last group that the frames do not fill has its first frame's time"),
+    Fault("time-decimals", "src/prompt/video_timing.cc", '"%.1f"', '"%.2f"',
+          "timestamps have two decimals"),
+    Fault("assumed-fps", "src/prompt/video_timing.cc",
+          "const double fps = metadata.fps.value_or(kUnknownFps);",
+          "const double fps = metadata.fps.value_or(25.0);",
+          "a video of unknown speed is taken for 25 frames per second"),
+    Fault("frames-without-markers", "src/prompt/expansion/timestamped_frames.cc",
+          'markup.start + cells + markup.end', 'cells',
+          "frames stand in the prompt without their start and end markers"),
+    Fault("outer-markers-replaced", "src/prompt/expand_text.cc",
+          "if (place.video && options.replace_video_markers)", "if (place.video)",
+          "the template's own markers around a video are replaced, as 4.57 did"),
+    Fault("frame-grid-transposed", "src/prompt/expansion/timestamped_frames.cc",
+          "span.grid = {1, grid.h, grid.w};", "span.grid = {1, grid.w, grid.h};",
+          "height and width of a frame exchanged in its span"),
+    Fault("second-bos", "src/prompt/build_prompt.cc",
+          "return spec.adds_bos_to_chat && (bos.empty() || !text.text.starts_with(bos));", "return true;",
+          "a rendered prompt gets a second bos"),
     # Tower
     Fault("align-corners", "src/positions/tower/patch_positions.cc",
           """  const float source = static_cast<float>(target) * static_cast<float>(side - 1) /
@@ -142,6 +193,15 @@ FAULTS = [
           "kernels::rms_norm(work.keys.data(), rows * spec.kv_heads, spec.head_dim, spec.head_dim, weights.key_norm.data(),",
           "kernels::rms_norm(work.keys.data(), rows * spec.kv_heads, spec.head_dim, spec.head_dim, weights.query_norm.data(),",
           "keys are normalised with the weight of the queries"),
+    Fault("query-group", "src/kernels/attention.cc",
+          "return kv_head_ * group_ + row % group_;", "return kv_head_ + row % group_ * args_.kv_heads;",
+          "query heads are dealt out to the key heads in turn instead of in groups"),
+    Fault("gate-and-up-exchanged", "src/decoder/mlp.cc",
+          "kernels::activate_gated(spec.activation, work.gate.data(), work.up.data(), elements, pool);\n"
+          "      weights.down.apply(work.gate.data(),",
+          "kernels::activate_gated(spec.activation, work.up.data(), work.gate.data(), elements, pool);\n"
+          "      weights.down.apply(work.up.data(),",
+          "the activation is applied to up instead of gate"),
     Fault("attention-scale", "src/models/parts/dense_decoder.cc",
           "layer.attention_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));",
           "layer.attention_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(hidden / heads)));",

@@ -4,11 +4,13 @@
     run.py [--only NAME ...] [--list] [--write-table] [--jobs N]
 
 The copy and its build live in build/mutants. Only the command, the golden traces' test and, where a fault names one, a unit
-test are built. Without a fault all of them must be green. --write-table writes docs/mutants.md. Exit code 1 where a fault
-survives.
+test are built, with little optimisation: compiling takes longer than the tests. Without a fault all of them must be green.
+What was seen is kept in build/mutants/seen.json, so that a run can be continued with --only; --write-table writes
+docs/mutants.md from it. Exit code 1 where a fault survives.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -21,7 +23,8 @@ from faults import FAULTS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "mutants"
-TREE, BUILD = WORK / "tree", WORK / "build"
+TREE, BUILD, SEEN = WORK / "tree", WORK / "build", WORK / "seen.json"
+FLAGS = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1"]
 GOLDEN = "azimuth_trace_golden_test"
 TIMEOUT = 600
 
@@ -58,7 +61,7 @@ def use_built_crate():
 def configure():
     if (BUILD / "build.ninja").exists():
         return
-    made = run(["cmake", "-S", TREE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DAZIMUTH_CARGO=/bin/true"])
+    made = run(["cmake", "-S", TREE, "-B", BUILD, "-G", "Ninja", *FLAGS, "-DAZIMUTH_CARGO=/bin/true"])
     if made.returncode != 0:
         sys.exit(made.stdout + made.stderr)
 
@@ -128,14 +131,23 @@ def try_fault(fault, jobs):
         return (True, f"`{target}`: {names[0]}") if names else (False, "SURVIVES")
 
 
-def write_table(rows):
+def remember(fault, killed, seen):
+    known = json.loads(SEEN.read_text(encoding="utf-8")) if SEEN.exists() else {}
+    known[fault.name] = {"killed": killed, "seen": seen}
+    SEEN.write_text(json.dumps(known, indent=1), encoding="utf-8")
+
+
+def write_table():
+    known = json.loads(SEEN.read_text(encoding="utf-8"))
+    rows = [(fault, known[fault.name]) for fault in FAULTS if fault.name in known]
+    killed = sum(row["killed"] for _, row in rows)
     lines = [
         "# Mutants", "",
         "Faults that were planted one at a time, and the tests that turned red. `make mutants` repeats it;",
-        "`tests/mutants/faults.py` holds the exact change of each.", "",
+        f"`tests/mutants/faults.py` holds the exact change of each. {killed} of {len(rows)} were seen.", "",
         "| fault | file | what it stands for | seen by |", "|---|---|---|---|",
     ]  # fmt: skip
-    lines += [f"| {f.name} | {f.file} | {f.why} | {seen} |" for f, seen in rows]
+    lines += [f"| {f.name} | {f.file} | {f.why} | {row['seen']} |" for f, row in rows]
     (ROOT / "docs" / "mutants.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -151,6 +163,7 @@ def main():
         for fault in faults:
             print(f"{fault.name}: {fault.why} ({fault.file})")
         return
+    os.nice(10)  # nobody waits for a mutant
     copy_tree()
     use_built_crate()
     configure()
@@ -161,16 +174,16 @@ def main():
     if names:
         sys.exit(f"expected green tests without a fault, got {', '.join(map(short, names))} ({stage})")
 
-    rows, survivors = [], 0
+    survivors = 0
     for fault in faults:
         begin = time.monotonic()
         killed, seen = try_fault(fault, arguments.jobs)
         survivors += not killed
-        rows.append((fault, seen))
+        remember(fault, killed, seen)
         print(f"{fault.name}: {'killed' if killed else 'NOT KILLED'}: {seen} [{time.monotonic() - begin:.0f} s]", flush=True)
     print(f"{len(faults) - survivors} of {len(faults)} faults turned a test red")
     if arguments.write_table:
-        write_table(rows)
+        write_table()
     sys.exit(1 if survivors else 0)
 
 

@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1] / "golden" / "trace"
 
 # What every Qwen3-VL case has unless it says otherwise: small, and far from the published sizes.
 VL = {
-    "dtype": "bf16", "shards": 1, "files.generation": 5, "files.processor": "v5", "processor.pil": False,
+    "odd": False, "dtype": "bf16", "shards": 1, "files.generation": 5, "files.processor": "v5", "processor.pil": False,
     "request.sized": False, "request.stops": False, "request.padded": False, "request.samples": 1,
     "request.new_tokens": 12, "text.hidden": 48, "text.layers": 3, "vision.heads": 2, "vision.head_dim": 12,
     "vision.depth": 3, "vision.merge": 2, "vision.deepstack": 2, "text.scale": 1.0, "vision.scale": 0.3,
@@ -35,7 +35,7 @@ VL = {
     "sample0.system": False, "sample0.turns": 1,
 }  # fmt: skip
 TEXT = {
-    "dtype": "bf16", "shards": 1, "files.generation": 5, "text.scale": 0.3, "text.layers": 3, "text.hidden": 48,
+    "odd": False, "dtype": "bf16", "shards": 1, "files.generation": 5, "text.scale": 0.3, "text.layers": 3, "text.hidden": 48,
     "tokenizer.merges": 60, "request.raw": False, "request.stops": False, "request.padded": False,
     "request.samples": 2, "request.no_generation_prompt": False, "text.act": "silu",
 }  # fmt: skip

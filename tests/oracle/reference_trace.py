@@ -137,7 +137,8 @@ class Video:
         if self.sampled or not options.get("do_sample_frames", processor.do_sample_frames):
             return
         chosen = {key: options[key] for key in ("fps", "num_frames") if options.get(key) is not None}
-        indices = processor.sample_frames(self.metadata, **(chosen or {"fps": processor.fps}))
+        chosen = chosen or {"num_frames": processor.num_frames}  # the processor's own fps is what counts without it
+        indices = processor.sample_frames(self.metadata, **chosen)
         self.frames, self.metadata.frames_indices = self.frames[indices], [int(i) for i in indices]
 
 
@@ -237,7 +238,7 @@ class Reference:
         )
         for kind in ("missing_keys", "mismatched_keys", "error_msgs"):
             if report.get(kind):
-                raise SystemExit(f"expected a complete checkpoint, got {kind}: {sorted(report[kind])[:5]}")
+                raise ValueError(f"expected a complete checkpoint, got {kind}: {sorted(report[kind])[:5]}")
         self.model.eval()
         self.stops = self.model.generation_config.eos_token_id
         self.processor = load_processor(folder) if self.multimodal else None
@@ -298,6 +299,7 @@ class Reference:
         video_options = options.setdefault("videos_kwargs", {})
         for video in videos:
             video.choose(self.processor.video_processor, {**options, **video_options})
+        options.pop("do_sample_frames", None)  # done above
         if videos:
             video_options["video_metadata"] = [video.metadata for video in videos]
             video_options["do_sample_frames"] = False
@@ -314,6 +316,9 @@ class Reference:
         self.forget()
         if hasattr(self.base, "rope_deltas"):
             self.base.rope_deltas = None
+        if not self.multimodal:  # forward() would count the padding; generate() counts like this
+            mask = inputs["attention_mask"]
+            inputs = {**inputs, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}
         output = self.model(**inputs, use_cache=False)
         positions = self.rotary_positions[0]
         if positions.ndim == 2:

@@ -4,7 +4,8 @@
     run_live.py --family qwen3_vl --seeds 0-19 --azimuth build/release/azimuth --compare build/release/azimuth_trace_compare
 
 prints one line per seed: the first stage that differs, or the worst error in units of its tolerance. Without --azimuth
-only the reference runs. Exit code 1 where any seed differs.
+only the reference runs. A case that the reference refuses with a ValueError must end Azimuth with a sentence or an answer,
+not with a crash. Exit code 1 where any seed differs.
 """
 
 import argparse
@@ -42,23 +43,39 @@ def reference_answer(folder):
         os.chdir(before)
 
 
-def engine_verdict(folder, arguments):
-    """(passed, one line) for the engine on the case in `folder`."""
+def run_engine(folder, arguments):
     command = [arguments.azimuth, "trace", "model", "--request", "request.json", "--dtype", "f32", "--json"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=arguments.timeout)
     (folder / "actual.json").write_text(run.stdout, encoding="utf-8")
-    if run.returncode != 0:
-        reason = run.stderr.strip().splitlines() or ["no message"]
-        return False, f"azimuth exit code {run.returncode}: {reason[-1]}"
+    return run.returncode, (run.stderr.strip().splitlines() or ["no message"])[-1]
+
+
+def engine_verdict(folder, arguments):
+    """(passed, one line) for the engine on the case in `folder`."""
+    code, message = run_engine(folder, arguments)
+    if code != 0:
+        return False, f"azimuth exit code {code}: {message}"
     compare = subprocess.run(
         [arguments.compare, "expected.json", "actual.json"], cwd=folder, capture_output=True, text=True
     )
     return compare.returncode == 0, compare.stdout.strip().replace("\n", " | ")
 
 
+def refused_verdict(folder, error, arguments):
+    """(passed, one line) where the reference raised `error` on the case in `folder`."""
+    line = f"refused by the reference ({error})".replace("\n", " ")
+    if not arguments.azimuth:
+        return True, line
+    code, message = run_engine(folder, arguments)
+    return code in (0, 2), f"{line}; azimuth {'answers' if code == 0 else message}"
+
+
 def run_seed(family, seed, folder, arguments):
     write_case(family, seed, folder)
-    answer = reference_answer(folder)
+    try:
+        answer = reference_answer(folder)
+    except ValueError as error:
+        return refused_verdict(folder, error, arguments)
     (folder / "expected.json").write_text(json.dumps(answer, ensure_ascii=False) + "\n", encoding="utf-8")
     if not arguments.azimuth:
         return True, f"reference only: {[len(ids) for ids in answer['input_ids']]} tokens"

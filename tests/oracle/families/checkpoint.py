@@ -58,7 +58,11 @@ def mlp_gains(draw, name):
 def write_weights(draw, folder, tensors):
     """Writes {name: float64 array} as one safetensors file, or as shards with their index."""
     dtype = DTYPES[draw.pick("dtype", ["f32", "bf16", "f16"])]
-    tensors = {name: torch.from_numpy(value).to(dtype).contiguous() for name, value in tensors.items()}
+    mixed = draw.odd("mixed_dtypes", 0.15)  # norms and biases in f32, as some trainers save them
+    tensors = {
+        name: torch.from_numpy(value).to(torch.float32 if mixed and value.ndim == 1 else dtype).contiguous()
+        for name, value in tensors.items()
+    }
     shards = draw.pick("shards", [1, 1, 2, 3])
     if shards == 1:
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})

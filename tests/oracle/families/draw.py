@@ -1,7 +1,8 @@
 """Named random choices.
 
 Every choice has its own random stream, keyed by the seed and the choice's name. Forcing one choice (a golden case does)
-or adding a new one therefore leaves all the others as they were.
+or adding a new one therefore leaves all the others as they were. Choices made by `odd` are rarer still; forcing
+"odd" to false switches all of them off, which keeps older golden cases as they are.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ class Draw:
     def __init__(self, seed, forced=None):
         self.seed = seed
         self.forced = dict(forced or {})
-        self.made = {}
+        self.made = {"odd": self.forced["odd"]} if "odd" in self.forced else {}
 
     def stream(self, name):
         digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
@@ -37,3 +38,11 @@ class Draw:
         if name in self.forced:
             return self._record(name, self.forced[name])
         return self._record(name, bool(self.stream(name).random() < probability))
+
+    def odd(self, name, probability, options=(True,), usual=False):
+        """One of `options` with this probability, else `usual`."""
+        if name in self.forced:
+            return self._record(name, self.forced[name])
+        if not self.forced.get("odd", True) or self.stream(f"{name}?").random() >= probability:
+            return usual
+        return self.pick(name, options)

@@ -34,20 +34,56 @@ def picture_size(draw, name, factor):
     return int(rng.integers(factor, 5 * factor)), int(rng.integers(factor, 5 * factor))
 
 
+# Kinds of files beyond those that most checkpoints are tried with, and their suffixes.
+ODD_KINDS = {
+    "grey_alpha": "png", "grey16": "png", "one_bit": "png", "palette_alpha": "png", "rotated_png": "png",
+    "cmyk": "jpg", "bmp": "bmp", "gif": "gif", "webp": "webp", "webp_alpha": "webp",
+}  # fmt: skip
+
+
+def write_odd_picture(image, kind, target):
+    """image: RGB."""
+    ramp = Image.linear_gradient("L").resize(image.size)
+    if kind == "grey_alpha":
+        Image.merge("LA", (image.convert("L"), ramp)).save(target)
+    elif kind == "grey16":
+        Image.fromarray(numpy.asarray(image.convert("L")).astype(numpy.uint16) * 257).save(target)
+    elif kind == "one_bit":
+        image.convert("1").save(target)
+    elif kind == "palette_alpha":
+        image.quantize(16).save(target, transparency=bytes(range(0, 256, 16)))
+    elif kind == "rotated_png":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save(target, exif=exif)
+    elif kind == "cmyk":
+        image.convert("CMYK").save(target, quality=90)
+    elif kind == "webp":
+        image.save(target, lossless=True)
+    elif kind == "webp_alpha":
+        image.putalpha(ramp)
+        image.save(target, lossless=True)
+    else:
+        image.save(target)
+
+
 def write_picture(draw, name, factor, folder):
     """Writes one picture below `folder`/media; returns its path relative to `folder`."""
     height, width = draw.pick(f"{name}.hw", [None]) or picture_size(draw, name, factor)
     kind = draw.pick(
         f"{name}.kind", ["png", "png", "rgba", "grey", "palette", "jpeg", "jpeg420", "jpeg_grey", "rotated"]
     )
+    kind = draw.odd(f"{name}.odd_kind", 0.25, list(ODD_KINDS), kind)
     rng = draw.stream(f"{name}.pixels")
     pixels = texture(rng, height, width)
-    suffix = "jpg" if kind in ("jpeg", "jpeg420", "jpeg_grey", "rotated") else "png"
+    suffix = ODD_KINDS.get(kind) or ("jpg" if kind in ("jpeg", "jpeg420", "jpeg_grey", "rotated") else "png")
     relative = f"media/{name.replace('.', '_')}.{suffix}"
     target = folder / relative
     target.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(pixels)
-    if kind == "rgba":
+    if kind in ODD_KINDS:
+        write_odd_picture(image, kind, target)
+    elif kind == "rgba":
         alpha = (numpy.linspace(0, 255, width)[None, :] * numpy.ones((height, 1))).astype(numpy.uint8)
         Image.fromarray(numpy.dstack([pixels, alpha])).save(target)
     elif kind == "grey":
@@ -92,8 +128,13 @@ def write_frames(draw, name, factor, folder, temporal_patch):
     fps = draw.pick(f"{name}.fps", [24.0, 29.97, 30.0, 25, 12.5, 1.0])
     if draw.chance(f"{name}.whole", 0.3):
         count = draw.pick(f"{name}.whole_count", range(max(4, temporal_patch), 16))
-        return {"type": "video", "video": write_frame_files(draw, name, height, width, count, folder), "fps": fps}
+        count = draw.odd(f"{name}.odd_count", 0.3, [temporal_patch, temporal_patch + 1, 40], count)
+        frames = write_frame_files(draw, name, height, width, count, folder)
+        part = {"type": "video", "video": frames, "fps": draw.odd(f"{name}.odd_fps", 0.3, [0.5, 3, 240.0], fps)}
+        return {"type": "video", "video": frames} if draw.odd(f"{name}.no_fps", 0.2) else part
     count = draw.pick(f"{name}.count", range(temporal_patch, 3 * temporal_patch + 2))
+    count = draw.odd(f"{name}.odd_count", 0.2, [temporal_patch], count)
+    fps = draw.odd(f"{name}.odd_fps", 0.3, [0.5, 3, 240.0, 23.976], fps)
     first, step = int(rng.integers(0, 40)), int(rng.integers(1, 25))
     indices = [first + i * step + int(rng.integers(0, step)) for i in range(count)]
     total = indices[-1] + int(rng.integers(1, 50))
@@ -101,5 +142,9 @@ def write_frames(draw, name, factor, folder, temporal_patch):
         "total_num_frames": total, "fps": fps, "frames_indices": indices, "width": width, "height": height,
         "duration": total / fps,
     }  # fmt: skip
+    kept = draw.odd(f"{name}.metadata", 0.25, [[], ["fps"], ["frames_indices"], ["fps", "frames_indices"]], list(metadata))
     frames = write_frame_files(draw, name, height, width, count, folder)
+    if not kept:
+        return {"type": "video_frames", "frames": frames}
+    metadata = {key: metadata[key] for key in kept}
     return {"type": "video_frames", "frames": frames, "metadata": metadata}

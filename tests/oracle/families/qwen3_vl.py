@@ -19,17 +19,29 @@ def mrope_section(draw, pairs):
 def text_config(draw):
     head_dim = draw.pick("text.head_dim", [12, 16, 20, 24, 32])
     sizes = text_only.sizes(draw)
-    return {
+    rope = {
+        "rope_theta": draw.pick("text.theta", [5000000, 10000.0, 50.0]),
+        "rope_type": "default",
+        "mrope_interleaved": True,
+        "mrope_section": mrope_section(draw, head_dim // 2),
+    }
+    if draw.odd("text.default_section", 0.1):  # the class's own head and section
+        head_dim = 128
+        del rope["mrope_section"]
+    if draw.odd("text.no_interleaved", 0.15):
+        del rope["mrope_interleaved"]
+    kind = draw.odd("text.rope", 0.25, ["linear", "llama3", "yarn"], "default")
+    rope.update(text_only.scaling(draw, kind))
+    config = {
         **sizes,
         "head_dim": head_dim,
         "attention_bias": draw.chance("text.bias", 0.2),
-        "rope_parameters": {
-            "rope_theta": draw.pick("text.theta", [5000000, 10000.0, 50.0]),
-            "rope_type": "default",
-            "mrope_interleaved": True,
-            "mrope_section": mrope_section(draw, head_dim // 2),
-        },
+        "rope_parameters": rope,
     }
+    if draw.odd("text.defaults", 0.1):  # keys whose default is what the class has
+        config.update(hidden_act="silu", rms_norm_eps=1e-6, attention_bias=False)
+        rope["rope_theta"] = 500000.0
+    return config
 
 
 def vision_config(draw, text_hidden, text_layers):
@@ -37,7 +49,14 @@ def vision_config(draw, text_hidden, text_layers):
     merge = draw.pick("vision.merge", [1, 2, 3])
     heads, head_dim = draw.pick("vision.heads", [1, 2, 3]), draw.pick("vision.head_dim", [8, 12, 16])
     count = draw.pick("vision.deepstack", range(0, min(depth, text_layers) + 1))
-    chosen = draw.stream("vision.deepstack_layers").permutation(depth)[:count]
+    chosen = [int(i) for i in draw.stream("vision.deepstack_layers").permutation(depth)[:count]]
+    order = draw.odd("vision.deepstack_order", 0.25, ["shuffled", "beyond", "all"], "sorted")
+    if order == "sorted":
+        chosen.sort()
+    elif order == "beyond":  # the last one names a layer that the tower does not have
+        chosen = [*sorted(chosen), depth + 2]
+    elif order == "all":
+        chosen = list(range(depth))[::-1]
     return {
         "model_type": "qwen3_vl_vision",
         "depth": depth,
@@ -46,12 +65,14 @@ def vision_config(draw, text_hidden, text_layers):
         "intermediate_size": draw.pick("vision.intermediate", [36, 50, 76]),
         "num_heads": heads,
         "in_channels": 3,
-        "patch_size": draw.pick("vision.patch", [6, 8, 10, 14]),
+        "patch_size": draw.odd("vision.odd_patch", 0.1, [7, 9, 16], draw.pick("vision.patch", [6, 8, 10, 14])),
         "spatial_merge_size": merge,
-        "temporal_patch_size": draw.pick("vision.temporal_patch", [2, 2, 2, 1, 3]),
+        "temporal_patch_size": draw.odd(
+            "vision.odd_temporal", 0.05, [4], draw.pick("vision.temporal_patch", [2, 2, 2, 1, 3])
+        ),
         "out_hidden_size": text_hidden,
-        "num_position_embeddings": draw.pick("vision.side", [3, 5, 7, 12]) ** 2,
-        "deepstack_visual_indexes": sorted(int(i) for i in chosen),
+        "num_position_embeddings": draw.odd("vision.odd_side", 0.1, [1, 2, 48], draw.pick("vision.side", [3, 5, 7, 12])) ** 2,
+        "deepstack_visual_indexes": chosen,
     }
 
 
@@ -76,6 +97,20 @@ def vision_tensor(name, shape, rng, draw, scale, text_scale):
     return scale * (0.2 * noise if noise.ndim == 1 else noise / numpy.sqrt(shape[1]))  # attn.proj, patch_embed.proj.bias
 
 
+PROCESSOR_FLAGS = [
+    {"do_rescale": False, "do_normalize": False},
+    {"do_normalize": False},
+    {"rescale_factor": 0.00784313725490196, "image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]},
+    {"resample": 2},
+    {"resample": 3, "do_convert_rgb": True, "do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255},
+    {"image_mean": 0.5, "image_std": 0.25},
+]
+VIDEO_SAMPLING = [
+    {"fps": 7.5, "min_frames": 2, "max_frames": 6}, {"do_sample_frames": False}, {"fps": 1, "min_frames": 1},
+    {"fps": None, "num_frames": 5}, {"cap_pixels_per_frame": True, "max_video_tokens": 3},
+]  # fmt: skip
+
+
 def processor_files(draw, folder, vision):
     """Writes the image and video processor's configs in one of the published forms; returns the square that they use."""
     factor = vision["patch_size"] * vision["spatial_merge_size"]
@@ -92,8 +127,10 @@ def processor_files(draw, folder, vision):
     high = square * draw.pick("processor.max_squares", [9, 16, 24])
     size = {"longest_edge": high, "shortest_edge": low}
     video_size = {"longest_edge": high * 3, "shortest_edge": low}
+    shared.update(draw.odd("processor.flags", 0.3, PROCESSOR_FLAGS, {}))
     image = {**shared, "size": size}
     video = {**shared, "size": video_size, "video_processor_type": "Qwen3VLVideoProcessor", "fps": 2}
+    video.update(draw.odd("processor.sampling", 0.3, VIDEO_SAMPLING, {}))
     pil = draw.chance("processor.pil", 0.1)
     form = draw.pick("files.processor", ["v5", "v4", "v4_pixels"])
     if form == "v5":
@@ -104,18 +141,40 @@ def processor_files(draw, folder, vision):
     if form == "v4_pixels":
         image = {**shared, "min_pixels": low, "max_pixels": high}
     image["image_processor_type"] = "Qwen2VLImageProcessorPil" if pil else "Qwen2VLImageProcessorFast"
+    if draw.odd("processor.no_image_class", 0.15) and not pil:
+        del image["image_processor_type"]
     checkpoint.write_json(folder / "preprocessor_config.json", image)
-    checkpoint.write_json(folder / "video_preprocessor_config.json", video)
+    if not draw.odd("processor.one_file", 0.15):  # else videos take their settings from the pictures' file
+        checkpoint.write_json(folder / "video_preprocessor_config.json", video)
     return factor
+
+
+# Orders of text, images and videos in one turn.
+ODD_TURNS = ["i", "v", "iv", "vi", "vv", "vtvt", "itv", "iiii", "titvti", "tt"]
 
 
 def user_content(draw, name, folder, vision, factor):
     """Content parts of one user turn: text, pictures between text, or a video with its times."""
     kind = draw.pick(f"{name}.media", ["none", "one", "one", "two", "video", "video_image"])
-    text = lambda i: {"type": "text", "text": draw.pick(f"{name}.text{i}", text_only.LINES)}  # noqa: E731
-    image = lambda i: {  # noqa: E731
-        "type": "image", "image": media.write_picture(draw, f"{name}.image{i}", factor, folder)
-    }  # fmt: skip
+    kind = draw.odd(f"{name}.odd_media", 0.25, ODD_TURNS, kind)
+
+    def text(i):
+        return {"type": "text", "text": text_only.line(draw, f"{name}.text{i}")}
+
+    def image(i):
+        path = media.write_picture(draw, f"{name}.image{i}", factor, folder)
+        forms = [
+            {"type": "image", "url": path}, {"type": "image", "path": path},
+            {"type": "image_url", "image_url": {"url": path}}, {"type": "image_url", "image_url": path},
+        ]  # fmt: skip
+        return draw.odd(f"{name}.image{i}.form", 0.2, forms, {"type": "image", "image": path})
+
+    def video(i):
+        return media.write_frames(draw, f"{name}.video{i or ''}", factor, folder, vision["temporal_patch_size"])
+
+    if kind in ODD_TURNS:
+        make = {"t": text, "i": image, "v": video}
+        return [make[letter](i) for i, letter in enumerate(kind)]
     if kind == "none":
         return text(0)["text"]
     if kind == "one":
@@ -124,8 +183,49 @@ def user_content(draw, name, folder, vision, factor):
         if draw.chance(f"{name}.adjacent", 0.4):
             return [image(0), image(1), text(0)]
         return [text(0), image(0), text(1), image(1), text(2)]
-    video = media.write_frames(draw, f"{name}.video", factor, folder, vision["temporal_patch_size"])
-    return [video, text(0)] if kind == "video" else [video, text(0), image(0), text(1)]
+    return [video(0), text(0)] if kind == "video" else [video(0), text(0), image(0), text(1)]
+
+
+def processor_options(square):
+    """processor_kwargs that people pass, flat and nested."""
+    return [
+        {"min_pixels": 3 * square, "max_pixels": 8 * square},
+        {"images_kwargs": {"min_pixels": 2 * square, "max_pixels": 5 * square}},
+        {"images_kwargs": {"max_pixels": 4 * square}},
+        {"max_pixels": 3 * square},
+        {"size": {"shortest_edge": 2 * square, "longest_edge": 12 * square}},
+        {"videos_kwargs": {"size": {"shortest_edge": 4 * square, "longest_edge": 20 * square}}},
+        {"videos_kwargs": {"fps": 3}},
+        {"videos_kwargs": {"num_frames": 4}},
+        {"videos_kwargs": {"do_sample_frames": False}},
+        {"do_sample_frames": False},
+        {"fps": 1},
+        {"images_kwargs": {"do_normalize": False}},
+        {"do_rescale": False},
+        {"text_kwargs": {"add_special_tokens": False}},
+        {},
+    ]
+
+
+def media_parts(messages):
+    lists = [message["content"] for message in messages if isinstance(message["content"], list)]
+    return [part for parts in lists for part in parts if part["type"] != "text"]
+
+
+def image_file(part):
+    source = next(part[key] for key in ("image", "image_url", "url", "path") if key in part)
+    return source["url"] if isinstance(source, dict) else source
+
+
+def raw_prompt(messages):
+    """Text and placeholders without turns, as some evaluation scripts write them."""
+    marks = {"image": "<|vision_start|><|image_pad|><|vision_end|>", "video": "<|vision_start|><|video_pad|><|vision_end|>"}
+    out = []
+    for message in messages:
+        content = message["content"]
+        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+            out.append(part["text"] if part["type"] == "text" else marks[part["type"][:5]])
+    return "<|im_start|>user\n" + "\n".join(out)
 
 
 def request(draw, folder, vision, factor):
@@ -142,12 +242,30 @@ def request(draw, folder, vision, factor):
             content = user_content(draw, f"{name}.turn{turn}", folder, vision, factor)
             messages.append({"role": "user", "content": content})
             if turn + 1 < turns:
-                messages.append({"role": "assistant", "content": draw.pick(f"{name}.answer{turn}", text_only.LINES)})
+                answer = text_only.line(draw, f"{name}.answer{turn}")
+                listed = draw.odd(f"{name}.answer{turn}.list", 0.2)
+                messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}] if listed else answer})
         conversations.append(messages)
     body["conversations"] = conversations
+    form = draw.odd("request.form", 0.25, ["raw", "both"], "chat")
+    if form != "chat":
+        body["prompts"] = [raw_prompt(messages) for messages in conversations]
+    if form == "raw":
+        parts = [media_parts(messages) for messages in body.pop("conversations")]
+        body["images"] = [[image_file(p) for p in sample if p["type"].startswith("image")] for sample in parts]
+        body["videos"] = [[p for p in sample if p["type"].startswith("video")] for sample in parts]
+        for name in ("images", "videos"):
+            if not any(body[name]):
+                del body[name]
+    elif form == "chat" and draw.odd("request.no_generation_prompt", 0.15):
+        body["add_generation_prompt"] = False
+    square = factor * factor
     if draw.chance("request.sized", 0.15):
-        square = factor * factor
         body["processor_kwargs"] = {"images_kwargs": {"size": {"shortest_edge": 2 * square, "longest_edge": 6 * square}}}
+    else:
+        options = draw.odd("request.options", 0.3, processor_options(square), None)
+        if options is not None:
+            body["processor_kwargs"] = options
     if draw.chance("request.stops", 0.2):
         body["ignore_eos"] = False
     if draw.chance("request.padded", 0.2):
@@ -191,6 +309,7 @@ def write(draw, folder):
         "vision_start_token_id": ids["<|vision_start|>"],
         "vision_end_token_id": ids["<|vision_end|>"],
         "tie_word_embeddings": tie,
+        **draw.odd("config.more", 0.2, [{"transformers.js_config": {}, "sliding_window": 4, "_name_or_path": "/a/b"}], {}),
         "text_config": text,
         "vision_config": vision,
     }
@@ -203,12 +322,21 @@ def write(draw, folder):
             tensors[name] = vision_tensor(name, shape, rng, draw, vision_scale, scale)
         else:
             tensors[name] = checkpoint.text_tensor(name, shape, rng, scale, 1.0)
+    if tie and draw.odd("files.tied_head_saved", 0.2):
+        tensors["lm_head.weight"] = tensors["model.language_model.embed_tokens.weight"]
+    if draw.odd("files.unused", 0.1):
+        tensors["model.visual.rotary_pos_emb.inv_freq"] = numpy.ones(3)
     checkpoint.write_weights(draw, model_folder, tensors)
     dtype = checkpoint.DTYPE_NAMES[draw.made["dtype"]]
     if generation == 4:
         document = v4_document(config, dtype)
     else:
         document = checkpoint.v5_document(hf_config, model_folder, "Qwen3VLForConditionalGeneration", dtype)
+    if draw.odd("text.tie_place", 0.3, ["top"] if tie else ["top", "text"], "both") == "top":
+        document["text_config"].pop("tie_word_embeddings", None)
+    elif draw.made.get("text.tie_place") == "text":
+        document["text_config"]["tie_word_embeddings"] = tie
+        document.pop("tie_word_embeddings", None)
     checkpoint.write_json(model_folder / "config.json", document)
     factor = processor_files(draw, model_folder, vision)
     checkpoint.write_json(folder / "request.json", request(draw, folder, vision, factor))

@@ -15,6 +15,19 @@ LINES = [
     "ok",
 ]
 
+ODD_LINES = [
+    "cafe\u0301 A\u030angstro\u0308m \u2126 \ufb01n \u00bd",  # what normalisers change
+    "<think>\nIs it red?\n</think>\n\nIt is. <tool_call>",  # added tokens that are not special
+    "tabs\tand\r\nline ends \u2028 \u00a0 \u3000  ",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35 \u0627\u0644\u0633\u0644\u0627\u0645 1\u0660\u0967",
+    "It's I'LL we'VE 3,141.59 -- {{ braces }} {% percent %}",
+    " ",
+]
+
+
+def line(draw, name):
+    return draw.odd(f"{name}.odd", 0.2, ODD_LINES, draw.pick(name, LINES))
+
 
 def sizes(draw):
     """The sizes that every decoder has; head_dim is seldom hidden / heads."""
@@ -32,21 +45,32 @@ def sizes(draw):
     }
 
 
+def scaling(draw, kind):
+    """The keys of one kind of frequency scaling."""
+    if kind == "linear":
+        return {"rope_type": kind, "factor": draw.pick("text.rope_factor", [2.0, 3.5])}
+    if kind == "llama3":
+        return {
+            "rope_type": kind, "factor": draw.pick("text.rope_factor", [8.0, 32.0]), "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": draw.pick("text.rope_original", [32, 64, 8192]),
+        }  # fmt: skip
+    if kind == "yarn":
+        original = draw.pick("text.rope_original", [32, 1024])
+        extra = draw.odd("text.yarn", 0.4, YARN_KEYS, {})
+        return {"rope_type": kind, "factor": 4.0, "original_max_position_embeddings": original, **extra}
+    return {}
+
+
+YARN_KEYS = [
+    {"beta_fast": 16.0, "beta_slow": 2.0}, {"attention_factor": 0.9}, {"truncate": False},
+    {"mscale": 1.2, "mscale_all_dim": 0.7},
+]  # fmt: skip
+
+
 def rope_parameters(draw):
     """Plain, linear, or Llama 3's scaling, in the form of transformers 5."""
     rope = {"rope_theta": draw.pick("text.theta", [10000.0, 500000.0, 1000000.0, 37.5]), "rope_type": "default"}
-    kind = draw.pick("text.rope", ["default", "default", "linear", "llama3", "yarn"])
-    if kind == "linear":
-        rope.update(rope_type="linear", factor=draw.pick("text.rope_factor", [2.0, 3.5]))
-    elif kind == "llama3":
-        rope.update(
-            rope_type="llama3", factor=draw.pick("text.rope_factor", [8.0, 32.0]), low_freq_factor=1.0,
-            high_freq_factor=4.0, original_max_position_embeddings=draw.pick("text.rope_original", [32, 64, 8192]),
-        )  # fmt: skip
-    elif kind == "yarn":
-        rope.update(
-            rope_type="yarn", factor=4.0, original_max_position_embeddings=draw.pick("text.rope_original", [32, 1024])
-        )
+    rope.update(scaling(draw, draw.pick("text.rope", ["default", "default", "linear", "llama3", "yarn"])))
     return rope
 
 
@@ -63,9 +87,9 @@ def conversation(draw, name):
         messages.append({"role": "system", "content": "You are a helpful assistant."})
     turns = draw.pick(f"{name}.turns", [1, 1, 2])
     for turn in range(turns):
-        messages.append({"role": "user", "content": draw.pick(f"{name}.line{turn}", LINES)})
+        messages.append({"role": "user", "content": line(draw, f"{name}.line{turn}")})
         if turn + 1 < turns:
-            messages.append({"role": "assistant", "content": draw.pick(f"{name}.answer{turn}", LINES)})
+            messages.append({"role": "assistant", "content": line(draw, f"{name}.answer{turn}")})
     return messages
 
 
@@ -73,7 +97,7 @@ def request(draw):
     samples = draw.pick("request.samples", [1, 2, 3])
     body = {"max_new_tokens": draw.pick("request.new_tokens", [4, 12, 24])}
     if draw.chance("request.raw", 0.3):
-        body["prompts"] = [draw.pick(f"prompt{i}", LINES) for i in range(samples)]
+        body["prompts"] = [line(draw, f"prompt{i}") for i in range(samples)]
     else:
         body["conversations"] = [conversation(draw, f"sample{i}") for i in range(samples)]
     if draw.chance("request.stops", 0.2):
@@ -102,7 +126,12 @@ def write_template(draw, folder, template, choices):
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     elif place == "json":
         checkpoint.write_json(folder / "chat_template.json", {"chat_template": template})
-    return template if place == "tokenizer" else None
+    if place == "tokenizer":
+        return template
+    other = "{{ 'not this one' }}"
+    if place == "json" and draw.odd("files.unread_jinja", 0.2):
+        (folder / "chat_template.jinja").write_text(other, encoding="utf-8")
+    return draw.odd("files.second_template", 0.3, [other], None)
 
 
 def write(draw, folder, config, model_class, kind):

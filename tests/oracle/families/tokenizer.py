@@ -112,9 +112,11 @@ def write_tokenizer(folder, document, config):
 
 def qwen_tokenizer(folder, draw, chat_template=None):
     """Writes a tokenizer with Qwen's pre-tokenizer and special tokens; returns {added token: id} and the count of ids."""
+    normalizer = draw.odd("tokenizer.normalizer", 0.3, [None, {"type": "NFKC"}], {"type": "NFC"})
     document, ids = byte_level_tokenizer(
-        QWEN_SPLIT, draw.pick("tokenizer.merges", [60, 100, 140]), QWEN_SPECIALS, QWEN_PLAIN_ADDED, {"type": "NFC"}
+        QWEN_SPLIT, draw.pick("tokenizer.merges", [60, 100, 140]), QWEN_SPECIALS, QWEN_PLAIN_ADDED, normalizer
     )
+    classes = ["Qwen2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", None]
     config = {
         "add_prefix_space": False,
         "bos_token": None,
@@ -124,9 +126,13 @@ def qwen_tokenizer(folder, draw, chat_template=None):
         "model_max_length": 262144,
         "pad_token": "<|endoftext|>",
         "split_special_tokens": False,
-        "tokenizer_class": "Qwen2Tokenizer",
+        "tokenizer_class": draw.odd("tokenizer.class", 0.4, classes, "Qwen2Tokenizer"),
         "unk_token": None,
     }
+    if config["tokenizer_class"] is None:
+        del config["tokenizer_class"]
+    if draw.odd("tokenizer.bos", 0.1):  # then a chat begins with it where the template does not write it
+        config["bos_token"] = "<|endoftext|>"
     if chat_template is not None:
         config["chat_template"] = chat_template
     write_tokenizer(folder, document, config)
