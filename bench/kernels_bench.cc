@@ -1,6 +1,9 @@
-// Speed of the kernels beside the limits of the machine: kernels_bench [--level L] [--threads N] [--rounds R] [--clock wall]
-// [WORD] runs the benchmarks whose name holds WORD. Each round times the multiply-add peak (or the memory read rate) right
-// before the kernel; the table gives medians over the rounds and the median of the round's own ratios.
+// Speed of the kernels beside the limits of the machine:
+//
+//   kernels_bench [--level L] [--threads N] [--rounds R] [--clock wall] [WORD]
+//
+// runs the benchmarks whose name holds WORD. Each round times the multiply-add peak (or the memory read rate) right
+// before the kernel; the table gives medians over the rounds and the median of the rounds' own ratios.
 //
 // Time is the processor time of all threads divided by their number, so that other programs on the machine do not
 // count; --clock wall takes the clock on the wall, which also shows waiting and uneven shares.
@@ -151,8 +154,8 @@ void bench_product(Bench& bench, WeightType type, int64_t rows, int64_t outputs,
   const std::vector<float> weights = random_floats(outputs * inputs);
   const std::vector<float> x = random_floats(rows * inputs);
   std::vector<float> y(static_cast<size_t>(rows * outputs));
-  auto packed = kernels::PackedMatrix::pack(
-      TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}), type, bench.pool());
+  auto packed = kernels::PackedMatrix::pack(TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}),
+                                            type, bench.pool());
   if (!packed.ok()) return;
   auto work = [&] { kernels::matmul(*packed, x.data(), rows, inputs, nullptr, y.data(), outputs, bench.pool()); };
   if (rows == 1)
@@ -227,12 +230,11 @@ void bench_rows(Bench& bench) {
   }
   run("add 524288", 12.0 * kCount, [&] { kernels::add(out.data(), y.data(), kCount, pool); });
   double lse = 0.0, entropy = 0.0;
-  run("log_sum_exp 1 x 151936", 4.0 * 151936, [&] {
-    kernels::log_sum_exp(x.data(), 1, 151936, 151936, 1.0f, &lse, &entropy, pool);
-  });
+  run("log_sum_exp 1 x 151936", 4.0 * 151936,
+      [&] { kernels::log_sum_exp(x.data(), 1, 151936, 151936, 1.0f, &lse, &entropy, pool); });
 }
 
-// 1920 x 1080 RGB to 896 x 672 with six taps (a bicubic filter over a factor of about two has eight to ten).
+// 1920 x 1080 RGB to 896 x 672, with as many taps as a bicubic filter has over such a factor.
 void bench_resample(Bench& bench) {
   constexpr int64_t kWidth = 1920, kHeight = 1080;
   const auto taps_of = [](int64_t from, int64_t to, int count) {
@@ -312,13 +314,13 @@ bool parse(int argc, char** argv, Options& options) {
 int main(int argc, char** argv) {
   azimuth::bench::Options options;
   if (!azimuth::bench::parse(argc, argv, options)) {
-    std::fprintf(stderr, "usage: kernels_bench [--level LEVEL] [--threads N] [--rounds R] [--clock wall] "
+    std::fprintf(stderr,
+                 "usage: kernels_bench [--level LEVEL] [--threads N] [--rounds R] [--clock wall] "
                  "[WORD]\n");
     return 2;
   }
   std::printf("| level | threads | kernel | rate | limit | unit | rate / limit |\n|---|---|---|---|---|---|---|\n");
   for (const int threads : options.threads)
-    for (const azimuth::kernels::CpuLevel level : options.levels)
-      azimuth::bench::run_all(options, level, threads);
+    for (const azimuth::kernels::CpuLevel level : options.levels) azimuth::bench::run_all(options, level, threads);
   return 0;
 }

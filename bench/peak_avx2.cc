@@ -24,9 +24,9 @@ int64_t peak_avx2(int64_t rounds, float* sink) {
     k = _mm256_fmadd_ps(k, factor, factor);
     l = _mm256_fmadd_ps(l, factor, factor);
   }
-  const __m256 sum = _mm256_add_ps(
-      _mm256_add_ps(_mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d)), _mm256_add_ps(e, f)),
-      _mm256_add_ps(_mm256_add_ps(_mm256_add_ps(g, h), _mm256_add_ps(i, j)), _mm256_add_ps(k, l)));
+  const __m256 sum =
+      _mm256_add_ps(_mm256_add_ps(_mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d)), _mm256_add_ps(e, f)),
+                    _mm256_add_ps(_mm256_add_ps(_mm256_add_ps(g, h), _mm256_add_ps(i, j)), _mm256_add_ps(k, l)));
   float lanes[8];
   _mm256_storeu_ps(lanes, sum);
   *sink = lanes[0];

@@ -24,9 +24,9 @@ int64_t peak_avx512(int64_t rounds, float* sink) {
     k = _mm512_fmadd_ps(k, factor, factor);
     l = _mm512_fmadd_ps(l, factor, factor);
   }
-  const __m512 sum = _mm512_add_ps(
-      _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)), _mm512_add_ps(e, f)),
-      _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(g, h), _mm512_add_ps(i, j)), _mm512_add_ps(k, l)));
+  const __m512 sum =
+      _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)), _mm512_add_ps(e, f)),
+                    _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(g, h), _mm512_add_ps(i, j)), _mm512_add_ps(k, l)));
   float lanes[16];
   _mm512_storeu_ps(lanes, sum);
   *sink = lanes[0];

@@ -20,7 +20,9 @@ constexpr int kBlock = static_cast<int>(kAttentionBlock);
 constexpr int kTaskRows = 96;
 constexpr int kMaxTileRows = 16;
 
-int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 // Keys of one block, counted from the block's start.
 struct Clip {

@@ -31,7 +31,8 @@ struct Problem {
     return key_blocks[index / kAttentionBlock].data() + (head * kAttentionBlock + index % kAttentionBlock) * head_dim;
   }
   float* value(int64_t index, int head) {
-    return value_blocks[index / kAttentionBlock].data() + (head * kAttentionBlock + index % kAttentionBlock) * value_dim;
+    return value_blocks[index / kAttentionBlock].data() +
+           (head * kAttentionBlock + index % kAttentionBlock) * value_dim;
   }
   void poison(int64_t index) {
     for (int head = 0; head < kv_heads; ++head) {
@@ -111,13 +112,15 @@ struct Problem {
     double total = 0.0;
     for (const double score : scores) total += std::exp(score - *highest);
     const double keys_seen = static_cast<double>(scores.size());
-    const double weight_error = 2 * score_error + kUnit * (2 * (*highest - *lowest) + 8 * (keys_seen / kAttentionBlock + 2));
+    const double weight_error =
+        2 * score_error + kUnit * (2 * (*highest - *lowest) + 8 * (keys_seen / kAttentionBlock + 2));
     ASSERT_NEAR(lse, *highest + std::log(total),
                 score_error + weight_error + kUnit * (keys_seen + 2 * std::abs(*highest + std::log(total)) + 4));
     for (int j = 0; j < value_dim; ++j) {
       double sum = 0.0, magnitude = 0.0;
       for (size_t k = 0; k < scores.size(); ++k) {
-        const double term = std::exp(scores[k] - *highest) / total * value(range.begin + static_cast<int64_t>(k), kv)[j];
+        const double term =
+            std::exp(scores[k] - *highest) / total * value(range.begin + static_cast<int64_t>(k), kv)[j];
         sum += term;
         magnitude += std::abs(term);
       }

@@ -63,7 +63,9 @@ std::vector<CpuLevel> available_levels() {
   return levels;
 }
 
-CpuLevel active_level() { return current_level().load(std::memory_order_relaxed); }
+CpuLevel active_level() {
+  return current_level().load(std::memory_order_relaxed);
+}
 
 Status force_level(CpuLevel level) {
   if (table_of(level) == nullptr) {
@@ -74,7 +76,9 @@ Status force_level(CpuLevel level) {
   return ok_status();
 }
 
-const KernelTable& active_table() { return *table_of(active_level()); }
+const KernelTable& active_table() {
+  return *table_of(active_level());
+}
 
 std::vector<std::string> describe_kernels() {
   const KernelTable& table = active_table();

@@ -1,7 +1,7 @@
 // Every hot loop of Azimuth, behind this one header. The implementation is chosen at run time for the processor
-// (generic, AVX2, AVX-512) and can be forced with AZIMUTH_CPU=generic|avx2|avx512|avx512_bf16. Within one level every result is
-// bit-identical for any number of rows, threads, and any split of a sequence into chunks: each output element is summed
-// in an order that depends on its own row and column alone.
+// (generic, AVX2, AVX-512) and can be forced with AZIMUTH_CPU=generic|avx2|avx512|avx512_bf16. Within one level every
+// result is bit-identical for any number of rows, threads, and any split of a sequence into chunks: each output element
+// is summed in an order that depends on its own row and column alone.
 #pragma once
 
 #include <cstdint>
@@ -136,8 +136,8 @@ void rotate(float* x, int64_t rows, int heads, int head_dim, int64_t ldx, const 
             int pairs, int table_heads, bool halves, ThreadPool& pool);
 
 // With z = logits[i] / temperature: lse[i] = log(sum(exp(z))), so that log p(j) = z[j] - lse[i], and entropy[i] of
-// softmax(z) in nats; f64 sums. entropy may be nullptr. logits [rows, width] with row stride ldx, temperature > 0. A row
-// of -inf gives lse -inf and entropy 0.
+// softmax(z) in nats; f64 sums. entropy may be nullptr. logits [rows, width] with row stride ldx, temperature > 0. A
+// row of -inf gives lse -inf and entropy 0.
 void log_sum_exp(const float* logits, int64_t rows, int64_t width, int64_t ldx, float temperature, double* lse,
                  double* entropy, ThreadPool& pool);
 

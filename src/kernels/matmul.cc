@@ -40,12 +40,16 @@ constexpr int64_t kWorthWidening = 3;
 constexpr int64_t kWorthThreads = 32 * 1024;
 constexpr int64_t kMatvecTaskBytes = 128 * 1024;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
 template <typename T>
 float widen(T value);
 template <>
-float widen<float>(float value) { return value; }
+float widen<float>(float value) {
+  return value;
+}
 
 struct F16 {
   uint16_t bits;
@@ -54,9 +58,13 @@ struct BF16 {
   uint16_t bits;
 };
 template <>
-float widen<F16>(F16 value) { return f16_to_f32(value.bits); }
+float widen<F16>(F16 value) {
+  return f16_to_f32(value.bits);
+}
 template <>
-float widen<BF16>(BF16 value) { return bf16_to_f32(value.bits); }
+float widen<BF16>(BF16 value) {
+  return bf16_to_f32(value.bits);
+}
 
 // Fills panel p from W [outputs, inputs]; the panel is zeroed before.
 template <typename Source>
@@ -147,8 +155,7 @@ class BlockProduct {
       : m_(m), k_(*m.kernels), tiles_(rows, k_.tile_rows), x_(x), ldx_(ldx), bias_(bias), y_(y), ldy_(ldy) {}
 
   void run(Workspace& workspace, ThreadPool& pool) {
-    packed_ = workspace.ensure<std::byte>(
-        static_cast<size_t>(tiles_.rows * m_.padded_inputs * k_.row_element_bytes));
+    packed_ = workspace.ensure<std::byte>(static_cast<size_t>(tiles_.rows * m_.padded_inputs * k_.row_element_bytes));
     if (tiles_.rows * m_.inputs * m_.outputs < kWorthThreads) {
       pack_tiles(0, tiles_.tiles);
       multiply_panels(0, m_.panels);
@@ -269,7 +276,9 @@ void multiply_row(const PackedMatrix::Impl& m, const float* x, const float* bias
 
 }  // namespace
 
-std::string_view to_string(WeightType type) { return type == WeightType::f32 ? "f32" : "bf16"; }
+std::string_view to_string(WeightType type) {
+  return type == WeightType::f32 ? "f32" : "bf16";
+}
 
 PackedMatrix::PackedMatrix() = default;
 PackedMatrix::~PackedMatrix() = default;
@@ -300,10 +309,18 @@ Result<PackedMatrix> PackedMatrix::pack(const TensorView& weights, WeightType ty
   return packed;
 }
 
-int64_t PackedMatrix::outputs() const { return impl_ ? impl_->outputs : 0; }
-int64_t PackedMatrix::inputs() const { return impl_ ? impl_->inputs : 0; }
-WeightType PackedMatrix::type() const { return impl_ ? impl_->type : WeightType::f32; }
-size_t PackedMatrix::bytes() const { return impl_ ? impl_->data.bytes() : 0; }
+int64_t PackedMatrix::outputs() const {
+  return impl_ ? impl_->outputs : 0;
+}
+int64_t PackedMatrix::inputs() const {
+  return impl_ ? impl_->inputs : 0;
+}
+WeightType PackedMatrix::type() const {
+  return impl_ ? impl_->type : WeightType::f32;
+}
+size_t PackedMatrix::bytes() const {
+  return impl_ ? impl_->data.bytes() : 0;
+}
 
 void PackedMatrix::unpack_row(int64_t output, float* out) const {
   const Impl& m = *impl_;

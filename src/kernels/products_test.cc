@@ -4,7 +4,9 @@
 namespace azimuth::kernels {
 namespace {
 
-float round_bf16(float value) { return bf16_to_f32(f32_to_bf16(value)); }
+float round_bf16(float value) {
+  return bf16_to_f32(f32_to_bf16(value));
+}
 
 struct Product {
   int64_t rows, inputs, outputs;
@@ -19,7 +21,8 @@ struct Product {
 
   PackedMatrix pack(WeightType type) const {
     ThreadPool pool(2);
-    auto packed = PackedMatrix::pack(TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}), type, pool);
+    auto packed =
+        PackedMatrix::pack(TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}), type, pool);
     EXPECT_TRUE(packed.ok());
     return std::move(packed).value();
   }
@@ -46,7 +49,8 @@ struct Product {
           magnitude += std::abs(term);
         }
         const double bound = 1.01 * static_cast<double>(inputs + 2) * kUnit * magnitude;
-        ASSERT_NEAR(y[i * outputs + j], sum, bound) << rows << "x" << inputs << "x" << outputs << " at " << i << "," << j;
+        ASSERT_NEAR(y[i * outputs + j], sum, bound)
+            << rows << "x" << inputs << "x" << outputs << " at " << i << "," << j;
       }
     }
   }
@@ -58,8 +62,9 @@ AZ_AT_EVERY_LEVEL(ProductsTest);
 constexpr WeightType kTypes[] = {WeightType::f32, WeightType::bf16};
 
 // rows, inputs, outputs: ones, multiples of every block, and nothing that is a multiple of anything.
-constexpr int64_t kShapes[][3] = {{1, 1, 1},     {2, 3, 5},     {3, 0, 7},    {1, 0, 40},   {5, 17, 33},   {12, 64, 32},
-                                  {13, 384, 64}, {31, 385, 47}, {1, 769, 97}, {7, 768, 15}, {241, 50, 65}, {65, 1000, 39}};
+constexpr int64_t kShapes[][3] = {{1, 1, 1},    {2, 3, 5},    {3, 0, 7},     {1, 0, 40},
+                                  {5, 17, 33},  {12, 64, 32}, {13, 384, 64}, {31, 385, 47},
+                                  {1, 769, 97}, {7, 768, 15}, {241, 50, 65}, {65, 1000, 39}};
 
 TEST_P(ProductsTest, StayWithinTheRoundingOfOneChain) {
   unsigned seed = 1;
@@ -147,8 +152,10 @@ TEST_P(ProductsTest, ReadHalfPrecisionWeightsAndUnpackThem) {
   }
   ThreadPool pool(2);
   for (const WeightType type : kTypes) {
-    auto half = PackedMatrix::pack(TensorView::contiguous(f16.data(), DType::f16, Shape{kOutputs, kInputs}), type, pool);
-    auto brain = PackedMatrix::pack(TensorView::contiguous(bf16.data(), DType::bf16, Shape{kOutputs, kInputs}), type, pool);
+    auto half =
+        PackedMatrix::pack(TensorView::contiguous(f16.data(), DType::f16, Shape{kOutputs, kInputs}), type, pool);
+    auto brain =
+        PackedMatrix::pack(TensorView::contiguous(bf16.data(), DType::bf16, Shape{kOutputs, kInputs}), type, pool);
     ASSERT_TRUE(half.ok() && brain.ok());
     for (int64_t j = 0; j < kOutputs; ++j) {
       float row[kInputs];
@@ -181,9 +188,11 @@ TEST(Bf16Products, AreTheSameWhereverTheyAreChains) {
 TEST(PackedMatrix, RefusesWhatIsNoWeightMatrix) {
   ThreadPool pool(1);
   const std::vector<float> data(24);
-  const auto cube = PackedMatrix::pack(TensorView::contiguous(data.data(), DType::f32, Shape{2, 3, 4}), WeightType::f32, pool);
+  const auto cube =
+      PackedMatrix::pack(TensorView::contiguous(data.data(), DType::f32, Shape{2, 3, 4}), WeightType::f32, pool);
   EXPECT_EQ(cube.status().code(), StatusCode::invalid_argument);
-  const auto integers = PackedMatrix::pack(TensorView::contiguous(data.data(), DType::i32, Shape{4, 6}), WeightType::f32, pool);
+  const auto integers =
+      PackedMatrix::pack(TensorView::contiguous(data.data(), DType::i32, Shape{4, 6}), WeightType::f32, pool);
   EXPECT_EQ(integers.status().code(), StatusCode::invalid_argument);
   TensorView transposed = TensorView::contiguous(data.data(), DType::f32, Shape{4, 6});
   transposed.strides = {1, 4};

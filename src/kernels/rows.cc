@@ -89,6 +89,8 @@ void log_sum_exp(const float* logits, int64_t rows, int64_t width, int64_t ldx, 
   });
 }
 
-int64_t argmax(const float* x, int64_t width) { return active_table().argmax(x, width); }
+int64_t argmax(const float* x, int64_t width) {
+  return active_table().argmax(x, width);
+}
 
 }  // namespace azimuth::kernels

@@ -10,7 +10,9 @@ constexpr int64_t kWidths[] = {1, 2, 7, 16, 31, 64, 65, 300, 1152, 4097};
 
 // The sum of squares has only positive terms: its relative error is at most one unit per addition in a lane (a
 // sixteenth of the width or fewer) and per level of the final tree; scaling rounds a few more times.
-double norm_units(int64_t width) { return static_cast<double>(width) / 8 + 16; }
+double norm_units(int64_t width) {
+  return static_cast<double>(width) / 8 + 16;
+}
 
 TEST_P(RowsTest, RmsNormMatchesItsDefinition) {
   Random random(1);
@@ -187,7 +189,8 @@ TEST_P(RowsTest, RotateTurnsItsChannelsAndNoOthers) {
           }
         }
         std::vector<float> x = before;
-        rotate(x.data(), kRows, heads, head_dim, stride, cosines.data(), sines.data(), pairs, table_heads, halves, pool);
+        rotate(x.data(), kRows, heads, head_dim, stride, cosines.data(), sines.data(), pairs, table_heads, halves,
+               pool);
         ASSERT_EQ(x, expected) << pairs << (halves ? " halves" : " neighbours");
       }
     }

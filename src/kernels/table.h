@@ -29,7 +29,6 @@ struct ProductKernels {
   void (*widen)(const void* panel, int64_t count, float* out);
 };
 
-
 struct KernelTable {
   const char* name;
   ProductKernels f32;

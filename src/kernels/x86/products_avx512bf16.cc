@@ -21,26 +21,26 @@ inline __attribute__((always_inline)) __m512bh all_pairs(uint32_t pair) {
 
 #define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 #define AZ_DECLARE(i) [[maybe_unused]] __m512 left##i = _mm512_setzero_ps(), right##i = _mm512_setzero_ps();
-#define AZ_LOAD(i)                                      \
-  if constexpr (kRows > i) {                            \
-    left##i = _mm512_loadu_ps(c + i * ldc);             \
-    right##i = _mm512_loadu_ps(c + i * ldc + kWidth);   \
+#define AZ_LOAD(i)                                    \
+  if constexpr (kRows > i) {                          \
+    left##i = _mm512_loadu_ps(c + i * ldc);           \
+    right##i = _mm512_loadu_ps(c + i * ldc + kWidth); \
   }
-#define AZ_STEP(i)                                      \
-  if constexpr (kRows > i) {                            \
-    const __m512bh x = all_pairs(a[i]);                 \
-    left##i = _mm512_dpbf16_ps(left##i, x, b0);         \
-    right##i = _mm512_dpbf16_ps(right##i, x, b1);       \
+#define AZ_STEP(i)                                \
+  if constexpr (kRows > i) {                      \
+    const __m512bh x = all_pairs(a[i]);           \
+    left##i = _mm512_dpbf16_ps(left##i, x, b0);   \
+    right##i = _mm512_dpbf16_ps(right##i, x, b1); \
   }
-#define AZ_BIAS(i)                                      \
-  if constexpr (kRows > i) {                            \
-    left##i = _mm512_add_ps(left##i, bias0);            \
-    right##i = _mm512_add_ps(right##i, bias1);          \
+#define AZ_BIAS(i)                             \
+  if constexpr (kRows > i) {                   \
+    left##i = _mm512_add_ps(left##i, bias0);   \
+    right##i = _mm512_add_ps(right##i, bias1); \
   }
-#define AZ_STORE(i)                                     \
-  if constexpr (kRows > i) {                            \
-    _mm512_storeu_ps(c + i * ldc, left##i);             \
-    _mm512_storeu_ps(c + i * ldc + kWidth, right##i);   \
+#define AZ_STORE(i)                                   \
+  if constexpr (kRows > i) {                          \
+    _mm512_storeu_ps(c + i * ldc, left##i);           \
+    _mm512_storeu_ps(c + i * ldc + kWidth, right##i); \
   }
 
 // a [pairs, kRows], b [pairs, kPanelWidth]
@@ -110,22 +110,23 @@ void vector(const void* row_packed, const void* panel, int64_t panel_bytes, int6
     for (int64_t k = 0; k < pairs; ++k) {
       const __m512bh x = all_pairs(row[k]);
       const int64_t at = k * kPanelWidth;
-#define AZ_STEP(i)                                                     \
-  left##i = _mm512_dpbf16_ps(left##i, x, load_pairs(w##i + at));       \
+#define AZ_STEP(i)                                               \
+  left##i = _mm512_dpbf16_ps(left##i, x, load_pairs(w##i + at)); \
   right##i = _mm512_dpbf16_ps(right##i, x, load_pairs(w##i + at + kWidth));
       AZ_STEP(0) AZ_STEP(1) AZ_STEP(2) AZ_STEP(3)
 #undef AZ_STEP
     }
-#define AZ_STORE(i)                                                                                                  \
-  if (panels > i) {                                                                                                  \
-    const float* add = bias != nullptr ? bias + i * kPanelWidth : nullptr;                                                                       \
-    _mm512_storeu_ps(c + i * kPanelWidth, bias ? _mm512_add_ps(left##i, _mm512_loadu_ps(add)) : left##i);            \
-    _mm512_storeu_ps(c + i * kPanelWidth + kWidth,                                                                   \
-                     bias ? _mm512_add_ps(right##i, _mm512_loadu_ps(add + kWidth)) : right##i);                      \
+#define AZ_STORE(i)                                                                                       \
+  if (panels > i) {                                                                                       \
+    const float* add = bias != nullptr ? bias + i * kPanelWidth : nullptr;                                \
+    _mm512_storeu_ps(c + i * kPanelWidth, bias ? _mm512_add_ps(left##i, _mm512_loadu_ps(add)) : left##i); \
+    _mm512_storeu_ps(c + i * kPanelWidth + kWidth,                                                        \
+                     bias ? _mm512_add_ps(right##i, _mm512_loadu_ps(add + kWidth)) : right##i);           \
   }
-    AZ_STORE(0) AZ_STORE(1) AZ_STORE(2) AZ_STORE(3)
+    AZ_STORE(0)
+    AZ_STORE(1) AZ_STORE(2) AZ_STORE(3)
 #undef AZ_STORE
-    if (bias != nullptr) bias += 4 * kPanelWidth;
+        if (bias != nullptr) bias += 4 * kPanelWidth;
   }
 }
 

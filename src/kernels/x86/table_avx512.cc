@@ -1,10 +1,10 @@
 #include "kernels/x86/vector_avx512.h"
-// The vector comes first: the following are written in terms of it, in this order.
+// The vector comes first: the following are written in terms of it.
+#include "kernels/x86/wide_attention.h"
 #include "kernels/x86/wide_math.h"
 #include "kernels/x86/wide_products.h"
-#include "kernels/x86/wide_attention.h"
-#include "kernels/x86/wide_rows.h"
 #include "kernels/x86/wide_resample.h"
+#include "kernels/x86/wide_rows.h"
 #include "kernels/x86/x86.h"
 
 namespace azimuth::kernels {

@@ -30,10 +30,10 @@ struct Vec {
   AZ_WIDE F sub(F a, F b) { return _mm256_sub_ps(a, b); }
   AZ_WIDE F mul(F a, F b) { return _mm256_mul_ps(a, b); }
   AZ_WIDE F div(F a, F b) { return _mm256_div_ps(a, b); }
-  AZ_WIDE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }      // a b + c
-  AZ_WIDE F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }    // c - a b
-  AZ_WIDE F max(F a, F b) { return _mm256_max_ps(a, b); }                // b where either is NaN
-  AZ_WIDE F min(F a, F b) { return _mm256_min_ps(a, b); }                // b where either is NaN
+  AZ_WIDE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }    // a b + c
+  AZ_WIDE F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }  // c - a b
+  AZ_WIDE F max(F a, F b) { return _mm256_max_ps(a, b); }              // b where either is NaN
+  AZ_WIDE F min(F a, F b) { return _mm256_min_ps(a, b); }              // b where either is NaN
   AZ_WIDE F round(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   AZ_WIDE F magnitude(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
   // |a| with the sign of b.
@@ -76,8 +76,8 @@ struct Vec {
   using D = __m256d;
   AZ_WIDE D zero_f64() { return _mm256_setzero_pd(); }
   AZ_WIDE D add_f64(D sums, F v) {
-    return _mm256_add_pd(sums, _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(v)),
-                                             _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))));
+    return _mm256_add_pd(
+        sums, _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))));
   }
   AZ_WIDE double sum_f64(D v) {
     const __m128d x = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));

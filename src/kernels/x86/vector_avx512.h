@@ -28,10 +28,10 @@ struct Vec {
   AZ_WIDE F sub(F a, F b) { return _mm512_sub_ps(a, b); }
   AZ_WIDE F mul(F a, F b) { return _mm512_mul_ps(a, b); }
   AZ_WIDE F div(F a, F b) { return _mm512_div_ps(a, b); }
-  AZ_WIDE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }      // a b + c
-  AZ_WIDE F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }    // c - a b
-  AZ_WIDE F max(F a, F b) { return _mm512_max_ps(a, b); }                // b where either is NaN
-  AZ_WIDE F min(F a, F b) { return _mm512_min_ps(a, b); }                // b where either is NaN
+  AZ_WIDE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }    // a b + c
+  AZ_WIDE F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }  // c - a b
+  AZ_WIDE F max(F a, F b) { return _mm512_max_ps(a, b); }              // b where either is NaN
+  AZ_WIDE F min(F a, F b) { return _mm512_min_ps(a, b); }              // b where either is NaN
   AZ_WIDE F round(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   AZ_WIDE F magnitude(F a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
   // |a| with the sign of b.
@@ -66,8 +66,8 @@ struct Vec {
   using D = __m512d;
   AZ_WIDE D zero_f64() { return _mm512_setzero_pd(); }
   AZ_WIDE D add_f64(D sums, F v) {
-    return _mm512_add_pd(sums, _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
-                                             _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
+    return _mm512_add_pd(
+        sums, _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
   }
   AZ_WIDE double sum_f64(D v) {
     const __m256d half = _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "kernels/table.h"
+#include "kernels/x86/wide_math.h"
+#include "kernels/x86/wide_products.h"
 
 namespace azimuth::kernels {
 namespace {
@@ -11,18 +13,17 @@ constexpr int kScoreVectors = kKeys / Vec::kWidth;
 
 // An 8 x 8 square: rows `stride` apart in, rows `out_stride` apart out.
 AZ_WIDE void transpose_square(const float* in, int64_t stride, float* out, int64_t out_stride) {
-#define AZ_HALVES(i)                                                                                     \
-  _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(in + (i) * stride)),                          \
-                       _mm_loadu_ps(in + ((i) + 4) * stride), 1)
-#define AZ_TRANSPOSE_HALF()                                                                              \
-  {                                                                                                      \
-    const __m256 r0 = AZ_HALVES(0), r1 = AZ_HALVES(1), r2 = AZ_HALVES(2), r3 = AZ_HALVES(3);             \
-    const __m256 low01 = _mm256_unpacklo_ps(r0, r1), high01 = _mm256_unpackhi_ps(r0, r1);                \
-    const __m256 low23 = _mm256_unpacklo_ps(r2, r3), high23 = _mm256_unpackhi_ps(r2, r3);                \
-    _mm256_storeu_ps(out, _mm256_shuffle_ps(low01, low23, 0x44));                                        \
-    _mm256_storeu_ps(out + out_stride, _mm256_shuffle_ps(low01, low23, 0xee));                           \
-    _mm256_storeu_ps(out + 2 * out_stride, _mm256_shuffle_ps(high01, high23, 0x44));                     \
-    _mm256_storeu_ps(out + 3 * out_stride, _mm256_shuffle_ps(high01, high23, 0xee));                     \
+#define AZ_HALVES(i) \
+  _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(in + (i)*stride)), _mm_loadu_ps(in + ((i) + 4) * stride), 1)
+#define AZ_TRANSPOSE_HALF()                                                                  \
+  {                                                                                          \
+    const __m256 r0 = AZ_HALVES(0), r1 = AZ_HALVES(1), r2 = AZ_HALVES(2), r3 = AZ_HALVES(3); \
+    const __m256 low01 = _mm256_unpacklo_ps(r0, r1), high01 = _mm256_unpackhi_ps(r0, r1);    \
+    const __m256 low23 = _mm256_unpacklo_ps(r2, r3), high23 = _mm256_unpackhi_ps(r2, r3);    \
+    _mm256_storeu_ps(out, _mm256_shuffle_ps(low01, low23, 0x44));                            \
+    _mm256_storeu_ps(out + out_stride, _mm256_shuffle_ps(low01, low23, 0xee));               \
+    _mm256_storeu_ps(out + 2 * out_stride, _mm256_shuffle_ps(high01, high23, 0x44));         \
+    _mm256_storeu_ps(out + 3 * out_stride, _mm256_shuffle_ps(high01, high23, 0xee));         \
   }
   AZ_TRANSPOSE_HALF()
   in += 4;
@@ -37,8 +38,7 @@ void transpose_keys(const float* keys, int64_t head_dim, float* out) {
     for (int key = 0; key < kPanelWidth; key += 8) {
       const float* in = keys + (first + key) * head_dim;
       int64_t d = 0;
-      for (; d + 8 <= head_dim; d += 8)
-        transpose_square(in + d, head_dim, out + d * kPanelWidth + key, kPanelWidth);
+      for (; d + 8 <= head_dim; d += 8) transpose_square(in + d, head_dim, out + d * kPanelWidth + key, kPanelWidth);
       for (; d < head_dim; ++d)
         for (int i = 0; i < 8; ++i) out[d * kPanelWidth + key + i] = in[i * head_dim + d];
     }

@@ -13,25 +13,25 @@ constexpr int kWeightStride = 64;  // of the rows that weigh_values reads
 #define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
 #define AZ_DECLARE(i) [[maybe_unused]] Vec::F left##i = Vec::zero(), right##i = Vec::zero();
-#define AZ_LOAD(i)                                          \
-  if constexpr (kRows > i) {                                \
-    left##i = Vec::load(c + i * ldc);                       \
+#define AZ_LOAD(i)                                                       \
+  if constexpr (kRows > i) {                                             \
+    left##i = Vec::load(c + i * ldc);                                    \
     if constexpr (kTwo) right##i = Vec::load(c + i * ldc + Vec::kWidth); \
   }
-#define AZ_STEP(i)                                          \
-  if constexpr (kRows > i) {                                \
-    const Vec::F x = Vec::all(a[i * kRowStride]);           \
-    left##i = Vec::fma(x, b0, left##i);                     \
+#define AZ_STEP(i)                                            \
+  if constexpr (kRows > i) {                                  \
+    const Vec::F x = Vec::all(a[i * kRowStride]);             \
+    left##i = Vec::fma(x, b0, left##i);                       \
     if constexpr (kTwo) right##i = Vec::fma(x, b1, right##i); \
   }
-#define AZ_BIAS(i)                                          \
-  if constexpr (kRows > i) {                                \
-    left##i = Vec::add(left##i, bias0);                     \
-    right##i = Vec::add(right##i, bias1);                   \
+#define AZ_BIAS(i)                        \
+  if constexpr (kRows > i) {              \
+    left##i = Vec::add(left##i, bias0);   \
+    right##i = Vec::add(right##i, bias1); \
   }
-#define AZ_STORE(i)                                         \
-  if constexpr (kRows > i) {                                \
-    Vec::store(c + i * ldc, left##i);                       \
+#define AZ_STORE(i)                                                      \
+  if constexpr (kRows > i) {                                             \
+    Vec::store(c + i * ldc, left##i);                                    \
     if constexpr (kTwo) Vec::store(c + i * ldc + Vec::kWidth, right##i); \
   }
 
@@ -123,20 +123,20 @@ void weigh_rows(const float* a, const float* values, int64_t value_stride, int64
 #undef AZ_EACH_ROW
 
 // CALL(rows) for the number of rows at run time.
-#define AZ_FOR_ROWS(rows, CALL)                    \
-  switch (rows) {                                  \
-    case 1: CALL(1); break;                        \
-    case 2: CALL(2); break;                        \
-    case 3: CALL(3); break;                        \
-    case 4: CALL(4); break;                        \
-    case 5: CALL(5); break;                        \
-    case 6: CALL(6); break;                        \
-    case 7: CALL(7); break;                        \
-    case 8: CALL(8); break;                        \
-    case 9: CALL(9); break;                        \
-    case 10: CALL(10); break;                      \
-    case 11: CALL(11); break;                      \
-    default: CALL(12); break;                      \
+#define AZ_FOR_ROWS(rows, CALL) \
+  switch (rows) {               \
+    case 1: CALL(1); break;     \
+    case 2: CALL(2); break;     \
+    case 3: CALL(3); break;     \
+    case 4: CALL(4); break;     \
+    case 5: CALL(5); break;     \
+    case 6: CALL(6); break;     \
+    case 7: CALL(7); break;     \
+    case 8: CALL(8); break;     \
+    case 9: CALL(9); break;     \
+    case 10: CALL(10); break;   \
+    case 11: CALL(11); break;   \
+    default: CALL(12); break;   \
   }
 
 void tile_f32(const void* rows_packed, const void* panel, int64_t count, int rows, float* c, int64_t ldc,
@@ -176,12 +176,12 @@ void weigh_values(const float* weights, const float* values, int64_t value_strid
                   float* c, int64_t ldc) {
   const bool two = columns > Vec::kWidth;
   const int last = two ? columns - Vec::kWidth : columns;
-#define AZ_CALL(n)                                                                         \
-  if constexpr (n <= kTileRows) {                                                          \
-    if (two)                                                                               \
-      weigh_rows<n, true>(weights, values, value_stride, count, last, c, ldc);             \
-    else                                                                                   \
-      weigh_rows<n, false>(weights, values, value_stride, count, last, c, ldc);            \
+#define AZ_CALL(n)                                                              \
+  if constexpr (n <= kTileRows) {                                               \
+    if (two)                                                                    \
+      weigh_rows<n, true>(weights, values, value_stride, count, last, c, ldc);  \
+    else                                                                        \
+      weigh_rows<n, false>(weights, values, value_stride, count, last, c, ldc); \
   }
   AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
@@ -189,8 +189,8 @@ void weigh_values(const float* weights, const float* values, int64_t value_strid
 
 // One row against four panels at once: eight chains hide the latency of a multiply-add, four streams keep memory busy.
 template <typename Weight, bool kPaired>
-void vector_product(const float* row, const uint8_t* panel, int64_t panel_bytes, int64_t panels, int64_t count, float* c,
-                    const float* bias) {
+void vector_product(const float* row, const uint8_t* panel, int64_t panel_bytes, int64_t panels, int64_t count,
+                    float* c, const float* bias) {
   for (; panels > 0; panels -= 4, panel += 4 * panel_bytes, c += 4 * kPanelWidth) {
     const Weight* w0 = reinterpret_cast<const Weight*>(panel);
     const Weight* w1 = panels > 1 ? reinterpret_cast<const Weight*>(panel + panel_bytes) : w0;
@@ -199,8 +199,8 @@ void vector_product(const float* row, const uint8_t* panel, int64_t panel_bytes,
     Vec::F left0 = Vec::zero(), left1 = Vec::zero(), left2 = Vec::zero(), left3 = Vec::zero();
     Vec::F right0 = Vec::zero(), right1 = Vec::zero(), right2 = Vec::zero(), right3 = Vec::zero();
     constexpr int64_t kHalf = kPaired ? kPanelWidth : Vec::kWidth;
-#define AZ_STEP(i, LOAD)                                  \
-  left##i = Vec::fma(x, LOAD(w##i + at), left##i);        \
+#define AZ_STEP(i, LOAD)                           \
+  left##i = Vec::fma(x, LOAD(w##i + at), left##i); \
   right##i = Vec::fma(x, LOAD(w##i + at + kHalf), right##i);
 #define AZ_STEPS(LOAD) AZ_STEP(0, LOAD) AZ_STEP(1, LOAD) AZ_STEP(2, LOAD) AZ_STEP(3, LOAD)
     for (int64_t k = 0; k < count; ++k) {
@@ -222,9 +222,10 @@ void vector_product(const float* row, const uint8_t* panel, int64_t panel_bytes,
     Vec::store(c + i * kPanelWidth + Vec::kWidth,                                                           \
                bias ? Vec::add(right##i, Vec::load(bias + i * kPanelWidth + Vec::kWidth)) : right##i);      \
   }
-    AZ_STORE(0) AZ_STORE(1) AZ_STORE(2) AZ_STORE(3)
+    AZ_STORE(0)
+    AZ_STORE(1) AZ_STORE(2) AZ_STORE(3)
 #undef AZ_STORE
-    if (bias != nullptr) bias += 4 * kPanelWidth;
+        if (bias != nullptr) bias += 4 * kPanelWidth;
   }
 }
 

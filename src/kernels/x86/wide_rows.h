@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/table.h"
+#include "kernels/x86/wide_math.h"
 
 namespace azimuth::kernels {
 namespace {
@@ -12,18 +13,23 @@ template <typename Step>
 AZ_WIDE void map_vectors(const float* x, int64_t width, float* y, const Step& step) {
   int64_t j = 0;
   for (; j + Vec::kWidth <= width; j += Vec::kWidth)
-    Vec::store(y + j, step(Vec::load(x + j), [j](const float* p) __attribute__((always_inline)) { return Vec::load(p + j); }));
+    Vec::store(y + j,
+               step(
+                   Vec::load(x + j), [j](const float* p) __attribute__((always_inline)) { return Vec::load(p + j); }));
   if (j < width) {
     const int64_t rest = width - j;
     Vec::store_part(y + j, rest,
-                    step(Vec::load_part(x + j, rest),
-                         [j, rest](const float* p) __attribute__((always_inline)) { return Vec::load_part(p + j, rest); }));
+                    step(
+                        Vec::load_part(x + j, rest), [ j, rest ](const float* p) __attribute__((always_inline)) {
+                          return Vec::load_part(p + j, rest);
+                        }));
   }
 }
 
 void scale(float* x, int64_t count, float factor) {
   const Vec::F all = Vec::all(factor);
-  map_vectors(x, count, x, [&](Vec::F v, auto) __attribute__((always_inline)) { return Vec::mul(v, all); });
+  map_vectors(
+      x, count, x, [&](Vec::F v, auto) __attribute__((always_inline)) { return Vec::mul(v, all); });
 }
 
 // Four chains of vectors, joined at the end: fixed by the width alone.
@@ -47,32 +53,38 @@ AZ_WIDE float sum_of(const float* x, int64_t width, const Term& term) {
   return Vec::sum(Vec::add(Vec::add(s0, s1), Vec::add(s2, s3))) + sum;
 }
 
-AZ_WIDE float inverse_root(float x) { return 1.0f / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+AZ_WIDE float inverse_root(float x) {
+  return 1.0f / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+}
 
 void rms_norm(const float* x, int64_t width, const float* weight, float eps, float* y) {
-  const float squares =
-      sum_of(x, width, [](Vec::F v, Vec::F sum) __attribute__((always_inline)) { return Vec::fma(v, v, sum); });
+  const float squares = sum_of(
+      x, width, [](Vec::F v, Vec::F sum) __attribute__((always_inline)) { return Vec::fma(v, v, sum); });
   const Vec::F scale = Vec::all(inverse_root(squares / static_cast<float>(width) + eps));
-  map_vectors(x, width, y, [&](Vec::F v, auto at) __attribute__((always_inline)) {
-    const Vec::F normal = Vec::mul(v, scale);
-    return weight != nullptr ? Vec::mul(normal, at(weight)) : normal;
-  });
+  map_vectors(
+      x, width, y, [&](Vec::F v, auto at) __attribute__((always_inline)) {
+        const Vec::F normal = Vec::mul(v, scale);
+        return weight != nullptr ? Vec::mul(normal, at(weight)) : normal;
+      });
 }
 
 void layer_norm(const float* x, int64_t width, const float* weight, const float* bias, float eps, float* y) {
   const float count = static_cast<float>(width);
-  const float sum = sum_of(x, width, [](Vec::F v, Vec::F s) __attribute__((always_inline)) { return Vec::add(s, v); });
+  const float sum = sum_of(
+      x, width, [](Vec::F v, Vec::F s) __attribute__((always_inline)) { return Vec::add(s, v); });
   const Vec::F mean = Vec::all(sum / count);
-  const float squares = sum_of(x, width, [&](Vec::F v, Vec::F s) __attribute__((always_inline)) {
-    const Vec::F d = Vec::sub(v, mean);
-    return Vec::fma(d, d, s);
-  });
+  const float squares = sum_of(
+      x, width, [&](Vec::F v, Vec::F s) __attribute__((always_inline)) {
+        const Vec::F d = Vec::sub(v, mean);
+        return Vec::fma(d, d, s);
+      });
   const Vec::F scale = Vec::all(inverse_root(squares / count + eps));
-  map_vectors(x, width, y, [&](Vec::F v, auto at) __attribute__((always_inline)) {
-    Vec::F normal = Vec::mul(Vec::sub(v, mean), scale);
-    if (weight != nullptr) normal = Vec::mul(normal, at(weight));
-    return bias != nullptr ? Vec::add(normal, at(bias)) : normal;
-  });
+  map_vectors(
+      x, width, y, [&](Vec::F v, auto at) __attribute__((always_inline)) {
+        Vec::F normal = Vec::mul(Vec::sub(v, mean), scale);
+        if (weight != nullptr) normal = Vec::mul(normal, at(weight));
+        return bias != nullptr ? Vec::add(normal, at(bias)) : normal;
+      });
 }
 
 // Activation by number, in the order of the enumeration in kernels.h.
@@ -91,11 +103,13 @@ AZ_WIDE Vec::F activation_of(Vec::F x) {
 template <int kActivation>
 void activate_run(float* x, const float* up, int64_t count) {
   if (up == nullptr) {
-    map_vectors(x, count, x, [](Vec::F v, auto) __attribute__((always_inline)) { return activation_of<kActivation>(v); });
+    map_vectors(
+        x, count, x, [](Vec::F v, auto) __attribute__((always_inline)) { return activation_of<kActivation>(v); });
   } else {
-    map_vectors(x, count, x, [up](Vec::F v, auto at) __attribute__((always_inline)) {
-      return Vec::mul(activation_of<kActivation>(v), at(up));
-    });
+    map_vectors(
+        x, count, x, [up](Vec::F v, auto at) __attribute__((always_inline)) {
+          return Vec::mul(activation_of<kActivation>(v), at(up));
+        });
   }
 }
 
@@ -109,10 +123,13 @@ void activate_gated(int activation, float* gate, const float* up, int64_t count)
   }
 }
 
-void activate(int activation, float* x, int64_t count) { activate_gated(activation, x, nullptr, count); }
+void activate(int activation, float* x, int64_t count) {
+  activate_gated(activation, x, nullptr, count);
+}
 
 void add(float* x, const float* y, int64_t count) {
-  map_vectors(x, count, x, [y](Vec::F v, auto at) __attribute__((always_inline)) { return Vec::add(v, at(y)); });
+  map_vectors(
+      x, count, x, [y](Vec::F v, auto at) __attribute__((always_inline)) { return Vec::add(v, at(y)); });
 }
 
 // Products and sums round separately, as torch's do: the result is the same at every level.
