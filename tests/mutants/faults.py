@@ -138,6 +138,17 @@ FAULTS = [
     Fault("deepstack-late", "src/vision/tower.cc", "if (spec_.deepstack[level].tower_layer != layer) continue;",
           "if (std::min(spec_.deepstack[level].tower_layer + 1, spec_.layers - 1) != layer) continue;",
           "DeepStack takes its features one tower layer too late"),
+    Fault("deepstack-projectors", "src/models/qwen3_vl.cc",
+          '"deepstack_merger_list." + std::to_string(stack.weight_index) + "."',
+          '"deepstack_merger_list." + std::to_string(level) + "."',
+          "DeepStack's projectors are taken in the order of layers instead of the config's"),
+    # Files
+    Fault("template-order", "src/engine/load.cc",
+          '"chat_template.json", "chat_template.jinja", "tokenizer_config.json"};',
+          '"chat_template.jinja", "chat_template.json", "tokenizer_config.json"};',
+          "a processor's chat_template.jinja is preferred to its chat_template.json"),
+    Fault("tied-head-believed", "src/engine/load_parts.cc", "if (same) return ok_status();", "return ok_status();",
+          "a head in the files of a tied model is ignored although it differs"),
     # Injection and positions
     Fault("deepstack-layer", "src/decoder/inject.cc", "stream.layer = static_cast<int>(level);",
           "stream.layer = static_cast<int>(level + 1 < layers ? level + 1 : level);",

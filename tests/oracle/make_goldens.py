@@ -100,6 +100,17 @@ CASES = {
         "sample0.turn0.image0.shape": "large", "sample0.turn0.image0.kind": "jpeg420", "vision.patch": 8,
         "vision.side": 12, "text.scale": 0.03, "vision.scale": 0.01,
     }),
+    "qwen3_vl_odd_files": ("qwen3_vl", 12, {
+        **VL, "text.layers": 2, "text.hidden": 40, "text.tie": True, "files.tied_head_saved": "other",
+        "files.generation": 4, "files.processor": "v4", "files.template": "json", "files.unread_jinja": True,
+        "files.no_generation_config": True, "request.stops": True, "mixed_dtypes": True,
+        "vision.deepstack_order": "all", "vision.temporal_patch": 3, "vision.patch": 6, "text.no_interleaved": True,
+        "text.rope": "yarn", "text.rope_original": 32, "tokenizer.class": None, "tokenizer.normalizer": None,
+        "sample0.turn0.odd_media": "iv", "sample0.turn0.image0.odd_kind": "palette_alpha",
+        "sample0.turn0.image0.hw": [30, 20], "sample0.turn0.video1.metadata": ["frames_indices"],
+        "sample0.turn0.video1.whole": False, "sample0.turn0.video1.count": 5, "sample0.turn0.video1.hw": [36, 60],
+        "processor.max_squares": 16, "request.no_generation_prompt": True,
+    }),
     "qwen3_tied": ("qwen3", 1, {
         **TEXT, "text.tie": True, "text.head_dim": 18, "text.kv_heads": 2, "text.group": 3, "text.rope": "default",
         "shards": 2, "text.scale": 0.3, "text.window": False,

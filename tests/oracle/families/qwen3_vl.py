@@ -17,8 +17,10 @@ def mrope_section(draw, pairs):
 
 
 def text_config(draw):
-    head_dim = draw.pick("text.head_dim", [12, 16, 20, 24, 32])
+    head_dim = draw.odd("text.odd_head_dim", 0.1, [18, 64, 80], draw.pick("text.head_dim", [12, 16, 20, 24, 32]))
     sizes = text_only.sizes(draw)
+    if draw.odd("sizes.large", 0.1):  # beyond one tile of every kernel
+        sizes.update(hidden_size=328, intermediate_size=700, num_hidden_layers=4)
     rope = {
         "rope_theta": draw.pick("text.theta", [5000000, 10000.0, 50.0]),
         "rope_type": "default",
@@ -48,6 +50,7 @@ def vision_config(draw, text_hidden, text_layers):
     depth = draw.pick("vision.depth", [2, 3])
     merge = draw.pick("vision.merge", [1, 2, 3])
     heads, head_dim = draw.pick("vision.heads", [1, 2, 3]), draw.pick("vision.head_dim", [8, 12, 16])
+    head_dim = draw.odd("vision.odd_head_dim", 0.15, [4, 20, 36, 72], head_dim)
     count = draw.pick("vision.deepstack", range(0, min(depth, text_layers) + 1))
     chosen = [int(i) for i in draw.stream("vision.deepstack_layers").permutation(depth)[:count]]
     order = draw.odd("vision.deepstack_order", 0.25, ["shuffled", "beyond", "all"], "sorted")
@@ -124,7 +127,9 @@ def processor_files(draw, folder, vision):
         "processor_class": "Qwen3VLProcessor",
     }
     low = square * draw.pick("processor.min_squares", [1, 2, 4])
-    high = square * draw.pick("processor.max_squares", [9, 16, 24])
+    high = square * draw.odd("processor.many_squares", 0.1, [150, 700], draw.pick("processor.max_squares", [9, 16, 24]))
+    if high >= 150 * square:
+        low = high // 2  # pictures are enlarged to it
     size = {"longest_edge": high, "shortest_edge": low}
     video_size = {"longest_edge": high * 3, "shortest_edge": low}
     shared.update(draw.odd("processor.flags", 0.3, PROCESSOR_FLAGS, {}))
@@ -229,7 +234,7 @@ def raw_prompt(messages):
 
 
 def request(draw, folder, vision, factor):
-    body = {"max_new_tokens": draw.pick("request.new_tokens", [3, 6, 12, 24])}
+    body = {"max_new_tokens": draw.odd("request.odd_new_tokens", 0.1, [1, 70], draw.pick("request.new_tokens", [3, 6, 12, 24]))}
     conversations = []
     for i in range(draw.pick("request.samples", [1, 1, 2, 3])):
         name, messages = f"sample{i}", []
@@ -322,8 +327,14 @@ def write(draw, folder):
             tensors[name] = vision_tensor(name, shape, rng, draw, vision_scale, scale)
         else:
             tensors[name] = checkpoint.text_tensor(name, shape, rng, scale, 1.0)
-    if tie and draw.odd("files.tied_head_saved", 0.2):
+    saved_head = tie and draw.odd("files.tied_head_saved", 0.3, ["same", "other"])
+    if saved_head == "same":
         tensors["lm_head.weight"] = tensors["model.language_model.embed_tokens.weight"]
+    elif saved_head == "other":  # the config is wrong, and the files are believed
+        shape = tensors["model.language_model.embed_tokens.weight"].shape
+        tensors["lm_head.weight"] = checkpoint.text_tensor("lm_head.weight", shape, draw.stream("head"), scale, 1.0)
+    if tie and draw.odd("files.base_model", 0.15):  # saved without its head
+        tensors = {name.removeprefix("model."): value for name, value in tensors.items()}
     if draw.odd("files.unused", 0.1):
         tensors["model.visual.rotary_pos_emb.inv_freq"] = numpy.ones(3)
     checkpoint.write_weights(draw, model_folder, tensors)

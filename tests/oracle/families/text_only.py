@@ -111,6 +111,8 @@ def request(draw):
 
 def write_generation_config(draw, folder, ids, eos_names, vocab):
     """Ends of text: the family's own and a handful of plain tokens, so that some greedy texts do end early."""
+    if draw.odd("files.no_generation_config", 0.1):
+        return
     extra = draw.stream("generation.eos").integers(0, vocab, 40)
     eos = sorted({ids[name] for name in eos_names} | {int(i) for i in extra})
     checkpoint.write_json(
