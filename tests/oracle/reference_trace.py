@@ -196,7 +196,7 @@ def read_samples(request, renderer):
             images = [open_picture(path) for path in (request.get("images") or [[]] * count)[i]]
             videos = [video_of_part(part) for part in (request.get("videos") or [[]] * count)[i]]
         if prompts is not None:
-            samples.append(Sample(prompts[i], images, videos, rendered=False))
+            samples.append(Sample(prompts[i], images, videos, rendered=conversations is not None))
             continue
         text = renderer.apply_chat_template(
             for_template(conversations[i]), tokenize=False,

@@ -23,10 +23,16 @@ ODD_LINES = [
     "It's I'LL we'VE 3,141.59 -- {{ braces }} {% percent %}",
     " ",
 ]
+# Special tokens count in raw prompts.
+RAW_LINES = ["<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", "<|begin_of_text|>Hi <|eot_id|> there", "<|endoftext|>"]
 
 
 def line(draw, name):
     return draw.odd(f"{name}.odd", 0.2, ODD_LINES, draw.pick(name, LINES))
+
+
+def raw_line(draw, name):
+    return draw.odd(f"{name}.raw", 0.2, RAW_LINES, line(draw, name))
 
 
 def sizes(draw):
@@ -97,9 +103,11 @@ def request(draw):
     samples = draw.pick("request.samples", [1, 2, 3])
     body = {"max_new_tokens": draw.pick("request.new_tokens", [4, 12, 24])}
     if draw.chance("request.raw", 0.3):
-        body["prompts"] = [line(draw, f"prompt{i}") for i in range(samples)]
+        body["prompts"] = [raw_line(draw, f"prompt{i}") for i in range(samples)]
     else:
         body["conversations"] = [conversation(draw, f"sample{i}") for i in range(samples)]
+        if draw.odd("request.both", 0.1):
+            body["prompts"] = [raw_line(draw, f"prompt{i}") for i in range(samples)]
     if draw.chance("request.stops", 0.2):
         body["ignore_eos"] = False
     if draw.chance("request.no_generation_prompt", 0.15):
