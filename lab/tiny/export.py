@@ -101,6 +101,7 @@ def write(state, out):
     tokenizer = tok.build()
     ids = {t: tokenizer.token_to_id(t) for t in tok.SPECIAL}
     save_file(weights(state), out / "model.safetensors", metadata={"format": "pt"})
+    (out / "model.safetensors").chmod(0o644)  # safetensors writes it for its owner alone
     tokenizer.save(str(out / "tokenizer.json"))
     (out / "chat_template.jinja").write_text(CHAT_TEMPLATE)
     documents = {

@@ -336,10 +336,11 @@ WORDINGS = {
     "digit": ["What digit is this?", "Which digit is in the picture?"],
     "letter": ["What letter is this?", "Which letter is in the picture?"],
     "text_colour": ["What color is the text?", "Which color is the text?", "What colour is the text?"],
+    "what": ["What is in the picture?", "What is this?"],
 }
 KINDS = list(WORDINGS)
-LONG = {"list", "bar_list"}  # answers of several words: a segment of their own length
-LONGEST = {"list": 4, "bar_list": 6}  # things in such an answer
+LONG = {"list", "bar_list", "what"}  # answers of several words: a segment of their own length
+LONGEST = {"list": 4, "bar_list": 6, "what": 4}  # things in such an answer
 
 
 def _place_name(thing, h, w):
@@ -424,6 +425,9 @@ def ask(scene, kind, rng, wording=None, about=None):
         thing, other = _couple(things, rng, lambda a, b: abs(a.height - b.height) > 5)
         answer = thing and ("yes" if thing.height > other.height else "no")
         fields = {"colour2": other.colour} if other else {}
+    elif kind == "what" and (scene.type != "objects" or len(things) > LONGEST[kind]):
+        answer = {"objects": f"{len(things)} objects", "bars": f"{len(things)} bars",
+                  "text": things[0].text if len(things[0].text) == 1 else None}[scene.type]
     elif kind in LONG:
         ordered = sorted(things, key=lambda t: t.x)
         names = [t.colour if kind == "bar_list" else f"{t.colour} {t.shape}" for t in ordered]
@@ -451,9 +455,9 @@ def restyle(question, rng):
 
 KINDS_OF_TYPE = {
     "objects": ["count", "colour_of_shape", "shape_of_colour", "where", "existence", "exists_shape", "exists_colour",
-                "left_or_right", "list"],
-    "bars": ["bar_count", "tallest", "shortest", "taller", "bar_list"],
-    "text": ["digit", "letter", "text_colour"],
+                "left_or_right", "list", "what"],
+    "bars": ["bar_count", "tallest", "shortest", "taller", "bar_list", "what"],
+    "text": ["digit", "letter", "text_colour", "what"],
 }
 
 SHIPPED = KINDS_OF_TYPE  # what evaluate.py asks
@@ -462,7 +466,7 @@ SHIPPED = KINDS_OF_TYPE  # what evaluate.py asks
 def vocabulary():
     """Every text that training can show, for the tokenizer."""
     texts = []
-    for kind in KINDS:
+    for kind in KINDS[:-1]:  # "what" has no words of its own
         for wording in WORDINGS[kind]:
             for colour in COLOURS:
                 for shape in SHAPES:

@@ -23,13 +23,13 @@ from model import CONFIG, TinyVL, fuse
 
 MEAN, STD = 127.5, 127.5  # pixel = (value - MEAN) / STD: rescale 1/255, mean and std 0.5
 # Pictures of each type in a batch, and how many one-line questions each gets.
-BATCH = {"objects": 40, "bars": 12, "text": 16}
+BATCH = {"objects": 40, "bars": 12, "text": 20}
 QUESTIONS = {"objects": 8, "bars": 4, "text": 2}
 SHORT = {"objects": 14, "bars": 16, "text": 13}  # tokens of a segment
 LONG = {"objects": 24, "bars": 24}
-WEIGHTS = {"count": 0.8, "colour_of_shape": 1.5, "shape_of_colour": 1.5, "where": 1.5, "existence": 1.2,
-           "exists_shape": 0.7, "exists_colour": 0.5, "left_or_right": 1.0, "bar_count": 1.0, "tallest": 1.0,
-           "shortest": 1.0, "taller": 1.2, "digit": 1.0, "letter": 1.0, "text_colour": 0.7}
+WEIGHTS = {"count": 1.5, "colour_of_shape": 1.3, "shape_of_colour": 1.3, "where": 1.5, "existence": 1.0,
+           "exists_shape": 0.7, "exists_colour": 0.5, "left_or_right": 1.2, "bar_count": 1.2, "tallest": 1.0,
+           "shortest": 1.0, "taller": 1.2, "digit": 1.0, "letter": 1.0, "text_colour": 0.7, "what": 0.5}
 AUX_SHAPES = ["none"] + scenes.SHAPES + ["bar", "digit", "letter", "letters"]
 AUX_COLOURS = ["none"] + scenes.COLOURS
 AUX_CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -103,7 +103,7 @@ class Batches:
     def _questions(self, scene, type, rng):
         """One per segment: (kind, question, answer) or None."""
         kinds = scenes.KINDS_OF_TYPE[type]
-        short = [k for k in kinds if k not in scenes.LONG and WEIGHTS[k] > 0]
+        short = [k for k in kinds if k in WEIGHTS and (type == "text" or k not in scenes.LONG)]
         p = np.array([WEIGHTS[k] for k in short])
         wording, found = 0 if self.standard else None, []
         n = QUESTIONS[type]
@@ -113,7 +113,7 @@ class Batches:
                 found.append((str(kind), *qa))
         found += [None] * (n - len(found))
         if type in LONG:
-            kind = next(k for k in kinds if k in scenes.LONG)
+            kind = [k for k in kinds if k in scenes.LONG][int(rng.random() < 0.35)]  # to list, or "what"
             qa = scenes.ask(scene, kind, rng, wording)
             found.insert(0, qa and (kind, *qa))
         if self.standard:
@@ -282,7 +282,7 @@ def save(path, **state):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--state", type=Path, required=True)
-    p.add_argument("--steps", type=int, default=6800)
+    p.add_argument("--steps", type=int, default=4500)
     p.add_argument("--vision-steps", type=int, default=900)
     p.add_argument("--decay", type=float, default=0.35, help="share of the steps over which the rate falls to zero")
     p.add_argument("--seed", type=int, default=1)

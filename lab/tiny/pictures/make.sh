@@ -15,10 +15,10 @@ star() { # centre x, y, scale
 
 # For `make demo`, beside the model: soft paper, four objects.
 "$convert" -size 384x384 gradient:'#fffdf7-#f1ede2' \
-    -fill '#e5383b' -draw "circle 104,106 104,54" \
-    -fill '#ffd60a' -draw "$(star 284 112 2.9)" \
-    -fill '#2a6fdb' -draw "rectangle 62,232 156,326" \
-    -fill '#8e3bb5' -draw "$(heart 278 284 2.9)" \
+    -fill '#e5383b' -draw "circle 88,104 88,52" \
+    -fill '#ffd60a' -draw "$(star 304 108 2.9)" \
+    -fill '#2a6fdb' -draw "rectangle 84,232 178,326" \
+    -fill '#8e3bb5' -draw "$(heart 254 284 2.9)" \
     -depth 8 -alpha off -define png:color-type=2 -strip ../../../models/azimuth-tiny/demo.png
 
 "$convert" -size 400x400 xc:white \
@@ -32,7 +32,7 @@ star() { # centre x, y, scale
 # A photograph's proportions and a codec's noise.
 "$convert" -size 640x480 xc:'#eeeeee' \
     -fill '#1b9e3e' -draw "rectangle 90,70 200,180" -fill hotpink -draw "$(star 480 330 3.2)" \
-    -fill '#2450d0' -draw "$(heart 150 350 3)" -quality 60 -depth 8 -strip photo.jpg
+    -fill '#2450d0' -draw "$(heart 230 350 3)" -quality 60 -depth 8 -strip photo.jpg
 
 # Wide, from SVG.
 cat > wide.svg <<'SVG'
@@ -77,3 +77,17 @@ SVG
     -fill red -draw "circle 110,120 110,65" -fill '#22c55e' -draw "rectangle 220,210 320,310" -depth 8 -strip outlined.png
 "$convert" -size 384x384 xc:'#202030' \
     -fill '#ff4040' -draw "circle 110,120 110,65" -fill '#40d060' -draw "rectangle 220,210 320,310" -depth 8 -strip dark.png
+
+# Beyond what training drew (beyond.json): more objects than six, overlap, hollow shapes, a strange colour and shape,
+# small objects, a word to read, nothing at all, grey photographic clutter.
+"$convert" -size 384x384 xc:white -fill red -draw "circle 60,60 60,32 circle 190,60 190,32 circle 320,60 320,32 circle 60,190 60,162" \
+    -draw "circle 190,190 190,162 circle 320,190 320,162 circle 60,320 60,292 circle 190,320 190,292" -depth 8 -strip eight.png
+"$convert" -size 384x384 xc:white -fill blue -draw "rectangle 100,100 240,240" -fill orange -draw "circle 240,230 240,160" -depth 8 -strip overlap.png
+"$convert" -size 384x384 xc:white -fill none -strokewidth 8 -stroke red -draw "circle 110,110 110,50" -stroke blue \
+    -draw "rectangle 210,210 330,330" -depth 8 -strip hollow.png
+"$convert" -size 384x384 xc:white -fill brown -draw "circle 110,120 110,65" -fill cyan \
+    -draw "polygon 230,190 310,190 350,260 310,330 230,330 190,260" -depth 8 -strip strange.png
+"$convert" -size 640x640 xc:white -fill red -draw "circle 100,110 100,95" -fill blue -draw "rectangle 500,500 528,528" -depth 8 -strip small.png
+"$convert" -size 384x384 xc:'#f4f4f8' -depth 8 -strip empty.png
+"$convert" -size 384x384 -seed 7 plasma:gray60-gray95 -fill green -draw "$(star 110 130 2.6)" -fill purple \
+    -draw "rectangle 220,210 320,310" -depth 8 -strip clutter.png
