@@ -316,8 +316,9 @@ class Reference:
         self.forget()
         if hasattr(self.base, "rope_deltas"):
             self.base.rope_deltas = None
-        if not self.multimodal:  # forward() would count the padding; generate() counts like this
-            mask = inputs["attention_mask"]
+        mask = inputs["attention_mask"]
+        if not mask.all() and not any(name.startswith("pixel_values") for name in inputs):
+            # forward() would count the padding; generate() counts like this.
             inputs = {**inputs, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}
         output = self.model(**inputs, use_cache=False)
         positions = self.rotary_positions[0]
