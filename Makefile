@@ -70,7 +70,8 @@ test-oracle: setup golden  ## compare with live transformers on random checkpoin
 golden: $(ORACLE)/ready  ## make the committed reference outputs again; git diff shows what changed
 	@for script in tests/oracle/*_goldens.py; do echo "golden: $$script"; $(ORACLE)/bin/python $$script; done
 
-mutants: setup  ## plant faults one at a time; each must turn a test red
+mutants: build  ## plant faults one at a time; each must turn a test red
+	@scripts/setup.sh oracle
 	@source build/setup.env; tests/mutants/run.sh
 
 fuzz: setup  ## run every fuzz target for FUZZ_SECONDS=60
