@@ -105,8 +105,8 @@ void print_table(const PromptReport& report, bool all) {
   const PositionSet& set = report.positions.sets[0];
   std::printf("policy %s, %lld tokens\n", report.policy.c_str(), static_cast<long long>(set.tokens()));
   std::printf("%7s", "token");
-  static const char* const names[] = {"t", "h", "w"};
-  for (int axis = 0; axis < set.axes; ++axis) std::printf(" %9s", set.axes == 1 ? "position" : names[axis]);
+  if (set.axes == 1) std::printf(" %9s", "position");
+  for (int axis = 0; set.axes > 1 && axis < set.axes; ++axis) std::printf(" %9c", "thw"[axis]);
   std::printf("   text\n");
   for (const Span& span : report.prompt.spans) {
     if (span.kind == SpanKind::text || all) {
