@@ -30,7 +30,8 @@ constexpr std::string_view kTemplate =
     "{%- for message in messages %}{{ '<|im_start|>' + message.role + '\\n' }}"
     "{%- if message.content is string %}{{ message.content|trim }}"
     "{%- else %}{%- for part in message.content or [] %}"
-    "{%- if part.type == 'image' %}<|image_pad|>{%- elif part.type == 'video' %}<|video_pad|>{%- else %}{{ part.text|trim }}"
+    "{%- if part.type == 'image' %}<|image_pad|>{%- elif part.type == 'video' %}<|video_pad|>{%- else %}{{ "
+    "part.text|trim }}"
     "{%- endif %}{%- endfor %}{%- endif %}{{ '<|im_end|>' }}{%- endfor %}";
 
 PromptSpec spec_of_both() {
@@ -79,7 +80,8 @@ prompt::MediaInputs smallest_media(const std::vector<prompt::MediaReference>& re
 void as_messages(const Fixture& fixture, std::string_view input) {
   const auto messages = prompt::parse_messages(input, fixture.spec);
   if (!messages.ok()) return;
-  const auto rendered = fixture.chat.render_json(messages->template_json, {}, {.max_steps = 100'000, .max_bytes = 1 << 20});
+  const auto rendered =
+      fixture.chat.render_json(messages->template_json, {}, {.max_steps = 100'000, .max_bytes = 1 << 20});
   if (!rendered.ok()) return;
   const auto prompt = prompt::build_prompt({rendered->text, rendered->literal, true}, smallest_media(messages->media),
                                            fixture.spec, fixture.tokenizer);

@@ -1,4 +1,5 @@
-// C interface of the Rust crate in this folder: tokenizers and chat templates. src/text wraps it; nothing else includes it.
+// C interface of the Rust crate in this folder: tokenizers and chat templates. src/text wraps it; nothing else includes
+// it.
 //
 // Every call returns 0, or 1 with a sentence in *error that the caller frees. Panics are caught at this border and
 // reported the same way. Handles may be read from several threads at once, except az_detokenizer.
@@ -90,8 +91,8 @@ int32_t az_template_create(az_slice source, az_slice reserved_json, az_template*
 void az_template_free(az_template* chat_template);
 
 // `context_json`: variables that the checkpoint or the program gives (bos_token, ...), trusted. `user_json`: variables
-// with text of the user (messages, tools, ...), shielded: a reserved string in them stays text, and *literal says where it
-// lies in *text. `fuel` counts template instructions, `max_bytes` output.
+// with text of the user (messages, tools, ...), shielded: a reserved string in them stays text, and *literal says where
+// it lies in *text. `fuel` counts template instructions, `max_bytes` output.
 int32_t az_template_render(const az_template* chat_template, az_slice context_json, az_slice user_json, uint64_t fuel,
                            size_t max_bytes, az_bytes* text, az_ranges* literal, az_bytes* error);
 

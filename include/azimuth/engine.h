@@ -16,17 +16,17 @@ struct EngineOptions {
   std::string dtype = "bf16";  // of the weights: f32 (exact) or bf16
   int threads = 0;             // 0: one per core
   Compat compat = Compat::azimuth;
-  std::string resize;                // "": as the checkpoint says; "torchvision" or "pillow" otherwise
-  bool apply_orientation = true;     // turn pictures by their EXIF orientation
-  int64_t max_pixels = 178'956'970;  // of one decoded picture
-  bool load_weights = true;          // false: enough for prompts and positions, nothing can be computed
+  std::string resize;                             // "": as the checkpoint says; "torchvision" or "pillow" otherwise
+  bool apply_orientation = true;                  // turn pictures by their EXIF orientation
+  int64_t max_pixels = 178'956'970;               // of one decoded picture
+  bool load_weights = true;                       // false: enough for prompts and positions, nothing can be computed
   std::function<void(double fraction)> progress;  // of loading
 };
 
 struct ModelInfo {
   std::string directory;
   std::string model_type;
-  std::string policy;  // the checkpoint's own position policy
+  std::string policy;        // the checkpoint's own position policy
   std::vector<int> section;  // rotary pairs per axis; empty for one axis
   double rope_theta = 0.0;
   int64_t vocab = 0;
@@ -42,7 +42,7 @@ struct ModelInfo {
   int64_t patch = 0;
   int64_t merge = 0;
   int64_t deepstack_levels = 0;
-  int64_t text_parameters = 0;    // the tied head counts once
+  int64_t text_parameters = 0;  // the tied head counts once
   int64_t vision_parameters = 0;
   int64_t checkpoint_bytes = 0;
   int64_t cache_bytes_per_token = 0;

@@ -22,9 +22,9 @@ inline constexpr float kMaxPositionId = 16777216.0f;
 // One id per token and axis, and how the sequence goes on.
 struct PositionSet {
   int axes = 1;
-  std::vector<float> ids;  // [tokens, axes]
-  float next_text = 0.0f;    // id of a text token that would follow the prompt
-  float next_decode = 0.0f;  // id of the first generated token; differs from next_text only under compat=tf5
+  std::vector<float> ids;     // [tokens, axes]
+  float next_text = 0.0f;     // id of a text token that would follow the prompt
+  float next_decode = 0.0f;   // id of the first generated token; differs from next_text only under compat=tf5
   uint8_t text_axes = 0b111;  // bit a set: text advances axis a; otherwise text has id 0 there
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()) / axes; }
@@ -52,8 +52,8 @@ enum class Pairing : uint8_t {
 
 // Which coordinate turns which rotary pair, how fast, for each group of KV heads.
 struct FrequencyPlan {
-  int groups = 1;  // groups of KV heads that turn differently; 1: all heads alike
-  int pairs = 0;   // rotary pairs; channels beyond 2 * pairs pass through
+  int groups = 1;                // groups of KV heads that turn differently; 1: all heads alike
+  int pairs = 0;                 // rotary pairs; channels beyond 2 * pairs pass through
   std::vector<int8_t> axis;      // [groups, pairs]; -1: this pair never turns
   std::vector<float> inv_freq;   // [groups, pairs], radians per unit of id
   float attention_scale = 1.0f;  // multiplies cosine and sine

@@ -17,9 +17,9 @@
 
 namespace azimuth {
 
-// What is asked. Either `messages` (a JSON text, the OpenAI chat list of docs/trace.md), or, with has_prompt, `prompt`: text
-// that is rendered already, in which special tokens are parsed, with the media for its placeholders in `images` and
-// `videos`. Where both are given, the prompt is the text and the messages supply the media.
+// What is asked. Either `messages` (a JSON text, the OpenAI chat list of docs/trace.md), or, with has_prompt, `prompt`:
+// text that is rendered already, in which special tokens are parsed, with the media for its placeholders in `images`
+// and `videos`. Where both are given, the prompt is the text and the messages supply the media.
 struct Request {
   std::string messages;
   std::string prompt;
@@ -33,8 +33,8 @@ struct Request {
   std::string compat;     // "": as the engine was loaded; else azimuth, tf5 or tf4
 };
 
-// Values left out come from the checkpoint's generation_config.json, and, where that is silent too, from the defaults in
-// brackets.
+// Values left out come from the checkpoint's generation_config.json, and, where that is silent too, from the defaults
+// in brackets.
 struct GenerateOptions {
   int64_t max_new_tokens = 512;
   std::optional<double> temperature;         // 0: greedy [greedy]
@@ -45,17 +45,17 @@ struct GenerateOptions {
   double presence_penalty = 0.0;
   double frequency_penalty = 0.0;
   uint64_t seed = 0;
-  std::vector<std::string> stop;    // texts that end the answer and are not part of it
+  std::vector<std::string> stop;  // texts that end the answer and are not part of it
   std::vector<int32_t> stop_ids;
   bool ignore_eos = false;
 };
 
 // The time of one stage, for people who wonder where it went.
 struct StageTime {
-  std::string name;     // load, preprocess, vision, prefill, decode
+  std::string name;  // load, preprocess, vision, prefill, decode
   double seconds = 0.0;
   int64_t items = 0;
-  std::string unit;     // what is counted: "patches", "tokens"
+  std::string unit;  // what is counted: "patches", "tokens"
 };
 
 struct GenerateCallbacks {
@@ -70,9 +70,9 @@ std::string_view to_string(FinishReason reason);
 
 struct Generation {
   std::string text;
-  std::vector<int32_t> ids;        // the end-of-text token not included
-  std::vector<double> logprobs;    // of each generated token, nats, before temperature and penalties
-  std::vector<double> entropies;   // of the distribution that each was drawn from, nats, likewise
+  std::vector<int32_t> ids;       // the end-of-text token not included
+  std::vector<double> logprobs;   // of each generated token, nats, before temperature and penalties
+  std::vector<double> entropies;  // of the distribution that each was drawn from, nats, likewise
   FinishReason finish = FinishReason::length;
   int64_t prompt_tokens = 0;
   int64_t steps = 0;          // tokens drawn, the end-of-text token included

@@ -42,22 +42,40 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
-inline Status ok_status() { return {}; }
-inline Status invalid_argument(std::string message) { return {StatusCode::invalid_argument, std::move(message)}; }
-inline Status not_found(std::string message) { return {StatusCode::not_found, std::move(message)}; }
-inline Status unsupported(std::string message) { return {StatusCode::unsupported, std::move(message)}; }
-inline Status out_of_range(std::string message) { return {StatusCode::out_of_range, std::move(message)}; }
-inline Status resource_exhausted(std::string message) { return {StatusCode::resource_exhausted, std::move(message)}; }
-inline Status data_loss(std::string message) { return {StatusCode::data_loss, std::move(message)}; }
-inline Status cancelled(std::string message) { return {StatusCode::cancelled, std::move(message)}; }
-inline Status internal_error(std::string message) { return {StatusCode::internal, std::move(message)}; }
+inline Status ok_status() {
+  return {};
+}
+inline Status invalid_argument(std::string message) {
+  return {StatusCode::invalid_argument, std::move(message)};
+}
+inline Status not_found(std::string message) {
+  return {StatusCode::not_found, std::move(message)};
+}
+inline Status unsupported(std::string message) {
+  return {StatusCode::unsupported, std::move(message)};
+}
+inline Status out_of_range(std::string message) {
+  return {StatusCode::out_of_range, std::move(message)};
+}
+inline Status resource_exhausted(std::string message) {
+  return {StatusCode::resource_exhausted, std::move(message)};
+}
+inline Status data_loss(std::string message) {
+  return {StatusCode::data_loss, std::move(message)};
+}
+inline Status cancelled(std::string message) {
+  return {StatusCode::cancelled, std::move(message)};
+}
+inline Status internal_error(std::string message) {
+  return {StatusCode::internal, std::move(message)};
+}
 
 // A value or the Status that says why there is none.
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}                // NOLINT: implicit by design
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {          // NOLINT: implicit by design
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}        // NOLINT: implicit by design
+  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {  // NOLINT: implicit by design
     assert(!std::get<1>(state_).ok() && "a Result without a value needs a failure");
   }
 
@@ -81,8 +99,8 @@ class [[nodiscard]] Result {
 #define AZ_CONCAT(a, b) AZ_CONCAT_INNER(a, b)
 
 // Leaves the enclosing function with the failure of `expr`, if it is one.
-#define AZ_RETURN_IF_ERROR(expr)                              \
-  do {                                                        \
+#define AZ_RETURN_IF_ERROR(expr)                                                    \
+  do {                                                                              \
     if (::azimuth::Status az_status_ = (expr); !az_status_.ok()) return az_status_; \
   } while (false)
 

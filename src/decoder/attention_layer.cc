@@ -50,9 +50,9 @@ std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cach
   return ranges;
 }
 
-void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer, std::span<const SequenceChunk> chunks,
-                     const positions::RotaryTable* rotary, bool halves, const Tensor& normed, AttentionWorkspace& work,
-                     Tensor& output, ThreadPool& pool) {
+void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer,
+                     std::span<const SequenceChunk> chunks, const positions::RotaryTable* rotary, bool halves,
+                     const Tensor& normed, AttentionWorkspace& work, Tensor& output, ThreadPool& pool) {
   const int64_t rows = normed.shape()[0];
   const int64_t query_width = int64_t{spec.heads} * spec.head_dim;
   const int64_t key_width = int64_t{spec.kv_heads} * spec.head_dim;

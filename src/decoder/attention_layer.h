@@ -20,9 +20,9 @@ struct AttentionWorkspace {
 
 // normed [rows, hidden] -> output [rows, hidden]; appends the rows' keys and values to the chunks' caches. `rotary`
 // holds the rows' cosines and sines, or is nullptr for a layer without rotation.
-void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer, std::span<const SequenceChunk> chunks,
-                     const positions::RotaryTable* rotary, bool halves, const Tensor& normed, AttentionWorkspace& work,
-                     Tensor& output, ThreadPool& pool);
+void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer,
+                     std::span<const SequenceChunk> chunks, const positions::RotaryTable* rotary, bool halves,
+                     const Tensor& normed, AttentionWorkspace& work, Tensor& output, ThreadPool& pool);
 
 // The cache indices that `tokens` queries behind `cached` tokens see.
 std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, int64_t tokens);

@@ -4,7 +4,8 @@ namespace azimuth::decoder {
 
 CacheState::CacheState(const TextSpec& spec) {
   for (const LayerSpec& layer : spec.layers) {
-    layers_.push_back({kernels::KvBlocks(layer.kv_heads, layer.head_dim), kernels::KvBlocks(layer.kv_heads, layer.value_dim)});
+    layers_.push_back(
+        {kernels::KvBlocks(layer.kv_heads, layer.head_dim), kernels::KvBlocks(layer.kv_heads, layer.value_dim)});
   }
 }
 

@@ -20,8 +20,9 @@ int set_of(const PositionTable& table, int layer) {
 Status check_axes(const FrequencyPlan& plan, const PositionSet& set) {
   for (const int8_t axis : plan.axis) {
     if (axis < set.axes) continue;
-    return invalid_argument("positions expected an id on axis " + std::to_string(axis) + ", which turns rotary pairs, found " +
-                            std::to_string(set.axes) + " axes; give ids for all axes of the policy");
+    return invalid_argument("positions expected an id on axis " + std::to_string(axis) +
+                            ", which turns rotary pairs, found " + std::to_string(set.axes) +
+                            " axes; give ids for all axes of the policy");
   }
   return ok_status();
 }
@@ -42,7 +43,8 @@ Result<RotaryTables> rotary_tables(const TextSpec& spec, std::span<const Sequenc
       if (!is_new) continue;
       const PositionSet& set = chunk.positions->sets[static_cast<size_t>(key.second)];
       AZ_RETURN_IF_ERROR(check_axes(plans[static_cast<size_t>(rope)], set));
-      positions::append_rotary(plans[static_cast<size_t>(rope)], set.token(chunk.begin), chunk.tokens(), set.axes, entry->second);
+      positions::append_rotary(plans[static_cast<size_t>(rope)], set.token(chunk.begin), chunk.tokens(), set.axes,
+                               entry->second);
     }
   }
   return tables;
@@ -85,11 +87,13 @@ Tensor gather_rows(std::span<const SequenceChunk> chunks, int hidden) {
   return gathered;
 }
 
-void tap_rows(const RunContext& context, Stage stage, int layer, std::span<const SequenceChunk> chunks, const Tensor& hidden) {
+void tap_rows(const RunContext& context, Stage stage, int layer, std::span<const SequenceChunk> chunks,
+              const Tensor& hidden) {
   if (context.tap == nullptr) return;
   int64_t row = 0;
   for (const SequenceChunk& chunk : chunks) {
-    const auto view = TensorView::contiguous(hidden.row(row), DType::f32, Shape({chunk.tokens(), hidden.row_elements()}));
+    const auto view =
+        TensorView::contiguous(hidden.row(row), DType::f32, Shape({chunk.tokens(), hidden.row_elements()}));
     (*context.tap)({stage, layer, chunk.sequence, chunk.begin}, view);
     row += chunk.tokens();
   }
@@ -154,7 +158,8 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, std::span
   for (int index = 0; index < static_cast<int>(spec_.layers.size()); ++index) {
     const LayerSpec& layer = spec_.layers[static_cast<size_t>(index)];
     const LayerWeights& weights = weights_.layers[static_cast<size_t>(index)];
-    if (Status status = context.checkpoint(static_cast<double>(index) / static_cast<double>(spec_.layers.size())); !status.ok()) {
+    if (Status status = context.checkpoint(static_cast<double>(index) / static_cast<double>(spec_.layers.size()));
+        !status.ok()) {
       for (size_t i = 0; i < chunks.size(); ++i) AZ_RETURN_IF_ERROR(chunks[i].cache->truncate(lengths[i]));
       return status;
     }

@@ -47,8 +47,8 @@ struct LayerStream {
 
 // A prompt at the decoder's entry (hook 2).
 struct DecoderInput {
-  Tensor hidden;              // [tokens, hidden], after injection
-  std::vector<int32_t> ids;   // [tokens], where known
+  Tensor hidden;             // [tokens, hidden], after injection
+  std::vector<int32_t> ids;  // [tokens], where known
   std::vector<LayerStream> streams;
 
   int64_t tokens() const { return hidden.shape()[0]; }

@@ -16,8 +16,9 @@ Status check_counts(const Prompt& prompt, SpanKind kind, std::span<const MediaFe
   for (const Span& span : prompt.spans) {
     if (span.kind != kind) continue;
     if (span.media < 0 || static_cast<size_t>(span.media) >= media.size()) {
-      return invalid_argument("the prompt has a place for " + name_of(kind, static_cast<size_t>(span.media)) + ", but features of " +
-                              std::to_string(media.size()) + " were given; give features for each");
+      return invalid_argument("the prompt has a place for " + name_of(kind, static_cast<size_t>(span.media)) +
+                              ", but features of " + std::to_string(media.size()) +
+                              " were given; give features for each");
     }
     tokens[static_cast<size_t>(span.media)] += span.tokens();
   }
@@ -39,7 +40,8 @@ Status check_shapes(SpanKind kind, std::span<const MediaFeatures> media, int64_t
     AZ_RETURN_IF_ERROR(check_shape("features of " + name_of(kind, i), expected, found));
     if (media[i].deepstack.size() != levels) {
       return invalid_argument(name_of(kind, i) + " expected " + std::to_string(levels) +
-                              " DeepStack levels like the first medium, found " + std::to_string(media[i].deepstack.size()));
+                              " DeepStack levels like the first medium, found " +
+                              std::to_string(media[i].deepstack.size()));
     }
     for (const Tensor& level : media[i].deepstack) {
       AZ_RETURN_IF_ERROR(check_shape("a DeepStack level of " + name_of(kind, i), expected, level.shape()));
@@ -55,7 +57,8 @@ struct Place {
 };
 
 // Which feature row each visual token gets, in token order.
-std::vector<Place> places(const Prompt& prompt, std::span<const MediaFeatures> images, std::span<const MediaFeatures> videos) {
+std::vector<Place> places(const Prompt& prompt, std::span<const MediaFeatures> images,
+                          std::span<const MediaFeatures> videos) {
   std::vector<int64_t> image_rows(images.size(), 0);
   std::vector<int64_t> video_rows(videos.size(), 0);
   std::vector<Place> out;
@@ -80,7 +83,8 @@ std::vector<LayerStream> deepstack_streams(const std::vector<Place>& visual, siz
     stream.rows = Tensor({static_cast<int64_t>(visual.size()), hidden});
     for (size_t i = 0; i < visual.size(); ++i) {
       stream.tokens.push_back(visual[i].token);
-      std::copy_n(visual[i].media->deepstack[level].row(visual[i].row), hidden, stream.rows.row(static_cast<int64_t>(i)));
+      std::copy_n(visual[i].media->deepstack[level].row(visual[i].row), hidden,
+                  stream.rows.row(static_cast<int64_t>(i)));
     }
     streams.push_back(std::move(stream));
   }

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "engine/policy_choice.h"
 #include "engine/model.h"
+#include "engine/policy_choice.h"
 #include "engine/sequence.h"
 #include "preprocess/preprocess.h"
 
@@ -45,7 +45,8 @@ Status bench_vision(const Engine::Impl& model, const BenchOptions& options, Benc
   const media::Image image = made_up_picture(options.image_width, options.image_height);
   preprocess::Patches patches;
   AZ_ASSIGN_OR_RETURN(const double preprocess_s, time_of(options.repetitions, [&]() -> Status {
-                        AZ_ASSIGN_OR_RETURN(patches, preprocess::preprocess_image(image, model.processors.image, *model.pool));
+                        AZ_ASSIGN_OR_RETURN(patches,
+                                            preprocess::preprocess_image(image, model.processors.image, *model.pool));
                         return ok_status();
                       }));
   const RunContext context{*model.pool, nullptr, nullptr, {}};
@@ -72,12 +73,14 @@ Result<engine::Sequence> made_up_prompt(const Engine::Impl& model, const engine:
   return engine::Sequence{std::move(prompt), std::move(input), std::move(positions), model.decoder->new_cache()};
 }
 
-Status generate(const Engine::Impl& model, const engine::PolicyChoice& policy, engine::Sequence& sequence, int64_t tokens) {
+Status generate(const Engine::Impl& model, const engine::PolicyChoice& policy, engine::Sequence& sequence,
+                int64_t tokens) {
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   engine::Sequence* const one = &sequence;
   int32_t id = 0;
   for (int64_t step = 0; step < tokens; ++step) {
-    AZ_ASSIGN_OR_RETURN(const Tensor hidden, engine::decode_step(*model.decoder, {&one, 1}, {&id, 1}, {&step, 1}, policy.plans, context));
+    AZ_ASSIGN_OR_RETURN(const Tensor hidden,
+                        engine::decode_step(*model.decoder, {&one, 1}, {&id, 1}, {&step, 1}, policy.plans, context));
     const Tensor logits = model.decoder->logits(hidden.data(), 1, *model.pool);
     id = static_cast<int32_t>(kernels::argmax(logits.data(), model.spec.text.vocab));
   }

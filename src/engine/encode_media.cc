@@ -1,7 +1,8 @@
 #include "engine/prepare.h"
 
 namespace azimuth::engine {
-Result<SampleFeatures> encode_media(const Engine::Impl& model, const PreparedSample& sample, const RunContext& context) {
+Result<SampleFeatures> encode_media(const Engine::Impl& model, const PreparedSample& sample,
+                                    const RunContext& context) {
   int64_t total = 0;
   for (const auto& image : sample.images) total += image.grid.cells();
   for (const auto& video : sample.videos) total += video.patches.grid.cells();

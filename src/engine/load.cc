@@ -1,6 +1,6 @@
 // Engine::load: a checkpoint's files -> a model that is ready to run.
-#include <numeric>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "engine/load_parts.h"
 #include "engine/model.h"
@@ -50,7 +50,8 @@ Status load_tokenizer(const Checkpoint& checkpoint, Engine::Impl& impl) {
 // The files that may hold the template, the one that transformers prefers first: its processors (ProcessorMixin.
 // get_processor_dict) and its tokenizers have different orders. What it does not read at all comes last.
 std::vector<std::string> template_files(bool multimodal) {
-  if (multimodal) return {"processor_config.json", "chat_template.json", "chat_template.jinja", "tokenizer_config.json"};
+  if (multimodal)
+    return {"processor_config.json", "chat_template.json", "chat_template.jinja", "tokenizer_config.json"};
   return {"chat_template.jinja", "tokenizer_config.json", "chat_template.json"};
 }
 
@@ -106,10 +107,11 @@ Status check_patches(const Engine::Impl& impl) {
       image.temporal_patch_size == tower.temporal_patch) {
     return ok_status();
   }
-  return invalid_argument("the processor config expected the tower's patches (patch " + std::to_string(tower.patch) + ", merge " +
-                          std::to_string(tower.projector.merge) + ", temporal " + std::to_string(tower.temporal_patch) +
-                          " in config.json), found patch " + std::to_string(image.patch_size) + ", merge " +
-                          std::to_string(image.merge_size) + ", temporal " + std::to_string(image.temporal_patch_size));
+  return invalid_argument("the processor config expected the tower's patches (patch " + std::to_string(tower.patch) +
+                          ", merge " + std::to_string(tower.projector.merge) + ", temporal " +
+                          std::to_string(tower.temporal_patch) + " in config.json), found patch " +
+                          std::to_string(image.patch_size) + ", merge " + std::to_string(image.merge_size) +
+                          ", temporal " + std::to_string(image.temporal_patch_size));
 }
 
 // A token id or a list of ids under eos_token_id; nothing where the key is absent.
@@ -193,7 +195,11 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   return Engine(std::move(impl));
 }
 
-std::vector<std::string> known_model_types() { return models::known_families(); }
-std::vector<std::string> kernel_report() { return kernels::describe_kernels(); }
+std::vector<std::string> known_model_types() {
+  return models::known_families();
+}
+std::vector<std::string> kernel_report() {
+  return kernels::describe_kernels();
+}
 
 }  // namespace azimuth

@@ -89,7 +89,8 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
   AZ_RETURN_IF_ERROR(read_projector("tower.projector.", reader, weights.projector));
   for (size_t level = 0; level < spec.deepstack.size(); ++level) {
     weights.deepstack.emplace_back();
-    AZ_RETURN_IF_ERROR(read_projector("tower.deepstack." + std::to_string(level) + ".", reader, weights.deepstack.back()));
+    AZ_RETURN_IF_ERROR(
+        read_projector("tower.deepstack." + std::to_string(level) + ".", reader, weights.deepstack.back()));
   }
   return weights;
 }

@@ -6,7 +6,8 @@ namespace azimuth::engine {
 
 Status write_npy(const std::string& path, const TensorView& tensor) {
   if (tensor.dtype != DType::f32 || !tensor.is_contiguous()) {
-    return invalid_argument("write_npy expected contiguous f32 elements, found " + std::string(to_string(tensor.dtype)));
+    return invalid_argument("write_npy expected contiguous f32 elements, found " +
+                            std::string(to_string(tensor.dtype)));
   }
   std::string shape;
   for (int axis = 0; axis < tensor.shape.rank(); ++axis) shape += std::to_string(tensor.shape[axis]) + ",";

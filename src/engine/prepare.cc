@@ -47,20 +47,23 @@ Result<media::VideoFrames> load_frames(const MediaReference& reference, const st
   return video;
 }
 
-Status load_media(const Engine::Impl& model, const Request& request, const models::ProcessorSpecs& processors, Compat compat,
-                  const std::vector<MediaReference>& references, PreparedSample& sample) {
+Status load_media(const Engine::Impl& model, const Request& request, const models::ProcessorSpecs& processors,
+                  Compat compat, const std::vector<MediaReference>& references, PreparedSample& sample) {
   const media::DecodeOptions options = decode_options(model, compat);
   for (const MediaReference& reference : references) {
     switch (reference.kind) {
       case prompt::MediaKind::image: {
-        AZ_ASSIGN_OR_RETURN(const media::Image image, media::load_image(resolve(reference.sources[0], request.base_directory), options));
-        AZ_ASSIGN_OR_RETURN(preprocess::Patches patches, preprocess::preprocess_image(image, processors.image, *model.pool));
+        AZ_ASSIGN_OR_RETURN(const media::Image image,
+                            media::load_image(resolve(reference.sources[0], request.base_directory), options));
+        AZ_ASSIGN_OR_RETURN(preprocess::Patches patches,
+                            preprocess::preprocess_image(image, processors.image, *model.pool));
         sample.images.push_back(std::move(patches));
         break;
       }
       case prompt::MediaKind::video_frames: {
         AZ_ASSIGN_OR_RETURN(const media::VideoFrames video, load_frames(reference, request.base_directory, options));
-        AZ_ASSIGN_OR_RETURN(preprocess::VideoPatches patches, preprocess::preprocess_video(video, processors.video, *model.pool));
+        AZ_ASSIGN_OR_RETURN(preprocess::VideoPatches patches,
+                            preprocess::preprocess_video(video, processors.video, *model.pool));
         sample.videos.push_back(std::move(patches));
         break;
       }
@@ -88,7 +91,8 @@ Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& r
   }
   text::RenderOptions options;
   options.add_generation_prompt = request.add_generation_prompt;
-  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered, model.chat_template->render_json(messages.template_json, {}, options));
+  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered,
+                      model.chat_template->render_json(messages.template_json, {}, options));
   out.text = {std::move(rendered.text), std::move(rendered.literal), true};
   return out;
 }
@@ -114,10 +118,12 @@ Result<RequestText> read_text(const Engine::Impl& model, const Request& request)
   return out;
 }
 
-Grid merged(const Grid& patches, int64_t merge) { return {patches.t, patches.h / merge, patches.w / merge}; }
+Grid merged(const Grid& patches, int64_t merge) {
+  return {patches.t, patches.h / merge, patches.w / merge};
+}
 
-Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text, const models::ProcessorSpecs& processors,
-                     const PreparedSample& sample, Compat compat) {
+Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text,
+                     const models::ProcessorSpecs& processors, const PreparedSample& sample, Compat compat) {
   prompt::MediaInputs inputs;
   for (const auto& image : sample.images) inputs.images.push_back(merged(image.grid, processors.image.merge_size));
   for (const auto& video : sample.videos) {
@@ -141,7 +147,8 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
   if (!request.processor_kwargs.empty() && model.spec.vision) {
     AZ_ASSIGN_OR_RETURN(const nlohmann::json kwargs, parse_json(request.processor_kwargs, "processor_kwargs"));
     AZ_ASSIGN_OR_RETURN(const std::vector<std::string> unknown, models::apply_processor_kwargs(processors, kwargs));
-    for (const std::string& key : unknown) log(LogLevel::warning, "processor_kwargs: unknown key \"" + key + "\" is ignored");
+    for (const std::string& key : unknown)
+      log(LogLevel::warning, "processor_kwargs: unknown key \"" + key + "\" is ignored");
   }
   AZ_ASSIGN_OR_RETURN(RequestText text, read_text(model, request));
   PreparedSample sample;

@@ -1,5 +1,5 @@
-// From a request to what the model computes on: pictures read and cut into patches, prompt rendered and tokenised, every
-// token given its position. Each step is a function of its arguments; none of them touches weights.
+// From a request to what the model computes on: pictures read and cut into patches, prompt rendered and tokenised,
+// every token given its position. Each step is a function of its arguments; none of them touches weights.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

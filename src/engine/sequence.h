@@ -35,8 +35,8 @@ Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* 
                            std::span<const int32_t> ids, std::span<const int64_t> steps,
                            std::span<const FrequencyPlan> plans, const RunContext& context);
 
-// The largest end of a chunk that starts at `begin`, at most `limit` if a boundary there is closed. A closed region that
-// is longer than the limit is taken whole.
+// The largest end of a chunk that starts at `begin`, at most `limit` if a boundary there is closed. A closed region
+// that is longer than the limit is taken whole.
 int64_t chunk_end(const Prompt& prompt, int64_t begin, int64_t limit);
 
 }  // namespace azimuth::engine

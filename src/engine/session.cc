@@ -73,8 +73,12 @@ bool same_pixels(const preprocess::Patches& a, const preprocess::Patches& b) {
          std::equal(a.pixels.data(), a.pixels.data() + a.pixels.elements(), b.pixels.data());
 }
 
-const preprocess::Patches& patches_of(const preprocess::Patches& image) { return image; }
-const preprocess::Patches& patches_of(const preprocess::VideoPatches& video) { return video.patches; }
+const preprocess::Patches& patches_of(const preprocess::Patches& image) {
+  return image;
+}
+const preprocess::Patches& patches_of(const preprocess::VideoPatches& video) {
+  return video.patches;
+}
 
 // A conversation as the cache knows it.
 struct Turn {
@@ -117,8 +121,9 @@ MediaFeatures clone(const MediaFeatures& features) {
 // token is left to compute, because the next one is drawn from its logits.
 int64_t common_prefix(const Turn& before, const Prompt& prompt, const PositionSet& positions,
                       const std::vector<int>& images, const std::vector<int>& videos) {
-  const int64_t limit = std::min<int64_t>({static_cast<int64_t>(before.ids.size()), static_cast<int64_t>(prompt.ids.size()) - 1,
-                                           before.sequence.cache.length()});
+  const int64_t limit =
+      std::min<int64_t>({static_cast<int64_t>(before.ids.size()), static_cast<int64_t>(prompt.ids.size()) - 1,
+                         before.sequence.cache.length()});
   int64_t length = 0;
   for (const Span& span : prompt.spans) {
     if (span.kind != SpanKind::text) {
@@ -141,8 +146,13 @@ class AnswerLoop {
  public:
   AnswerLoop(const Engine::Impl& model, Turn& turn, const PolicyChoice& policy, const sampling::SamplingParams& params,
              const GenerateCallbacks& callbacks, text::Detokenizer detokenizer)
-      : model_(model), turn_(turn), policy_(policy), params_(params), callbacks_(callbacks),
-        detokenizer_(std::move(detokenizer)), stop_(params) {}
+      : model_(model),
+        turn_(turn),
+        policy_(policy),
+        params_(params),
+        callbacks_(callbacks),
+        detokenizer_(std::move(detokenizer)),
+        stop_(params) {}
 
   // `hidden` [hidden]: of the prompt's last token.
   Status run(Tensor hidden, Generation& out) {
@@ -165,7 +175,8 @@ class AnswerLoop {
   Result<int32_t> choose(const Tensor& logits, int64_t step, Generation& out) {
     const std::span<const float> row(logits.data(), static_cast<size_t>(logits.elements()));
     const std::vector<int32_t>& ids = turn_.sequence.prompt.ids;
-    AZ_ASSIGN_OR_RETURN(const int32_t id, sampling::sample(row, params_, {ids, generated_}, 0, static_cast<uint64_t>(step)));
+    AZ_ASSIGN_OR_RETURN(const int32_t id,
+                        sampling::sample(row, params_, {ids, generated_}, 0, static_cast<uint64_t>(step)));
     AZ_ASSIGN_OR_RETURN(const sampling::TokenStatistics statistics, sampling::token_statistics(row, id));
     generated_.push_back(id);
     logprob_ = statistics.logprob;
@@ -210,7 +221,8 @@ class AnswerLoop {
     }
     Sequence* const sequence = &turn_.sequence;
     const RunContext context{*model_.pool, nullptr, nullptr, {}};
-    AZ_ASSIGN_OR_RETURN(Tensor hidden, engine::decode_step(*model_.decoder, {&sequence, 1}, {&id, 1}, {&step, 1}, policy_.plans, context));
+    AZ_ASSIGN_OR_RETURN(Tensor hidden, engine::decode_step(*model_.decoder, {&sequence, 1}, {&id, 1}, {&step, 1},
+                                                           policy_.plans, context));
     turn_.ids.push_back(id);
     return hidden;
   }
@@ -231,7 +243,8 @@ Status check_room(const TextSpec& text, const Prompt& prompt) {
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   if (tokens < text.context_length) return ok_status();
   return resource_exhausted("the prompt has " + std::to_string(tokens) + " tokens, but the model's context holds " +
-                            std::to_string(text.context_length) + "; shorten the text or use fewer or smaller pictures");
+                            std::to_string(text.context_length) +
+                            "; shorten the text or use fewer or smaller pictures");
 }
 
 }  // namespace
@@ -240,9 +253,10 @@ struct Session::Impl {
   const Engine::Impl& model;
   std::optional<Turn> turn;  // the last call
 
-  Result<SampleFeatures> encode(const PreparedSample& sample, const std::vector<int>& images, const std::vector<int>& videos,
-                                const RunContext& context) const;
-  Result<Turn> start_turn(PreparedSample sample, const PolicyChoice& policy, const GenerateCallbacks& callbacks, Generation& out);
+  Result<SampleFeatures> encode(const PreparedSample& sample, const std::vector<int>& images,
+                                const std::vector<int>& videos, const RunContext& context) const;
+  Result<Turn> start_turn(PreparedSample sample, const PolicyChoice& policy, const GenerateCallbacks& callbacks,
+                          Generation& out);
 };
 
 // Features of the sample's media: those of the turn before where the pixels are the same, the tower's otherwise.
@@ -250,27 +264,31 @@ Result<SampleFeatures> Session::Impl::encode(const PreparedSample& sample, const
                                              const std::vector<int>& videos, const RunContext& context) const {
   PreparedSample fresh;
   for (size_t i = 0; i < images.size(); ++i) {
-    if (images[i] < 0) fresh.images.push_back({sample.images[i].pixels.clone(), sample.images[i].grid, sample.images[i].resized});
+    if (images[i] < 0)
+      fresh.images.push_back({sample.images[i].pixels.clone(), sample.images[i].grid, sample.images[i].resized});
   }
   for (size_t i = 0; i < videos.size(); ++i) {
     const preprocess::Patches& patches = sample.videos[i].patches;
-    if (videos[i] < 0) fresh.videos.push_back({{patches.pixels.clone(), patches.grid, patches.resized}, sample.videos[i].metadata});
+    if (videos[i] < 0)
+      fresh.videos.push_back({{patches.pixels.clone(), patches.grid, patches.resized}, sample.videos[i].metadata});
   }
   AZ_ASSIGN_OR_RETURN(SampleFeatures encoded, engine::encode_media(model, fresh, context));
   SampleFeatures out;
   size_t next_image = 0;
   size_t next_video = 0;
   for (const int match : images) {
-    out.images.push_back(match < 0 ? std::move(encoded.images[next_image++]) : clone(turn->features.images[static_cast<size_t>(match)]));
+    out.images.push_back(match < 0 ? std::move(encoded.images[next_image++])
+                                   : clone(turn->features.images[static_cast<size_t>(match)]));
   }
   for (const int match : videos) {
-    out.videos.push_back(match < 0 ? std::move(encoded.videos[next_video++]) : clone(turn->features.videos[static_cast<size_t>(match)]));
+    out.videos.push_back(match < 0 ? std::move(encoded.videos[next_video++])
+                                   : clone(turn->features.videos[static_cast<size_t>(match)]));
   }
   return out;
 }
 
-Result<Turn> Session::Impl::start_turn(PreparedSample sample, const PolicyChoice& policy, const GenerateCallbacks& callbacks,
-                                       Generation& out) {
+Result<Turn> Session::Impl::start_turn(PreparedSample sample, const PolicyChoice& policy,
+                                       const GenerateCallbacks& callbacks, Generation& out) {
   const std::vector<int> images = match_media(sample.images, turn ? &turn->sample.images : nullptr);
   const std::vector<int> videos = match_media(sample.videos, turn ? &turn->sample.videos : nullptr);
   const Stopwatch vision;
@@ -280,7 +298,8 @@ Result<Turn> Session::Impl::start_turn(PreparedSample sample, const PolicyChoice
   for (size_t i = 0; i < videos.size(); ++i) patches += videos[i] < 0 ? sample.videos[i].patches.grid.cells() : 0;
   if (patches > 0) out.stages.push_back({"vision", vision.seconds(), patches, "patches"});
 
-  AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input, decoder::inject(*model.decoder, sample.prompt, features.images, features.videos));
+  AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
+                      decoder::inject(*model.decoder, sample.prompt, features.images, features.videos));
   decoder::CacheState cache = model.decoder->new_cache();
   if (turn && turn->policy == policy.policy->name) {
     out.cached_tokens = common_prefix(*turn, sample.prompt, sample.positions.sets[0], images, videos);
@@ -297,7 +316,8 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-Result<Generation> Session::generate(const Request& request, const GenerateOptions& options, const GenerateCallbacks& callbacks) {
+Result<Generation> Session::generate(const Request& request, const GenerateOptions& options,
+                                     const GenerateCallbacks& callbacks) {
   const Engine::Impl& model = impl_->model;
   if (!model.decoder) return invalid_argument("generate expected an engine with weights, found one loaded without");
   sampling::SamplingParams params = merge_options(model.generation, options);
@@ -318,7 +338,8 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
     std::copy_n(rows + (count - 1) * last.elements(), last.elements(), last.data());
     return ok_status();
   };
-  AZ_RETURN_IF_ERROR(engine::prefill(*model.decoder, {&turn.sequence, 1}, policy.plans, context_for(model, callbacks, "prefill"), keep_last));
+  AZ_RETURN_IF_ERROR(engine::prefill(*model.decoder, {&turn.sequence, 1}, policy.plans,
+                                     context_for(model, callbacks, "prefill"), keep_last));
   out.stages.push_back({"prefill", prefilling.seconds(), out.prompt_tokens - out.cached_tokens, "tokens"});
 
   AZ_ASSIGN_OR_RETURN(text::Detokenizer detokenizer, text::Detokenizer::create(*model.tokenizer, true));

@@ -45,7 +45,9 @@ Moments moments(const float* values, int64_t count) {
   return out;
 }
 
-json first_values(const float* values, int64_t count) { return std::vector<float>(values, values + count); }
+json first_values(const float* values, int64_t count) {
+  return std::vector<float>(values, values + count);
+}
 
 json shape_of(const Shape& shape) {
   json out = json::array();
@@ -105,7 +107,9 @@ json token_types(const Prompt& prompt) {
   return types;
 }
 
-json grid_json(const Grid& grid) { return {grid.t, grid.h, grid.w}; }
+json grid_json(const Grid& grid) {
+  return {grid.t, grid.h, grid.w};
+}
 
 // ---- stages of the answer
 
@@ -181,7 +185,8 @@ void add_logits(const Engine::Impl& model, const Prompt& prompt, int64_t first, 
       const int64_t token = first + begin + row;
       numbers.entropies.push_back(entropy[static_cast<size_t>(row)]);
       if (token + 1 < tokens) {
-        numbers.logprobs.push_back(logits.row(row)[prompt.ids[static_cast<size_t>(token + 1)]] - lse[static_cast<size_t>(row)]);
+        numbers.logprobs.push_back(logits.row(row)[prompt.ids[static_cast<size_t>(token + 1)]] -
+                                   lse[static_cast<size_t>(row)]);
       } else {
         numbers.logits_last.assign(logits.row(row), logits.row(row) + vocab);
       }
@@ -229,7 +234,8 @@ void choose_greedy(const Engine::Impl& model, const float* logits, Greedy& greed
 }
 
 Status run_greedy(const Engine::Impl& model, std::span<Sequence> sequences, std::span<const FrequencyPlan> plans,
-                  const engine::TraceRequest& request, const std::vector<PromptNumbers>& numbers, std::vector<Greedy>& greedy) {
+                  const engine::TraceRequest& request, const std::vector<PromptNumbers>& numbers,
+                  std::vector<Greedy>& greedy) {
   if (request.max_new_tokens == 0) return ok_status();
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   for (size_t i = 0; i < sequences.size(); ++i) choose_greedy(model, numbers[i].logits_last.data(), greedy[i]);
@@ -248,7 +254,8 @@ Status run_greedy(const Engine::Impl& model, std::span<Sequence> sequences, std:
     const std::vector<int64_t> steps(active.size(), step);
     AZ_ASSIGN_OR_RETURN(const Tensor hidden, decode_step(*model.decoder, active, ids, steps, plans, context));
     const Tensor logits = model.decoder->logits(hidden.data(), hidden.shape()[0], *model.pool);
-    for (size_t k = 0; k < index.size(); ++k) choose_greedy(model, logits.row(static_cast<int64_t>(k)), greedy[index[k]]);
+    for (size_t k = 0; k < index.size(); ++k)
+      choose_greedy(model, logits.row(static_cast<int64_t>(k)), greedy[index[k]]);
   }
   return ok_status();
 }
@@ -280,21 +287,25 @@ Result<std::vector<PreparedSample>> prepare_all(const Engine::Impl& model, engin
 }
 
 // Full arrays of one sample beside the summaries: DIR/SAMPLE.field.npy.
-Status write_arrays(const std::string& directory, size_t sample, const SampleFeatures& features, const PreparedSample& prepared,
-                    const PromptNumbers& numbers) {
+Status write_arrays(const std::string& directory, size_t sample, const SampleFeatures& features,
+                    const PreparedSample& prepared, const PromptNumbers& numbers) {
   if (directory.empty()) return ok_status();
   const std::string stem = directory + "/" + std::to_string(sample) + ".";
   for (size_t i = 0; i < features.images.size(); ++i) {
-    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "image" + std::to_string(i) + "_pixels.npy", prepared.images[i].pixels.view()));
-    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "image" + std::to_string(i) + "_features.npy", features.images[i].features.view()));
+    AZ_RETURN_IF_ERROR(
+        engine::write_npy(stem + "image" + std::to_string(i) + "_pixels.npy", prepared.images[i].pixels.view()));
+    AZ_RETURN_IF_ERROR(
+        engine::write_npy(stem + "image" + std::to_string(i) + "_features.npy", features.images[i].features.view()));
   }
   for (size_t i = 0; i < features.videos.size(); ++i) {
-    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "video" + std::to_string(i) + "_pixels.npy", prepared.videos[i].patches.pixels.view()));
-    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "video" + std::to_string(i) + "_features.npy", features.videos[i].features.view()));
+    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "video" + std::to_string(i) + "_pixels.npy",
+                                         prepared.videos[i].patches.pixels.view()));
+    AZ_RETURN_IF_ERROR(
+        engine::write_npy(stem + "video" + std::to_string(i) + "_features.npy", features.videos[i].features.view()));
   }
   const PositionSet& set = prepared.positions.sets[0];
-  AZ_RETURN_IF_ERROR(engine::write_npy(stem + "position_ids.npy",
-                                       TensorView::contiguous(set.ids.data(), DType::f32, Shape({set.tokens(), set.axes}))));
+  AZ_RETURN_IF_ERROR(engine::write_npy(
+      stem + "position_ids.npy", TensorView::contiguous(set.ids.data(), DType::f32, Shape({set.tokens(), set.axes}))));
   return engine::write_npy(stem + "logits_last.npy",
                            TensorView::contiguous(numbers.logits_last.data(), DType::f32,
                                                   Shape({static_cast<int64_t>(numbers.logits_last.size())})));
@@ -326,7 +337,8 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   for (const PreparedSample& sample : samples) {
     AZ_ASSIGN_OR_RETURN(SampleFeatures encoded, engine::encode_media(model, sample, context));
     if (model.spec.vision) add_features(encoded, model.spec.vision->deepstack.size(), out);
-    AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input, decoder::inject(*model.decoder, sample.prompt, encoded.images, encoded.videos));
+    AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
+                        decoder::inject(*model.decoder, sample.prompt, encoded.images, encoded.videos));
     sequences.push_back({sample.prompt, std::move(input), sample.positions, model.decoder->new_cache()});
     features.push_back(std::move(encoded));
   }
@@ -342,7 +354,8 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   }
   std::vector<Greedy> greedy(sequences.size());
   AZ_RETURN_IF_ERROR(run_greedy(model, sequences, policy.plans, request, numbers, greedy));
-  for (size_t i = 0; i < greedy.size(); ++i) AZ_RETURN_IF_ERROR(add_greedy(model, samples[i].positions, greedy[i], out));
+  for (size_t i = 0; i < greedy.size(); ++i)
+    AZ_RETURN_IF_ERROR(add_greedy(model, samples[i].positions, greedy[i], out));
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

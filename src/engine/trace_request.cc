@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/json.h"
 #include "azimuth/log.h"
+#include "base/json.h"
 
 namespace azimuth::engine {
 namespace {
@@ -13,8 +13,9 @@ constexpr int64_t kMaxSamples = 4096;
 constexpr int64_t kMaxNewTokens = int64_t{1} << 20;
 
 void warn_about_unknown_keys(const JsonView& request) {
-  static const std::vector<std::string> known = {"conversations", "prompts",        "images",     "videos", "add_generation_prompt",
-                                                 "max_new_tokens", "processor_kwargs", "ignore_eos", "compat", "padding_side"};
+  static const std::vector<std::string> known = {
+      "conversations",  "prompts",          "images",     "videos", "add_generation_prompt",
+      "max_new_tokens", "processor_kwargs", "ignore_eos", "compat", "padding_side"};
   for (const std::string& key : request.keys()) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     log(LogLevel::warning, "trace request: unknown key \"" + key + "\" is ignored");

@@ -41,7 +41,8 @@ Result<TensorView> WeightReader::find(const std::string& slot) {
 
 bool WeightReader::in_files(const std::string& slot) const {
   const WeightRule* rule = map_.find(slot);
-  return rule != nullptr && std::ranges::any_of(rule->names, [&](const std::string& name) { return checkpoint_.has(name); });
+  return rule != nullptr &&
+         std::ranges::any_of(rule->names, [&](const std::string& name) { return checkpoint_.has(name); });
 }
 
 Result<bool> WeightReader::equal(const std::string& first, const std::string& second) {

@@ -1,5 +1,5 @@
-// From slots of a WeightMap to tensors of a checkpoint: finds the name that the files use, checks the shape, applies the
-// declared transform.
+// From slots of a WeightMap to tensors of a checkpoint: finds the name that the files use, checks the shape, applies
+// the declared transform.
 #pragma once
 
 #include <functional>

@@ -91,15 +91,15 @@ struct AttentionArgs {
   int64_t query_count = 0;
   int64_t query_stride = 0;
   int query_heads = 0;
-  int kv_heads = 0;  // divides query_heads; query head h reads KV head h / (query_heads / kv_heads)
-  int head_dim = 0;  // 1..512, any number
+  int kv_heads = 0;   // divides query_heads; query head h reads KV head h / (query_heads / kv_heads)
+  int head_dim = 0;   // 1..512, any number
   int value_dim = 0;  // may differ from head_dim
   std::span<const float* const> key_blocks;    // each [kv_heads, kAttentionBlock, head_dim]
   std::span<const float* const> value_blocks;  // each [kv_heads, kAttentionBlock, value_dim]
-  const KeyRange* ranges = nullptr;  // [queries]; an empty range gives zeros
-  float scale = 1.0f;     // multiplies q.k
-  float soft_cap = 0.0f;  // c > 0: score = c tanh(score / c)
-  float* output = nullptr;  // [queries, query_heads, value_dim], row stride output_stride
+  const KeyRange* ranges = nullptr;            // [queries]; an empty range gives zeros
+  float scale = 1.0f;                          // multiplies q.k
+  float soft_cap = 0.0f;                       // c > 0: score = c tanh(score / c)
+  float* output = nullptr;                     // [queries, query_heads, value_dim], row stride output_stride
   int64_t output_stride = 0;
   float* log_sum_exp = nullptr;  // optional [queries, query_heads]; -inf for an empty range
 };

@@ -23,7 +23,9 @@ Result<const Entry*> find(const std::vector<Entry>& entries, std::string_view mo
 
 }  // namespace
 
-Result<const TextPart*> find_text_part(std::string_view model_type) { return find(text_parts(), model_type, "text model_type"); }
+Result<const TextPart*> find_text_part(std::string_view model_type) {
+  return find(text_parts(), model_type, "text model_type");
+}
 
 Result<const VisionPart*> find_vision_part(std::string_view model_type) {
   return find(vision_parts(), model_type, "vision model_type");

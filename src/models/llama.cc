@@ -10,11 +10,17 @@ Result<TextSpec> read_text(const JsonView& config) {
   return read_dense_decoder(config, {.intermediate = 11008, .context = 2048, .reads_mlp_bias = true});
 }
 
-Result<ModelSpec> read_model(const JsonView& config) { return read_text_only(config, "llama", "LlamaTokenizer"); }
+Result<ModelSpec> read_model(const JsonView& config) {
+  return read_text_only(config, "llama", "LlamaTokenizer");
+}
 
 }  // namespace
 
-TextPart llama_text() { return {"llama", read_text, add_dense_decoder_weights}; }
-Family llama() { return {"llama", read_model}; }
+TextPart llama_text() {
+  return {"llama", read_text, add_dense_decoder_weights};
+}
+Family llama() {
+  return {"llama", read_model};
+}
 
 }  // namespace azimuth::models

@@ -24,7 +24,11 @@ Result<ModelSpec> read_model(const JsonView& config) {
 
 }  // namespace
 
-TextPart qwen2_text() { return {"qwen2", read_text, add_dense_decoder_weights}; }
-Family qwen2() { return {"qwen2", read_model}; }
+TextPart qwen2_text() {
+  return {"qwen2", read_text, add_dense_decoder_weights};
+}
+Family qwen2() {
+  return {"qwen2", read_model};
+}
 
 }  // namespace azimuth::models

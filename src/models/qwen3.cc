@@ -16,11 +16,17 @@ Result<TextSpec> read_text(const JsonView& config) {
                                      .sliding_window = true});
 }
 
-Result<ModelSpec> read_model(const JsonView& config) { return read_text_only(config, "qwen3", "Qwen2Tokenizer"); }
+Result<ModelSpec> read_model(const JsonView& config) {
+  return read_text_only(config, "qwen3", "Qwen2Tokenizer");
+}
 
 }  // namespace
 
-TextPart qwen3_text() { return {"qwen3", read_text, add_dense_decoder_weights}; }
-Family qwen3() { return {"qwen3", read_model}; }
+TextPart qwen3_text() {
+  return {"qwen3", read_text, add_dense_decoder_weights};
+}
+Family qwen3() {
+  return {"qwen3", read_model};
+}
 
 }  // namespace azimuth::models

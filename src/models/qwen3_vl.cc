@@ -42,7 +42,9 @@ Status read_tower_shape(const JsonView& config, VisionSpec& vision) {
   AZ_ASSIGN_OR_RETURN(const int64_t heads, config.integer_or("num_heads", attention_heads, 1, 4096));
   AZ_ASSIGN_OR_RETURN(const int64_t intermediate, config.integer_or("intermediate_size", 4304, 1, kMaxWidth));
   if (hidden % (4 * heads) != 0) {
-    return invalid_argument(config.where() + " expected hidden_size to be a multiple of 4 * num_heads (2-D rotary turns a quarter of a head per axis and half), found hidden_size " +
+    return invalid_argument(config.where() +
+                            " expected hidden_size to be a multiple of 4 * num_heads (2-D rotary turns a quarter of a "
+                            "head per axis and half), found hidden_size " +
                             std::to_string(hidden) + " and num_heads " + std::to_string(heads));
   }
   vision.layers = static_cast<int>(layers);
@@ -59,7 +61,8 @@ Status read_patches(const JsonView& config, VisionSpec& vision) {
   AZ_ASSIGN_OR_RETURN(const int64_t channels, config.integer_or("in_channels", 3, 1, 64));
   AZ_ASSIGN_OR_RETURN(const int64_t patch, read_square(config, "patch_size", 16, 1, 1024));
   AZ_ASSIGN_OR_RETURN(const int64_t temporal, read_square(config, "temporal_patch_size", 2, 1, 64));
-  AZ_ASSIGN_OR_RETURN(const int64_t embeddings, config.integer_or("num_position_embeddings", 2304, 1, int64_t{1} << 24));
+  AZ_ASSIGN_OR_RETURN(const int64_t embeddings,
+                      config.integer_or("num_position_embeddings", 2304, 1, int64_t{1} << 24));
   vision.channels = static_cast<int>(channels);
   vision.patch = static_cast<int>(patch);
   vision.temporal_patch = static_cast<int>(temporal);
@@ -157,8 +160,9 @@ Result<ModelSpec> read_model(const JsonView& config) {
   AZ_ASSIGN_OR_RETURN(const VisionPart* vision, find_vision_part("qwen3_vl_vision"));
   AZ_ASSIGN_OR_RETURN(spec.vision, vision->read(vision_config));
   if (spec.vision->projector.output != spec.text.hidden) {
-    return invalid_argument("config.json expected vision_config.out_hidden_size equal to text_config.hidden_size, found " +
-                            std::to_string(spec.vision->projector.output) + " and " + std::to_string(spec.text.hidden));
+    return invalid_argument(
+        "config.json expected vision_config.out_hidden_size equal to text_config.hidden_size, found " +
+        std::to_string(spec.vision->projector.output) + " and " + std::to_string(spec.text.hidden));
   }
   text->add_weights(spec.text, {"model.language_model.", "language_model.model.", "language_model.", "model."},
                     {"lm_head.weight", "language_model.lm_head.weight", "model.lm_head.weight"}, spec.weights);
@@ -169,8 +173,14 @@ Result<ModelSpec> read_model(const JsonView& config) {
 
 }  // namespace
 
-TextPart qwen3_vl_text() { return {"qwen3_vl_text", read_text, add_dense_decoder_weights}; }
-VisionPart qwen3_vl_vision() { return {"qwen3_vl_vision", read_vision, add_vision_weights}; }
-Family qwen3_vl() { return {"qwen3_vl", read_model}; }
+TextPart qwen3_vl_text() {
+  return {"qwen3_vl_text", read_text, add_dense_decoder_weights};
+}
+VisionPart qwen3_vl_vision() {
+  return {"qwen3_vl_vision", read_vision, add_vision_weights};
+}
+Family qwen3_vl() {
+  return {"qwen3_vl", read_model};
+}
 
 }  // namespace azimuth::models

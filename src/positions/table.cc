@@ -13,7 +13,8 @@ Status PositionTable::validate(int64_t tokens) const {
   for (const PositionSet& set : sets) {
     if (static_cast<int64_t>(set.ids.size()) != tokens * set.axes) {
       return invalid_argument("positions expected " + std::to_string(tokens) + " tokens x " + std::to_string(set.axes) +
-                              " axes = " + std::to_string(tokens * set.axes) + " ids, found " + std::to_string(set.ids.size()));
+                              " axes = " + std::to_string(tokens * set.axes) + " ids, found " +
+                              std::to_string(set.ids.size()));
     }
     for (size_t i = 0; i < set.ids.size(); ++i) {
       if (std::fabs(set.ids[i]) < kMaxPositionId) continue;  // false for NaN

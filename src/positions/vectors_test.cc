@@ -1,5 +1,5 @@
-// The implemented policies, spectra and tower tables against tests/golden/positions/vectors.json, most of which reference
-// implementations wrote (its "mark" and "from" say which). The tolerances are the file's own.
+// The implemented policies, spectra and tower tables against tests/golden/positions/vectors.json, most of which
+// reference implementations wrote (its "mark" and "from" say which). The tolerances are the file's own.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -18,7 +18,8 @@ namespace {
 using nlohmann::json;
 
 const json& vectors() {
-  static const json all = json::parse(std::ifstream(std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/positions/vectors.json"));
+  static const json all =
+      json::parse(std::ifstream(std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/positions/vectors.json"));
   return all;
 }
 
@@ -65,7 +66,8 @@ TEST_P(Ids, EqualTheVectors) {
       const json& row = shared_row ? expected["ids"] : expected["ids"][static_cast<size_t>(axis)];
       ASSERT_EQ(static_cast<int64_t>(row.size()), set.tokens());
       for (int64_t token = 0; token < set.tokens(); ++token) {
-        ASSERT_EQ(set.token(token)[axis], row[static_cast<size_t>(token)].get<float>()) << "axis " << axis << ", token " << token;
+        ASSERT_EQ(set.token(token)[axis], row[static_cast<size_t>(token)].get<float>())
+            << "axis " << axis << ", token " << token;
       }
     }
     EXPECT_EQ(set.next_decode - static_cast<float>(set.tokens()), expected["delta"].get<float>());
@@ -78,8 +80,10 @@ TEST_P(Ids, EqualTheVectors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, Ids,
-                         ::testing::Values(IdCase{"vanilla", "vanilla", Compat::azimuth}, IdCase{"mrope", "mrope", Compat::azimuth},
-                                           IdCase{"mrope_i", "mrope_i", Compat::azimuth}, IdCase{"mrope_tf5", "mrope", Compat::tf5}),
+                         ::testing::Values(IdCase{"vanilla", "vanilla", Compat::azimuth},
+                                           IdCase{"mrope", "mrope", Compat::azimuth},
+                                           IdCase{"mrope_i", "mrope_i", Compat::azimuth},
+                                           IdCase{"mrope_tf5", "mrope", Compat::tf5}),
                          [](const auto& each) { return each.param.key; });
 
 TEST(Layout, GoesOnAtTheEndOfASpan) {
@@ -136,7 +140,8 @@ TEST(Allocation, RefusesWhatTheReferenceWouldSilentlyCut) {
 
 TEST(Allocation, ScalesSectionsByLargestRemainder) {
   EXPECT_EQ(scale_section(std::vector<int>{24, 20, 20}, 32), (std::vector<int>{12, 10, 10}));
-  EXPECT_EQ(scale_section(std::vector<int>{24, 20, 20}, 8), (std::vector<int>{3, 3, 2}));  // 3, 2.5, 2.5: the tie goes to h
+  EXPECT_EQ(scale_section(std::vector<int>{24, 20, 20}, 8),
+            (std::vector<int>{3, 3, 2}));  // 3, 2.5, 2.5: the tie goes to h
   EXPECT_EQ(scale_section(std::vector<int>{16, 24, 24}, 8), (std::vector<int>{2, 3, 3}));
 }
 
@@ -168,14 +173,16 @@ RopeSpec rope_of(const std::string& key, const json& entry) {
 TEST(Spectrum, EqualsTheVectors) {
   int checked = 0;
   for (const auto& [key, entry] : vectors()["tables"]["scaling"].items()) {
-    const bool known = key.starts_with("default") || key.starts_with("linear") || key.starts_with("yarn") || key.starts_with("llama3");
+    const bool known =
+        key.starts_with("default") || key.starts_with("linear") || key.starts_with("yarn") || key.starts_with("llama3");
     if (!known) continue;
     SCOPED_TRACE(key);
     const Result<Spectrum> spectrum = make_spectrum(rope_of(key, entry));
     ASSERT_TRUE(spectrum.ok()) << spectrum.status().message();
     const std::vector<float> expected = entry["inv_freq"];
     ASSERT_EQ(spectrum->inv_freq.size(), expected.size());
-    for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(spectrum->inv_freq[i], expected[i], 2e-7 * expected[i]) << i;
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR(spectrum->inv_freq[i], expected[i], 2e-7 * expected[i]) << i;
     EXPECT_NEAR(spectrum->attention_scale, entry["attention_factor"].get<double>(), 1e-6);
     ++checked;
   }
@@ -183,7 +190,8 @@ TEST(Spectrum, EqualsTheVectors) {
 }
 
 TEST(RotaryTable, EqualsTheVectors) {
-  for (const auto& [key, policy] : {std::pair("mrope_chunked_2-3-3", "mrope"), std::pair("mrope_interleaved_4-2-2", "mrope_i")}) {
+  for (const auto& [key, policy] :
+       {std::pair("mrope_chunked_2-3-3", "mrope"), std::pair("mrope_interleaved_4-2-2", "mrope_i")}) {
     SCOPED_TRACE(key);
     const json& entry = vectors()["tables"]["cos_sin"][key];
     RopeSpec rope;
@@ -198,8 +206,10 @@ TEST(RotaryTable, EqualsTheVectors) {
     const auto pairs = static_cast<size_t>(rotary.pairs);
     for (size_t token = 0; token < entry["cos"].size(); ++token) {
       for (size_t pair = 0; pair < pairs; ++pair) {
-        EXPECT_NEAR(rotary.cosines[token * pairs + pair], entry["cos"][token][pair].get<double>(), 1e-6) << token << "," << pair;
-        EXPECT_NEAR(rotary.sines[token * pairs + pair], entry["sin"][token][pair].get<double>(), 1e-6) << token << "," << pair;
+        EXPECT_NEAR(rotary.cosines[token * pairs + pair], entry["cos"][token][pair].get<double>(), 1e-6)
+            << token << "," << pair;
+        EXPECT_NEAR(rotary.sines[token * pairs + pair], entry["sin"][token][pair].get<double>(), 1e-6)
+            << token << "," << pair;
       }
     }
   }

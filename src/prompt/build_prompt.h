@@ -23,8 +23,8 @@ struct PromptText {
 };
 
 struct VideoInput {
-  Grid grid;                      // cells after merging
-  media::VideoMetadata metadata;  // frames_indices are the frames at hand
+  Grid grid;                        // cells after merging
+  media::VideoMetadata metadata;    // frames_indices are the frames at hand
   int64_t temporal_patch_size = 2;  // frames per grid frame
 };
 
@@ -39,8 +39,8 @@ struct BuildOptions {
   bool replace_video_markers = false;
 };
 
-// Errors: counts of placeholders and media that differ, an empty grid, media that the family does not take, a placeholder
-// that is no token, a prompt beyond the context (each names both numbers), and what the tokenizer refuses.
+// Errors: counts of placeholders and media that differ, an empty grid, media that the family does not take, a
+// placeholder that is no token, a prompt beyond the context (each names both numbers), and what the tokenizer refuses.
 Result<Prompt> build_prompt(const PromptText& text, const MediaInputs& media, const PromptSpec& spec,
                             const text::Tokenizer& tokenizer, const BuildOptions& options = {});
 

@@ -39,7 +39,9 @@ PromptSpec qwen_spec() {
   return spec;
 }
 
-Grid grid_of(const ordered_json& row) { return {row[0], row[1], row[2]}; }
+Grid grid_of(const ordered_json& row) {
+  return {row[0], row[1], row[2]};
+}
 
 MediaInputs media_of(const ordered_json& entry) {
   MediaInputs media;
@@ -162,7 +164,8 @@ TEST_F(BuildPrompt, VideoSpansKnowTheirTimes) {
   const MediaInputs media{{}, {clip({2, 1, 2}, 4.0, {0, 2, 4, 6}, 8)}};
   const auto prompt = build("<|video_pad|>", media);
   ASSERT_TRUE(prompt.ok()) << prompt.status().message();
-  EXPECT_THAT(prompt->text, HasSubstr("<0.2 seconds><|vision_start|><|video_pad|><|video_pad|><|vision_end|><1.2 seconds>"));
+  EXPECT_THAT(prompt->text,
+              HasSubstr("<0.2 seconds><|vision_start|><|video_pad|><|video_pad|><|vision_end|><1.2 seconds>"));
   std::vector<Span> frames;
   for (const Span& span : prompt->spans) {
     if (span.kind == SpanKind::video) frames.push_back(span);
@@ -171,7 +174,7 @@ TEST_F(BuildPrompt, VideoSpansKnowTheirTimes) {
   EXPECT_DOUBLE_EQ(frames[0].start_seconds, 0.25);
   EXPECT_DOUBLE_EQ(frames[1].start_seconds, 1.25);
   EXPECT_DOUBLE_EQ(frames[1].step_seconds, 1.0);  // two frames per group, two frames kept per second
-  EXPECT_EQ(frames[1].tile, 0);  // a frame is no tile
+  EXPECT_EQ(frames[1].tile, 0);                   // a frame is no tile
   EXPECT_EQ(frames[1].tiles, 1);
 }
 
@@ -193,8 +196,7 @@ TEST_F(BuildPrompt, Release4ReplacesTheOuterMarkers) {
             "a<|vision_start|><0.2 seconds><|vision_start|><|video_pad|><|vision_end|><|vision_end|>b");
   const BuildOptions release4{.replace_video_markers = true};
   EXPECT_EQ(build(text, media, release4)->text, "a<0.2 seconds><|vision_start|><|video_pad|><|vision_end|>b");
-  EXPECT_EQ(build("<|video_pad|>", media, release4)->text,
-            "<0.2 seconds><|vision_start|><|video_pad|><|vision_end|>");
+  EXPECT_EQ(build("<|video_pad|>", media, release4)->text, "<0.2 seconds><|vision_start|><|video_pad|><|vision_end|>");
 }
 
 TEST_F(BuildPrompt, PlaceholdersOfTheUserAreNoPlaceholders) {
@@ -255,7 +257,8 @@ TEST_F(BuildPrompt, TheContextIsNamedWithThePrompt) {
 }
 
 TEST_F(BuildPrompt, ImpossibleGridsAreErrors) {
-  for (const Grid grid : {Grid{0, 1, 1}, Grid{1, -1, 1}, Grid{1, int64_t{1} << 40, int64_t{1} << 40}, Grid{1, 1 << 20, 1 << 20}}) {
+  for (const Grid grid :
+       {Grid{0, 1, 1}, Grid{1, -1, 1}, Grid{1, int64_t{1} << 40, int64_t{1} << 40}, Grid{1, 1 << 20, 1 << 20}}) {
     EXPECT_FALSE(build("<|image_pad|>", {{grid}, {}}).ok()) << grid.h;
   }
   const MediaInputs many{std::vector<Grid>(4, Grid{1, 1 << 10, 1 << 11}), {}};

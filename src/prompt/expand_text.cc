@@ -40,8 +40,8 @@ Status check_count(const char* name, const MediaMarkup& markup, size_t placehold
   if (placeholders == given) return ok_status();
   const std::string media = std::to_string(given) + " " + name + (given == 1 ? "" : "s");
   if (markup.expansion == PromptExpansion::none) {
-    return unsupported("this model takes no " + std::string(name) + "s, but " + media + " came with the prompt; leave " +
-                       (given == 1 ? "it" : "them") + " out");
+    return unsupported("this model takes no " + std::string(name) + "s, but " + media +
+                       " came with the prompt; leave " + (given == 1 ? "it" : "them") + " out");
   }
   return invalid_argument("the prompt has " + std::to_string(placeholders) + " " + name + " placeholder" +
                           (placeholders == 1 ? "" : "s") + " (" + markup.placeholder + "), but " + media +
@@ -61,10 +61,9 @@ Status check_grid(const char* name, size_t index, const Grid& grid) {
 // Before any text is made of them: counts, grids, and that all cells together fit.
 Status check_media(const MediaInputs& media, const BuildOptions& options) {
   int64_t cells = 0;
-  const int64_t most = options.context_tokens > 0 ? std::min(options.context_tokens, kMaxPromptTokens) : kMaxPromptTokens;
-  const auto add = [&](const Grid& grid) {
-    cells = std::min(cells + grid.cells(), kMaxPromptTokens + 1);
-  };
+  const int64_t most =
+      options.context_tokens > 0 ? std::min(options.context_tokens, kMaxPromptTokens) : kMaxPromptTokens;
+  const auto add = [&](const Grid& grid) { cells = std::min(cells + grid.cells(), kMaxPromptTokens + 1); };
   for (size_t i = 0; i < media.images.size(); ++i) {
     AZ_RETURN_IF_ERROR(check_grid("image", i, media.images[i]));
     add(media.images[i]);
@@ -76,8 +75,7 @@ Status check_media(const MediaInputs& media, const BuildOptions& options) {
   if (cells <= most) return ok_status();
   return resource_exhausted("the images and videos take " + std::to_string(cells) +
                             (cells > kMaxPromptTokens ? " tokens or more" : " tokens") +
-                            ", but the model's context holds " + std::to_string(most) +
-                            "; give fewer or smaller ones");
+                            ", but the model's context holds " + std::to_string(most) + "; give fewer or smaller ones");
 }
 
 Expansion expand_image(const MediaInputs& media, const PromptSpec& spec, size_t index) {
@@ -86,8 +84,7 @@ Expansion expand_image(const MediaInputs& media, const PromptSpec& spec, size_t 
 
 Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec, size_t index) {
   const VideoInput& video = media.videos[index];
-  AZ_ASSIGN_OR_RETURN(const VideoTiming timing,
-                      video_timing(video.metadata, video.temporal_patch_size, video.grid.t));
+  AZ_ASSIGN_OR_RETURN(const VideoTiming timing, video_timing(video.metadata, video.temporal_patch_size, video.grid.t));
   const int number = static_cast<int>(index);
   if (spec.video.expansion == PromptExpansion::timestamped_frames) {
     return expand_timestamped_frames(spec.video, number, video.grid, timing);

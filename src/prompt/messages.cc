@@ -29,8 +29,8 @@ Result<Json> parse_ordered(std::string_view text, const char* name, const Messag
   }
   AZ_ASSIGN_OR_RETURN(const nlohmann::json sorted, parse_json(text, name, {.bytes = limits.bytes, .depth = kMaxDepth}));
   if (const size_t widest = widest_object(sorted); widest > kMaxKeys) {
-    return resource_exhausted(std::string("expected objects of at most ") + std::to_string(kMaxKeys) + " keys in " + name +
-                              ", got " + std::to_string(widest));
+    return resource_exhausted(std::string("expected objects of at most ") + std::to_string(kMaxKeys) + " keys in " +
+                              name + ", got " + std::to_string(widest));
   }
   Json document = Json::parse(text, nullptr, false);
   if (document.is_discarded()) {
@@ -125,8 +125,8 @@ class Parser {
     const char* name = reference.is_video() ? "video" : "image";
     const bool taken = spec_ == nullptr || (reference.is_video() ? spec_->takes_videos() : spec_->takes_images());
     if (!taken) {
-      return unsupported(where_ + ": expected text, since this model takes no " + name + "s, got a part of type " + name +
-                         "; leave it out or use a vision-language model");
+      return unsupported(where_ + ": expected text, since this model takes no " + name + "s, got a part of type " +
+                         name + "; leave it out or use a vision-language model");
     }
     if (media_.size() >= limits_.media) return too_many("images and videos", limits_.media);
     media_.push_back(std::move(reference));
@@ -207,7 +207,8 @@ class Parser {
     }
     if (!indices.is_array()) return wrong("a list frames_indices", indices);
     for (const Json& index : indices) {
-      if (!index.is_number_integer() || index.get<int64_t>() < 0) return wrong("frame numbers in frames_indices", index);
+      if (!index.is_number_integer() || index.get<int64_t>() < 0)
+        return wrong("frame numbers in frames_indices", index);
       out.frames_indices.push_back(index.get<int64_t>());
     }
     if (static_cast<int64_t>(out.frames_indices.size()) == count) return ok_status();
@@ -265,7 +266,8 @@ Result<std::vector<MediaReference>> parse_videos(std::string_view json, const Me
   Parser parser(nullptr, limits);
   for (size_t i = 0; i < list.size(); ++i) {
     parser.enter("video " + std::to_string(i));
-    const std::string type = list[i].is_object() && member(list[i], "type").is_string() ? list[i]["type"].get<std::string>() : "";
+    const std::string type =
+        list[i].is_object() && member(list[i], "type").is_string() ? list[i]["type"].get<std::string>() : "";
     if (type != "video" && type != "video_frames") {
       return invalid_argument("video " + std::to_string(i) + ": expected a part of type video or video_frames, got " +
                               describe_json(nlohmann::json(list[i])));

@@ -1,4 +1,5 @@
-// The OpenAI chat list that users write, checked and taken apart: what the chat template sees, and which media it names.
+// The OpenAI chat list that users write, checked and taken apart: what the chat template sees, and which media it
+// names.
 #pragma once
 
 #include <cstdint>
@@ -39,16 +40,17 @@ struct MessageLimits {
 
 struct Messages {
   // The list as JSON text for ChatTemplate::render: parts are {"type": "image"} or {"type": "video"} whatever form they
-  // were written in, keys without a value are gone, as transformers 5.23.0 does (ProcessorMixin._normalize_conversations,
-  // chat_template_utils._alias_reasoning_fields). Contents of data: URLs are left out.
+  // were written in, keys without a value are gone, as transformers 5.23.0 does
+  // (ProcessorMixin._normalize_conversations, chat_template_utils._alias_reasoning_fields). Contents of data: URLs are
+  // left out.
   std::string template_json;
   std::vector<MediaReference> media;  // in the order of the messages
 };
 
 // Content: a string, or parts {"type": "text", "text"}, {"type": "image", "image"}, {"type": "image_url", "image_url"},
 // {"type": "video", "video": file or list of frames, "fps"}, {"type": "video_frames", "frames", "metadata"}.
-// Errors, naming message and part: no messages, a wrong type, an unknown part, media that the model does not take, a limit,
-// invalid UTF-8.
+// Errors, naming message and part: no messages, a wrong type, an unknown part, media that the model does not take, a
+// limit, invalid UTF-8.
 Result<Messages> parse_messages(std::string_view json, const PromptSpec& spec, const MessageLimits& limits = {});
 
 // A JSON list of video parts, as a raw prompt brings them along.

@@ -60,11 +60,12 @@ TEST(Messages, TemplatesSeeOneFormOfEachPart) {
 }
 
 TEST(Messages, KeepsTheOrderOfKeysAndDropsEmptyOnes) {
-  const auto messages = parse_messages(
-      R"([{"role":"assistant","z":1,"a":{"y":2,"b":3},"content":null,"reasoning":"hm"}])", vision());
+  const auto messages =
+      parse_messages(R"([{"role":"assistant","z":1,"a":{"y":2,"b":3},"content":null,"reasoning":"hm"}])", vision());
   ASSERT_TRUE(messages.ok()) << messages.status().message();
-  EXPECT_EQ(messages->template_json,
-            R"([{"role":"assistant","z":1,"a":{"y":2,"b":3},"reasoning":"hm","thinking":"hm","reasoning_content":"hm"}])");
+  EXPECT_EQ(
+      messages->template_json,
+      R"([{"role":"assistant","z":1,"a":{"y":2,"b":3},"reasoning":"hm","thinking":"hm","reasoning_content":"hm"}])");
 }
 
 TEST(Messages, NoMessagesIsAnError) {
@@ -126,7 +127,8 @@ TEST(Messages, LimitsAreKept) {
 }
 
 TEST(Messages, VideosOfRawPrompts) {
-  const auto videos = parse_videos(R"([{"type":"video","video":["a.png"],"fps":1},{"type":"video_frames","frames":["b.png"]}])");
+  const auto videos =
+      parse_videos(R"([{"type":"video","video":["a.png"],"fps":1},{"type":"video_frames","frames":["b.png"]}])");
   ASSERT_TRUE(videos.ok()) << videos.status().message();
   ASSERT_EQ(videos->size(), 2u);
   EXPECT_TRUE((*videos)[1].sampled);

@@ -16,15 +16,15 @@ struct LayerSpec {
   // Attention
   int heads = 0;
   int kv_heads = 0;
-  int head_dim = 0;   // of queries and keys
-  int value_dim = 0;  // of values
-  float attention_scale = 0.0f;   // multiplies q.k
+  int head_dim = 0;                 // of queries and keys
+  int value_dim = 0;                // of values
+  float attention_scale = 0.0f;     // multiplies q.k
   float attention_soft_cap = 0.0f;  // 0: none
-  int64_t window = 0;  // keys that a query sees, itself included; 0: all
+  int64_t window = 0;               // keys that a query sees, itself included; 0: all
   bool qkv_bias = false;
   bool output_bias = false;
   bool qk_norm = false;  // RMSNorm over head_dim on queries and keys, before rotation
-  int rope = 0;  // index into TextSpec::ropes; -1: no rotation
+  int rope = 0;          // index into TextSpec::ropes; -1: no rotation
 
   // Norms (RMS)
   float norm_eps = 1e-6f;

@@ -24,7 +24,8 @@ enum class ClosedRegions : uint8_t {
 // Images or videos in a prompt.
 struct MediaMarkup {
   PromptExpansion expansion = PromptExpansion::none;
-  std::string placeholder = {};  // the token that stands for one feature, and in the template for the whole image or video
+  std::string placeholder =
+      {};                  // the token that stands for one feature, and in the template for the whole image or video
   std::string start = {};  // marker tokens around a frame, where the expansion writes them itself
   std::string end = {};
 };

@@ -17,8 +17,8 @@ struct RunContext {
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(double fraction)> progress;  // share of the stage that is done, 0..1
 
-  // The context of a piece of work that is `part` of `total` units, behind `done` others: its progress counts as a share
-  // of the whole.
+  // The context of a piece of work that is `part` of `total` units, behind `done` others: its progress counts as a
+  // share of the whole.
   RunContext share(int64_t done, int64_t part, int64_t total) const {
     RunContext piece = *this;
     if (!progress) return piece;

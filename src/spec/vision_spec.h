@@ -29,16 +29,16 @@ enum class ProjectorKind : uint8_t {
 
 struct ProjectorSpec {
   ProjectorKind kind = ProjectorKind::patch_merger;
-  int merge = 2;             // cells of the tower per side that become one token
-  int output = 0;            // width of the decoder
+  int merge = 2;   // cells of the tower per side that become one token
+  int output = 0;  // width of the decoder
   float norm_eps = 1e-6f;
   bool norm_after_shuffle = false;  // normalise the concatenated m*m*hidden channels instead of each patch
 };
 
 // A projector that taps an inner layer and whose output is added to the hidden states of a decoder layer.
 struct DeepStackSpec {
-  int tower_layer = 0;     // reads the output of this tower layer
-  int weight_index = 0;    // which of the checkpoint's DeepStack projectors
+  int tower_layer = 0;   // reads the output of this tower layer
+  int weight_index = 0;  // which of the checkpoint's DeepStack projectors
   ProjectorSpec projector;
 };
 
@@ -60,7 +60,7 @@ struct VisionSpec {
   int64_t patch_elements() const { return int64_t{channels} * temporal_patch * patch * patch; }
 
   // Positions
-  int learned_side = 0;  // rows = columns of the learned grid; 0: none
+  int learned_side = 0;      // rows = columns of the learned grid; 0: none
   int64_t learned_rows = 0;  // rows of the table in the file; may exceed side * side
   GridResample resample = GridResample::bilinear_corners;
   TowerRotary rotary = TowerRotary::none;

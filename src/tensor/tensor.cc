@@ -90,7 +90,9 @@ bool TensorView::is_contiguous() const {
   return true;
 }
 
-void Tensor::Free::operator()(float* p) const { std::free(p); }
+void Tensor::Free::operator()(float* p) const {
+  std::free(p);
+}
 
 Tensor::Tensor(const Shape& shape) : shape_(shape) {
   const int64_t count = shape.elements();
@@ -115,7 +117,8 @@ Tensor Tensor::clone() const {
 }
 
 Result<Tensor> to_f32(const TensorView& view) {
-  if (!view.is_contiguous()) return invalid_argument("to_f32 expected a contiguous tensor, found strides that skip elements");
+  if (!view.is_contiguous())
+    return invalid_argument("to_f32 expected a contiguous tensor, found strides that skip elements");
   Tensor out(view.shape);
   const int64_t count = out.elements();
   float* dst = out.data();
@@ -137,7 +140,8 @@ Result<Tensor> to_f32(const TensorView& view) {
 
 Status check_shape(std::string_view what, const Shape& expected, const Shape& found) {
   if (expected == found) return ok_status();
-  return invalid_argument(std::string(what) + " expected shape " + expected.to_string() + ", found " + found.to_string());
+  return invalid_argument(std::string(what) + " expected shape " + expected.to_string() + ", found " +
+                          found.to_string());
 }
 
 }  // namespace azimuth

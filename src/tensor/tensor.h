@@ -25,7 +25,7 @@ class Shape {
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return dims_[axis]; }
-  int64_t elements() const;  // 1 for rank 0
+  int64_t elements() const;       // 1 for rank 0
   std::string to_string() const;  // "[2, 3]"
   bool operator==(const Shape& other) const;
 
@@ -45,7 +45,9 @@ struct TensorView {
   bool is_contiguous() const;
   size_t bytes() const { return static_cast<size_t>(shape.elements()) * size_of(dtype); }
   template <typename T>
-  const T* as() const { return reinterpret_cast<const T*>(data); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(data);
+  }
 };
 
 // A contiguous f32 tensor that owns its elements; memory is 64-byte aligned and NOT initialised.
@@ -68,7 +70,9 @@ class Tensor {
   Tensor clone() const;
 
  private:
-  struct Free { void operator()(float* p) const; };
+  struct Free {
+    void operator()(float* p) const;
+  };
   Shape shape_;
   int64_t row_elements_ = 0;
   std::unique_ptr<float[], Free> data_;

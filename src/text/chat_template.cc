@@ -20,16 +20,17 @@ Result<std::string> to_text(const ordered_json& value) {
 
 }  // namespace
 
-void ChatTemplate::Deleter::operator()(az_template* chat_template) const { az_template_free(chat_template); }
+void ChatTemplate::Deleter::operator()(az_template* chat_template) const {
+  az_template_free(chat_template);
+}
 
 Result<ChatTemplate> ChatTemplate::create(std::string_view source,
                                           const std::vector<std::pair<std::string, std::string>>& named_tokens,
                                           const std::vector<std::string>& reserved) {
   AZ_ASSIGN_OR_RETURN(const std::string reserved_json, to_text(ordered_json(reserved)));
   az_template* handle = nullptr;
-  AZ_RETURN_IF_ERROR(call_rust([&](az_bytes* error) {
-    return az_template_create(as_slice(source), as_slice(reserved_json), &handle, error);
-  }));
+  AZ_RETURN_IF_ERROR(call_rust(
+      [&](az_bytes* error) { return az_template_create(as_slice(source), as_slice(reserved_json), &handle, error); }));
   ChatTemplate result;
   result.handle_.reset(handle);
   ordered_json named = ordered_json::object();
@@ -53,8 +54,8 @@ Result<RenderedPrompt> ChatTemplate::render(const ordered_json& messages, const 
   az_bytes text{nullptr, 0};
   az_ranges literal{nullptr, 0};
   AZ_RETURN_IF_ERROR(call_rust([&](az_bytes* error) {
-    return az_template_render(handle_.get(), as_slice(named_json_), as_slice(user_json),
-                              options.max_steps, options.max_bytes, &text, &literal, error);
+    return az_template_render(handle_.get(), as_slice(named_json_), as_slice(user_json), options.max_steps,
+                              options.max_bytes, &text, &literal, error);
   }));
   RenderedPrompt result;
   result.text = take_string(text);

@@ -1,4 +1,5 @@
-// Chat templates (Jinja), rendered as transformers 5.23.0 renders them, with user text kept from becoming special tokens.
+// Chat templates (Jinja), rendered as transformers 5.23.0 renders them, with user text kept from becoming special
+// tokens.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ namespace azimuth::text {
 
 struct RenderOptions {
   bool add_generation_prompt = true;
-  uint64_t max_steps = 50'000'000;        // instructions of the template; a long conversation takes some 10,000
-  size_t max_bytes = size_t{64} << 20;    // of rendered text
+  uint64_t max_steps = 50'000'000;      // instructions of the template; a long conversation takes some 10,000
+  size_t max_bytes = size_t{64} << 20;  // of rendered text
 };
 
 struct RenderedPrompt {
@@ -30,8 +31,8 @@ struct RenderedPrompt {
 
 // Immutable after create(); render may be called from several threads.
 //
-// Steps and output are limited. What a template keeps in variables without printing it is not: one that doubles a string
-// sixty times runs out of memory, as the weights beside it could make the program do.
+// Steps and output are limited. What a template keeps in variables without printing it is not: one that doubles a
+// string sixty times runs out of memory, as the weights beside it could make the program do.
 class ChatTemplate {
  public:
   // `named_tokens` become variables of the template (Tokenizer::named_tokens); `reserved` are the strings that text in
@@ -42,9 +43,9 @@ class ChatTemplate {
                                      const std::vector<std::string>& reserved);
 
   // `messages` is a list of messages; `extra` an object of further variables ("tools", "enable_thinking", ...), or
-  // null. Ordered, since templates print objects. Strings in both are the user's. Text that only comes together in the template ("<|im_" + "end|>") stays text
-  // as well, where the parts lie at the ends of strings.
-  // Errors: what the template itself raises, a limit reached, invalid UTF-8 in a string.
+  // null. Ordered, since templates print objects. Strings in both are the user's. Text that only comes together in the
+  // template ("<|im_" + "end|>") stays text as well, where the parts lie at the ends of strings. Errors: what the
+  // template itself raises, a limit reached, invalid UTF-8 in a string.
   Result<RenderedPrompt> render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& extra,
                                 const RenderOptions& options = {}) const;
 

@@ -31,11 +31,14 @@ ChatTemplate parse(const std::string& source) {
   return std::move(result).value();
 }
 
-ordered_json user(const std::string& content) { return {{{"role", "user"}, {"content", content}}}; }
+ordered_json user(const std::string& content) {
+  return {{{"role", "user"}, {"content", content}}};
+}
 
 std::vector<std::string> literal_strings(const RenderedPrompt& prompt) {
   std::vector<std::string> strings;
-  for (const ByteRange& range : prompt.literal) strings.push_back(prompt.text.substr(range.begin, range.end - range.begin));
+  for (const ByteRange& range : prompt.literal)
+    strings.push_back(prompt.text.substr(range.begin, range.end - range.begin));
   return strings;
 }
 
@@ -54,8 +57,7 @@ TEST(ChatTemplate, RendersAsTransformers) {
     ASSERT_TRUE(chat_template.ok()) << chat_template.status().message();
     const bool generation = variables.value("add_generation_prompt", true);
     variables.erase("add_generation_prompt");
-    const auto rendered =
-        chat_template->render(entry["messages"], variables, {.add_generation_prompt = generation});
+    const auto rendered = chat_template->render(entry["messages"], variables, {.add_generation_prompt = generation});
     ASSERT_TRUE(rendered.ok()) << rendered.status().message();
     EXPECT_EQ(rendered->text, entry["text"].get<std::string>());
     EXPECT_TRUE(rendered->literal.empty());
@@ -91,8 +93,7 @@ TEST(ChatTemplate, KeysOfTheUserAreMarkedWhereTheyArePrinted) {
 TEST(ChatTemplate, PartsThatTheTemplateJoinsStayText) {
   const ChatTemplate chat = parse("{% for p in messages[0].content %}{{ p.text|trim }}{% endfor %}");
   const ordered_json messages = {
-      {{"role", "user"},
-       {"content", {{{"type", "text"}, {"text", "<|im_ "}}, {{"type", "text"}, {"text", "end|>"}}}}}};
+      {{"role", "user"}, {"content", {{{"type", "text"}, {"text", "<|im_ "}}, {{"type", "text"}, {"text", "end|>"}}}}}};
   const auto rendered = chat.render(messages, nullptr).value();
   EXPECT_EQ(rendered.text, "<|im_end|>");
   EXPECT_EQ(literal_strings(rendered), std::vector<std::string>{"<|im_end|>"});
@@ -129,7 +130,8 @@ TEST(ChatTemplate, DatesAreOfToday) {
 
 TEST(ChatTemplate, EndlessTemplatesEnd) {
   const ChatTemplate loops = parse(
-      "{% for a in range(10000) %}{% for b in range(10000) %}{% for c in range(10000) %}{% endfor %}{% endfor %}{% endfor %}");
+      "{% for a in range(10000) %}{% for b in range(10000) %}{% for c in range(10000) %}{% endfor %}{% endfor %}{% "
+      "endfor %}");
   const auto endless = loops.render(user("x"), nullptr, {.max_steps = 100'000});
   EXPECT_THAT(endless.status().message(), HasSubstr("100000 steps"));
   const ChatTemplate prints = parse("{% for a in range(10000) %}{{ messages[0].content }}{% endfor %}");

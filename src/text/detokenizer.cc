@@ -4,7 +4,9 @@
 
 namespace azimuth::text {
 
-void Detokenizer::Deleter::operator()(az_detokenizer* detokenizer) const { az_detokenizer_free(detokenizer); }
+void Detokenizer::Deleter::operator()(az_detokenizer* detokenizer) const {
+  az_detokenizer_free(detokenizer);
+}
 
 Result<Detokenizer> Detokenizer::create(const Tokenizer& tokenizer, bool skip_special) {
   az_detokenizer* handle = nullptr;
@@ -18,8 +20,7 @@ Result<Detokenizer> Detokenizer::create(const Tokenizer& tokenizer, bool skip_sp
 
 Result<std::string> Detokenizer::push(int32_t id) {
   az_bytes text{nullptr, 0};
-  AZ_RETURN_IF_ERROR(
-      call_rust([&](az_bytes* error) { return az_detokenizer_push(handle_.get(), id, &text, error); }));
+  AZ_RETURN_IF_ERROR(call_rust([&](az_bytes* error) { return az_detokenizer_push(handle_.get(), id, &text, error); }));
   return take_string(text);
 }
 

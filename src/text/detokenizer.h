@@ -1,5 +1,5 @@
-// Text of ids that arrive one by one, in pieces that are never taken back: no half characters, and together exactly what
-// Tokenizer::decode gives for the whole list.
+// Text of ids that arrive one by one, in pieces that are never taken back: no half characters, and together exactly
+// what Tokenizer::decode gives for the whole list.
 #pragma once
 
 #include <cstdint>

@@ -102,8 +102,7 @@ TEST_P(DetokenizerOf, TextComesBackAsItIsWritten) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Classes, DetokenizerOf,
-                         testing::Values("qwen2", "as_is", "llama", "llava", "gemma", "gpt2"),
+INSTANTIATE_TEST_SUITE_P(Classes, DetokenizerOf, testing::Values("qwen2", "as_is", "llama", "llava", "gemma", "gpt2"),
                          [](const auto& suite) { return std::string(suite.param); });
 
 TEST(Detokenizer, NeverShowsHalfACharacter) {

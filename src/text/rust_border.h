@@ -10,7 +10,9 @@
 
 namespace azimuth::text {
 
-inline az_slice as_slice(std::string_view text) { return {text.data(), text.size()}; }
+inline az_slice as_slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 inline std::string take_string(az_bytes bytes) {
   std::string text(bytes.data, bytes.size);

@@ -7,10 +7,13 @@
 
 namespace azimuth::text {
 
-void Tokenizer::Deleter::operator()(az_tokenizer* tokenizer) const { az_tokenizer_free(tokenizer); }
+void Tokenizer::Deleter::operator()(az_tokenizer* tokenizer) const {
+  az_tokenizer_free(tokenizer);
+}
 
 Result<Tokenizer> Tokenizer::create(const TokenizerFiles& files) {
-  const std::string placeholders = nlohmann::json(files.placeholders).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string placeholders =
+      nlohmann::json(files.placeholders).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const az_tokenizer_files raw{as_slice(files.tokenizer_json),
                                as_slice(files.tokenizer_config_json),
                                as_slice(files.special_tokens_map_json),
@@ -83,8 +86,8 @@ std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const {
 std::optional<std::string> Tokenizer::id_to_token(int32_t id) const {
   int32_t found = 0;
   az_bytes token{nullptr, 0};
-  const Status status = call_rust(
-      [&](az_bytes* error) { return az_tokenizer_id_to_token(handle_.get(), id, &found, &token, error); });
+  const Status status =
+      call_rust([&](az_bytes* error) { return az_tokenizer_id_to_token(handle_.get(), id, &found, &token, error); });
   if (!status.ok()) return std::nullopt;
   std::string text = take_string(token);
   if (found == 0) return std::nullopt;

@@ -23,8 +23,8 @@ struct ByteRange {
   bool operator==(const ByteRange&) const = default;
 };
 
-// Contents (not paths) of a checkpoint's tokenizer files; empty where the checkpoint has none. Either tokenizer_json, or
-// vocab_json and merges_txt, must be given. Read during create() only.
+// Contents (not paths) of a checkpoint's tokenizer files; empty where the checkpoint has none. Either tokenizer_json,
+// or vocab_json and merges_txt, must be given. Read during create() only.
 struct TokenizerFiles {
   std::string_view tokenizer_json;
   std::string_view tokenizer_config_json;
@@ -64,8 +64,8 @@ class Tokenizer {
   std::optional<int32_t> token_to_id(std::string_view token) const;
   std::optional<std::string> id_to_token(int32_t id) const;
 
-  int64_t vocab_size() const { return vocab_size_; }                          // added tokens included
-  const std::string& tokenizer_class() const { return tokenizer_class_; }     // of transformers, without "Fast"
+  int64_t vocab_size() const { return vocab_size_; }                       // added tokens included
+  const std::string& tokenizer_class() const { return tokenizer_class_; }  // of transformers, without "Fast"
   bool is_special(int32_t id) const;
   const std::vector<std::pair<int32_t, std::string>>& special_tokens() const { return special_; }  // sorted by id
 

@@ -109,7 +109,8 @@ TEST_P(TokenizerGolden, TextThatIsNotParsedHasNoSpecialToken) {
   ASSERT_GT(ids->size(), 0u);
   for (int32_t id : *ids) {
     // A vocabulary may have <unk> as what unknown characters become.
-    EXPECT_TRUE(!tokenizer_->is_special(id) || tokenizer_->id_to_token(id) == tokenizer_->named_token("unk_token")) << id;
+    EXPECT_TRUE(!tokenizer_->is_special(id) || tokenizer_->id_to_token(id) == tokenizer_->named_token("unk_token"))
+        << id;
   }
 }
 

@@ -4,7 +4,8 @@ namespace azimuth::vision {
 namespace {
 
 // Qwen's patch merger: the merge^2 patches of a cell are neighbours, so concatenating them is a change of shape.
-Tensor patch_merger(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool) {
+Tensor patch_merger(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
+                    ThreadPool& pool) {
   const int64_t width = hidden.shape()[1];
   const int64_t cell_width = width * spec.merge * spec.merge;
   const int64_t cells = hidden.elements() / cell_width;

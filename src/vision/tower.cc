@@ -83,7 +83,8 @@ void attend_frame(const VisionSpec& spec, const positions::RotaryTable& rotary, 
 
 void normalise(const LayerNormWeights& norm, float eps, const Tensor& in, Tensor& out, ThreadPool& pool) {
   const int64_t width = in.row_elements();
-  kernels::layer_norm(in.data(), in.shape()[0], width, width, norm.weight.data(), norm.bias.data(), eps, out.data(), width, pool);
+  kernels::layer_norm(in.data(), in.shape()[0], width, width, norm.weight.data(), norm.bias.data(), eps, out.data(),
+                      width, pool);
 }
 
 void run_layer(const VisionSpec& spec, const TowerLayerWeights& layer, const Grid& grid,

@@ -34,8 +34,8 @@ struct ProjectorWeights {
 };
 
 struct TowerWeights {
-  kernels::Linear patch;   // [hidden, patch elements]
-  Tensor learned_grid;     // [side * side, hidden], or empty
+  kernels::Linear patch;  // [hidden, patch elements]
+  Tensor learned_grid;    // [side * side, hidden], or empty
   std::vector<TowerLayerWeights> layers;
   ProjectorWeights projector;
   std::vector<ProjectorWeights> deepstack;  // as VisionSpec::deepstack

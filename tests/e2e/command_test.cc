@@ -28,14 +28,17 @@ struct Outcome {
   std::string errors;
 };
 
-std::string quoted(const std::string& text) { return "'" + text + "'"; }
+std::string quoted(const std::string& text) {
+  return "'" + text + "'";
+}
 
 Outcome run(const std::string& arguments, const std::string& input = "") {
   const TempDirectory directory;
   const std::string in = directory.write("stdin", input);
   const std::string errors = directory.path("stderr");
   Outcome outcome;
-  FILE* pipe = popen((quoted(AZIMUTH_BINARY) + " " + arguments + " <" + quoted(in) + " 2>" + quoted(errors)).c_str(), "r");
+  FILE* pipe =
+      popen((quoted(AZIMUTH_BINARY) + " " + arguments + " <" + quoted(in) + " 2>" + quoted(errors)).c_str(), "r");
   char buffer[4096];
   while (const size_t count = fread(buffer, 1, sizeof buffer, pipe)) outcome.output.append(buffer, count);
   const int status = pclose(pipe);
@@ -57,11 +60,12 @@ TEST(Command, HelpTeachesEverySubcommand) {
 }
 
 TEST(Command, BadUsageAndBadInputExitWithTwoAndOneSentence) {
-  for (const std::string& arguments : {std::string(""), std::string("dance"), "run " + quoted(kModel), "run " + quoted(kModel) + " hi --temperature x",
-                                       std::string("info nowhere/at-all"), "run " + quoted(kModel) + " hi --image missing.png",
-                                       "bench " + quoted(kModel) + " --image 10by10", "positions " + quoted(kModel),
-                                       // No UTF-8: a sentence where JSON's writer would throw.
-                                       "run " + quoted(kModel) + " '\xff'", "run " + quoted(kModel) + " hi --image '\xff.png'"}) {
+  for (const std::string& arguments :
+       {std::string(""), std::string("dance"), "run " + quoted(kModel), "run " + quoted(kModel) + " hi --temperature x",
+        std::string("info nowhere/at-all"), "run " + quoted(kModel) + " hi --image missing.png",
+        "bench " + quoted(kModel) + " --image 10by10", "positions " + quoted(kModel),
+        // No UTF-8: a sentence where JSON's writer would throw.
+        "run " + quoted(kModel) + " '\xff'", "run " + quoted(kModel) + " hi --image '\xff.png'"}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.exit_code, 2) << arguments;
     EXPECT_TRUE(outcome.output.empty()) << arguments;
@@ -71,7 +75,8 @@ TEST(Command, BadUsageAndBadInputExitWithTwoAndOneSentence) {
 }
 
 TEST(Command, RunAnswersTheSameTwice) {
-  const std::string arguments = "run " + quoted(kModel) + " 'What is it?' --image " + quoted(kPicture) + " --max-tokens 8 --temperature 0 --dtype f32";
+  const std::string arguments = "run " + quoted(kModel) + " 'What is it?' --image " + quoted(kPicture) +
+                                " --max-tokens 8 --temperature 0 --dtype f32";
   const Outcome first = run(arguments);
   EXPECT_EQ(first.exit_code, 0) << first.errors;
   EXPECT_GT(first.output.size(), 1u);
@@ -80,7 +85,8 @@ TEST(Command, RunAnswersTheSameTwice) {
 }
 
 TEST(Command, VerboseNamesEveryStageWithItsRate) {
-  const Outcome outcome = run("run " + quoted(kModel) + " 'What is it?' --image " + quoted(kPicture) + " --max-tokens 4 -v");
+  const Outcome outcome =
+      run("run " + quoted(kModel) + " 'What is it?' --image " + quoted(kPicture) + " --max-tokens 4 -v");
   EXPECT_EQ(outcome.exit_code, 0);
   for (const char* stage : {"load", "preprocess", "vision", "prefill", "decode"}) {
     EXPECT_NE(outcome.errors.find(stage), std::string::npos) << stage;
@@ -99,7 +105,9 @@ TEST(Command, ChatRemembersItsPictureAndReportsMistakes) {
 
 TEST(Command, PositionsPrintsWhatTheTraceSays) {
   TempDirectory directory;
-  const json messages = json::array({{{"role", "user"}, {"content", {{{"type", "image"}, {"image", kPicture}}, {{"type", "text"}, {"text", "Hi"}}}}}});
+  const json messages =
+      json::array({{{"role", "user"},
+                    {"content", {{{"type", "image"}, {"image", kPicture}}, {{"type", "text"}, {"text", "Hi"}}}}}});
   const std::string file = quoted(directory.write("messages.json", messages.dump()));
   const Outcome positions = run("positions " + quoted(kModel) + " --messages " + file + " --json");
   ASSERT_EQ(positions.exit_code, 0) << positions.errors;
@@ -126,11 +134,12 @@ TEST(Command, InfoAndBenchPrintJson) {
   EXPECT_EQ(model["model_type"], "qwen3_vl");
   EXPECT_EQ(model["section"], json({4, 3, 3}));
   EXPECT_GE(model["kernels"].size(), 4u);
-  const Outcome bench = run("bench " + quoted(kModel) + " --prompt-tokens 20 --gen 3 --image 64x48 --repetitions 1 --threads 1 --json");
+  const Outcome bench =
+      run("bench " + quoted(kModel) + " --prompt-tokens 20 --gen 3 --image 64x48 --repetitions 1 --threads 1 --json");
   ASSERT_EQ(bench.exit_code, 0) << bench.errors;
   const json figures = json::parse(bench.output);
-  for (const char* key : {"dtype", "threads", "cpu", "load_s", "preprocess_ms", "vision_ms", "vision_patches", "prefill_tok_s",
-                          "decode_tok_s", "peak_rss_mb"}) {
+  for (const char* key : {"dtype", "threads", "cpu", "load_s", "preprocess_ms", "vision_ms", "vision_patches",
+                          "prefill_tok_s", "decode_tok_s", "peak_rss_mb"}) {
     EXPECT_TRUE(figures.contains(key)) << key;
   }
   EXPECT_GT(figures["prefill_tok_s"].get<double>(), 0.0);

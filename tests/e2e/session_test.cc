@@ -36,7 +36,8 @@ Engine load(const std::string& model, const std::string& dtype = "f32") {
 
 json picture_question(const std::string& text) {
   return {{"role", "user"},
-          {"content", {{{"type", "image"}, {"image", "media/sample0_turn0_image0.png"}}, {{"type", "text"}, {"text", text}}}}};
+          {"content",
+           {{{"type", "image"}, {"image", "media/sample0_turn0_image0.png"}}, {{"type", "text"}, {"text", text}}}}};
 }
 
 Request request_of(const json& messages) {
@@ -54,7 +55,8 @@ GenerateOptions greedy(int64_t tokens) {
   return options;
 }
 
-Generation answer(Session& session, const Request& request, const GenerateOptions& options, const GenerateCallbacks& callbacks = {}) {
+Generation answer(Session& session, const Request& request, const GenerateOptions& options,
+                  const GenerateCallbacks& callbacks = {}) {
   Result<Generation> generation = session.generate(request, options, callbacks);
   EXPECT_TRUE(generation.ok()) << generation.status().message();
   return std::move(*generation);
@@ -82,7 +84,8 @@ TEST(Session, StreamedPiecesAreTheText) {
   callbacks.on_progress = [&](std::string_view stage, double) {
     if (stages.empty() || stages.back() != stage) stages.emplace_back(stage);
   };
-  const Generation found = answer(session, request_of(json::array({picture_question("What is it?")})), greedy(20), callbacks);
+  const Generation found =
+      answer(session, request_of(json::array({picture_question("What is it?")})), greedy(20), callbacks);
   EXPECT_EQ(streamed, found.text);
   EXPECT_EQ(stages, (std::vector<std::string>{"vision", "prefill"}));
   EXPECT_EQ(found.logprobs.size(), found.ids.size());
@@ -110,12 +113,17 @@ TEST(Session, FollowUpEqualsAFreshSession) {
 TEST(Session, AnotherPictureIsNotMistakenForTheFirst) {
   const Engine engine = load(kCase + "/model");
   const auto question = [](const char* picture) {
-    return json::array({{{"role", "user"},
-                         {"content", {{{"type", "image"}, {"image", picture}}, {{"type", "text"}, {"text", "What is it?"}}}}}});
+    return json::array(
+        {{{"role", "user"},
+          {"content", {{{"type", "image"}, {"image", picture}}, {{"type", "text"}, {"text", "What is it?"}}}}}});
   };
   // Two pictures of one size, so that ids and positions of both prompts are equal.
-  const std::string white = "data:image/bmp;base64,Qk1GAAAAAAAAADYAAAAoAAAAAgAAAAIAAAABABgAAAAAABAAAAATCwAAEwsAAAAAAAAAAAAA////////AAD///////8AAA==";
-  const std::string black = "data:image/bmp;base64,Qk1GAAAAAAAAADYAAAAoAAAAAgAAAAIAAAABABgAAAAAABAAAAATCwAAEwsAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+  const std::string white =
+      "data:image/bmp;base64,Qk1GAAAAAAAAADYAAAAoAAAAAgAAAAIAAAABABgAAAAAABAAAAATCwAAEwsAAAAAAAAAAAAA////////AAD///////"
+      "8AAA==";
+  const std::string black =
+      "data:image/"
+      "bmp;base64,Qk1GAAAAAAAAADYAAAAoAAAAAgAAAAIAAAABABgAAAAAABAAAAATCwAAEwsAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
   Session session(engine);
   answer(session, request_of(question(white.c_str())), greedy(4));
   const Generation second = answer(session, request_of(question(black.c_str())), greedy(4));
@@ -217,7 +225,8 @@ TEST(Session, BadRequestsAreOneSentence) {
   };
   EXPECT_NE(message(session, {}).find("expected messages or a prompt"), std::string::npos);
   EXPECT_NE(message(session, request_of(json::array())).find("at least one message"), std::string::npos);
-  EXPECT_NE(message(text_session, request_of(json::array({picture_question("x")}))).find("this model takes no images"), std::string::npos);
+  EXPECT_NE(message(text_session, request_of(json::array({picture_question("x")}))).find("this model takes no images"),
+            std::string::npos);
   std::string words;
   for (int i = 0; i < 5000; ++i) words += "word ";
   const std::string too_long = message(session, request_of(json::array({{{"role", "user"}, {"content", words}}})));
@@ -227,7 +236,8 @@ TEST(Session, BadRequestsAreOneSentence) {
   EXPECT_NE(message(session, request_of(video)).find("does not decode video files"), std::string::npos);
   GenerateOptions options;
   options.temperature = -1.0;
-  EXPECT_EQ(session.generate(request_of(json::array({picture_question("x")})), options).status().code(), StatusCode::invalid_argument);
+  EXPECT_EQ(session.generate(request_of(json::array({picture_question("x")})), options).status().code(),
+            StatusCode::invalid_argument);
 }
 
 TEST(Session, RawPromptTakesItsPictures) {
@@ -265,7 +275,8 @@ TEST_F(BrokenModel, UnknownModelTypeNamesTheKnownOnes) {
   json changed = config();
   changed["model_type"] = "qwen9_vl";
   write_config(changed);
-  EXPECT_NE(failure().find("\"qwen9_vl\", which this build does not run; known are llama, qwen2, qwen3, qwen3_vl"), std::string::npos);
+  EXPECT_NE(failure().find("\"qwen9_vl\", which this build does not run; known are llama, qwen2, qwen3, qwen3_vl"),
+            std::string::npos);
 }
 
 TEST_F(BrokenModel, MissingWeightsAreNamed) {
@@ -300,7 +311,8 @@ TEST_F(BrokenModel, ProcessorOfAnotherTowerIsRefused) {
 }
 
 TEST_F(BrokenModel, CutShortWeightsAreRefused) {
-  fs::resize_file(directory_.path("model/model.safetensors"), fs::file_size(directory_.path("model/model.safetensors")) / 2);
+  fs::resize_file(directory_.path("model/model.safetensors"),
+                  fs::file_size(directory_.path("model/model.safetensors")) / 2);
   EXPECT_NE(failure().find("model.safetensors"), std::string::npos);
 }
 
@@ -335,7 +347,8 @@ TEST(Trace, WritesFullArrays) {
   EXPECT_EQ(logits.size(), 128 + 341 * sizeof(float));
   EXPECT_TRUE(fs::exists(arrays.path("0.image1_features.npy")));
   options.npy_directory = arrays.path("missing");
-  EXPECT_NE(trace(engine, read(kCase + "/request.json"), options).status().message().find("could not write"), std::string::npos);
+  EXPECT_NE(trace(engine, read(kCase + "/request.json"), options).status().message().find("could not write"),
+            std::string::npos);
 }
 
 TEST(Trace, RequestsWithoutTextAreErrors) {
@@ -344,7 +357,8 @@ TEST(Trace, RequestsWithoutTextAreErrors) {
   EXPECT_FALSE(trace(engine, "[1]").ok());
   EXPECT_FALSE(trace(engine, "{\"prompts\": []}").ok());
   EXPECT_FALSE(trace(engine, "{\"prompts\": [\"a\"], \"images\": [[], []]}").ok());
-  EXPECT_TRUE(trace(engine, "{\"prompts\": [\"a\"], \"max_new_tokens\": 1, \"nothing\": 1, \"padding_side\": null}").ok());
+  EXPECT_TRUE(
+      trace(engine, "{\"prompts\": [\"a\"], \"max_new_tokens\": 1, \"nothing\": 1, \"padding_side\": null}").ok());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The engine equals transformers 5.23.0 on every checkpoint under tests/golden/trace: each case holds a model, a request,
-// its pictures and the reference's trace (tests/oracle/make_goldens.py wrote them).
+// The engine equals transformers 5.23.0 on every checkpoint under tests/golden/trace: each case holds a model, a
+// request, its pictures and the reference's trace (tests/oracle/make_goldens.py wrote them).
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -20,7 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path cases_folder() { return fs::path(AZIMUTH_SOURCE_DIR) / "tests/golden/trace"; }
+fs::path cases_folder() {
+  return fs::path(AZIMUTH_SOURCE_DIR) / "tests/golden/trace";
+}
 
 std::vector<std::string> case_names() {
   std::vector<std::string> names;
@@ -45,8 +47,9 @@ struct CommandResult {
 // Runs the command in `folder`, relative to which a request names its files.
 CommandResult run_trace(const fs::path& folder, const std::string& level) {
   const fs::path errors = fs::path(::testing::TempDir()) / (folder.filename().string() + "_" + level + ".stderr");
-  const std::string command = "cd '" + folder.string() + "' && AZIMUTH_CPU=" + level + " '" AZIMUTH_BINARY
-                              "' trace model --request request.json --dtype f32 --json 2>'" + errors.string() + "'";
+  const std::string command = "cd '" + folder.string() + "' && AZIMUTH_CPU=" + level +
+                              " '" AZIMUTH_BINARY "' trace model --request request.json --dtype f32 --json 2>'" +
+                              errors.string() + "'";
   CommandResult result;
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return result;
@@ -78,10 +81,13 @@ TEST_P(TraceGolden, EqualsTheReference) {
   EXPECT_TRUE(report->equal()) << report->summary() << "\n" << report->table();
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, TraceGolden, ::testing::Combine(::testing::ValuesIn(case_names()), ::testing::ValuesIn(levels())),
-                         [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param); });
+INSTANTIATE_TEST_SUITE_P(Cases, TraceGolden,
+                         ::testing::Combine(::testing::ValuesIn(case_names()), ::testing::ValuesIn(levels())),
+                         [](const auto& each) { return std::get<0>(each.param) + "_" + std::get<1>(each.param); });
 
-TEST(TraceGoldens, AreAllThere) { EXPECT_GE(case_names().size(), 12u); }
+TEST(TraceGoldens, AreAllThere) {
+  EXPECT_GE(case_names().size(), 12u);
+}
 
 }  // namespace
 }  // namespace azimuth::testing

@@ -19,7 +19,9 @@ namespace {
 
 using Rows = std::vector<float>;  // [tokens, hidden], before the final norm
 
-std::string golden(const std::string& name) { return std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/trace/" + name; }
+std::string golden(const std::string& name) {
+  return std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/trace/" + name;
+}
 
 Engine load(const std::string& name, const std::string& dtype, int threads) {
   EngineOptions options;
@@ -46,7 +48,9 @@ PolicyChoice own_policy(const Engine& engine) {
   return std::move(*policy);
 }
 
-RunContext context_of(const Engine& engine) { return {*engine.impl().pool, nullptr, nullptr, {}}; }
+RunContext context_of(const Engine& engine) {
+  return {*engine.impl().pool, nullptr, nullptr, {}};
+}
 
 Sequence make_sequence(const Engine& engine, const Request& request) {
   const Engine::Impl& model = engine.impl();
@@ -54,7 +58,8 @@ Sequence make_sequence(const Engine& engine, const Request& request) {
   EXPECT_TRUE(sample.ok()) << sample.status().message();
   Result<SampleFeatures> features = encode_media(model, *sample, context_of(engine));
   EXPECT_TRUE(features.ok());
-  Result<decoder::DecoderInput> input = decoder::inject(*model.decoder, sample->prompt, features->images, features->videos);
+  Result<decoder::DecoderInput> input =
+      decoder::inject(*model.decoder, sample->prompt, features->images, features->videos);
   EXPECT_TRUE(input.ok()) << input.status().message();
   return {std::move(sample->prompt), std::move(*input), std::move(sample->positions), model.decoder->new_cache()};
 }
@@ -62,13 +67,14 @@ Sequence make_sequence(const Engine& engine, const Request& request) {
 std::vector<Rows> run(const Engine& engine, std::span<Sequence> sequences, int64_t pass_tokens) {
   std::vector<Rows> rows(sequences.size());
   const int64_t hidden = engine.impl().spec.text.hidden;
-  const Status status = prefill(*engine.impl().decoder, sequences, own_policy(engine).plans, context_of(engine),
-                                [&](int sequence, int64_t, const float* from, int64_t count) {
-                                  Rows& to = rows[static_cast<size_t>(sequence)];
-                                  to.insert(to.end(), from, from + count * hidden);
-                                  return ok_status();
-                                },
-                                pass_tokens);
+  const Status status = prefill(
+      *engine.impl().decoder, sequences, own_policy(engine).plans, context_of(engine),
+      [&](int sequence, int64_t, const float* from, int64_t count) {
+        Rows& to = rows[static_cast<size_t>(sequence)];
+        to.insert(to.end(), from, from + count * hidden);
+        return ok_status();
+      },
+      pass_tokens);
   EXPECT_TRUE(status.ok()) << status.message();
   return rows;
 }
@@ -94,7 +100,8 @@ TEST_P(DecoderInvariants, ChunkedPrefillEqualsOneShot) {
   const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
   for (const Request& request : requests(GetParam().golden)) {
     const Rows whole = run_alone(engine, request, 1 << 20);
-    for (const int64_t pass_tokens : {1, 7, 64}) EXPECT_EQ(run_alone(engine, request, pass_tokens), whole) << pass_tokens;
+    for (const int64_t pass_tokens : {1, 7, 64})
+      EXPECT_EQ(run_alone(engine, request, pass_tokens), whole) << pass_tokens;
   }
 }
 
@@ -112,7 +119,8 @@ TEST_P(DecoderInvariants, BatchEqualsAlone) {
 TEST_P(DecoderInvariants, AnyThreadCountGivesTheSameBits) {
   const Request request = requests(GetParam().golden)[0];
   const Rows one = run_alone(load(GetParam().golden, GetParam().dtype, 1), request);
-  for (const int threads : {2, 3, 5}) EXPECT_EQ(run_alone(load(GetParam().golden, GetParam().dtype, threads), request), one) << threads;
+  for (const int threads : {2, 3, 5})
+    EXPECT_EQ(run_alone(load(GetParam().golden, GetParam().dtype, threads), request), one) << threads;
 }
 
 TEST_P(DecoderInvariants, CacheReuseEqualsFreshRun) {
@@ -146,7 +154,8 @@ TEST_P(DecoderInvariants, WritingToASnapshotLeavesItsOriginal) {
     Sequence forked{sequence.prompt, {}, sequence.positions, std::move(cache)};
     Sequence* const one = &forked;
     const int64_t first = 0;
-    Result<Tensor> row = decode_step(*engine.impl().decoder, {&one, 1}, {&id, 1}, {&first, 1}, policy.plans, context_of(engine));
+    Result<Tensor> row =
+        decode_step(*engine.impl().decoder, {&one, 1}, {&id, 1}, {&first, 1}, policy.plans, context_of(engine));
     EXPECT_TRUE(row.ok());
     return Rows(row->data(), row->data() + row->elements());
   };
@@ -189,8 +198,8 @@ TEST_P(DecoderInvariants, DecodingEqualsPrefillingAgain) {
   Rows decoded;
   for (int64_t step = 0; step < static_cast<int64_t>(generated.size()); ++step) {
     Sequence* const one = &sequence;
-    Result<Tensor> row = decode_step(*engine.impl().decoder, {&one, 1}, {&generated[static_cast<size_t>(step)], 1}, {&step, 1},
-                                     policy.plans, context_of(engine));
+    Result<Tensor> row = decode_step(*engine.impl().decoder, {&one, 1}, {&generated[static_cast<size_t>(step)], 1},
+                                     {&step, 1}, policy.plans, context_of(engine));
     ASSERT_TRUE(row.ok()) << row.status().message();
     decoded.insert(decoded.end(), row->data(), row->data() + hidden);
   }

@@ -25,30 +25,51 @@ std::string failure(const json& config) {
 }
 
 json small_text(const std::string& model_type) {
-  return {{"model_type", model_type},   {"vocab_size", 300},        {"hidden_size", 48},          {"intermediate_size", 70},
-          {"num_hidden_layers", 3},     {"num_attention_heads", 6}, {"num_key_value_heads", 2},   {"head_dim", 20},
-          {"max_position_embeddings", 999}, {"rms_norm_eps", 1e-5}, {"tie_word_embeddings", true}};
+  return {{"model_type", model_type},
+          {"vocab_size", 300},
+          {"hidden_size", 48},
+          {"intermediate_size", 70},
+          {"num_hidden_layers", 3},
+          {"num_attention_heads", 6},
+          {"num_key_value_heads", 2},
+          {"head_dim", 20},
+          {"max_position_embeddings", 999},
+          {"rms_norm_eps", 1e-5},
+          {"tie_word_embeddings", true}};
 }
 
 json small_vl() {
   json text = small_text("qwen3_vl_text");
-  text["rope_parameters"] = {{"rope_theta", 5e6}, {"rope_type", "default"}, {"mrope_section", {4, 3, 3}}, {"mrope_interleaved", true}};
+  text["rope_parameters"] = {
+      {"rope_theta", 5e6}, {"rope_type", "default"}, {"mrope_section", {4, 3, 3}}, {"mrope_interleaved", true}};
   return {{"model_type", "qwen3_vl"},
           {"tie_word_embeddings", false},
           {"text_config", text},
           {"vision_config",
-           {{"model_type", "qwen3_vl_vision"}, {"depth", 5}, {"hidden_size", 32}, {"num_heads", 2}, {"intermediate_size", 60},
-            {"patch_size", {10, 10}}, {"temporal_patch_size", 2}, {"spatial_merge_size", 3}, {"out_hidden_size", 48},
-            {"num_position_embeddings", 50}, {"deepstack_visual_indexes", {3, 1, 7}}}}};
+           {{"model_type", "qwen3_vl_vision"},
+            {"depth", 5},
+            {"hidden_size", 32},
+            {"num_heads", 2},
+            {"intermediate_size", 60},
+            {"patch_size", {10, 10}},
+            {"temporal_patch_size", 2},
+            {"spatial_merge_size", 3},
+            {"out_hidden_size", 48},
+            {"num_position_embeddings", 50},
+            {"deepstack_visual_indexes", {3, 1, 7}}}}};
 }
 
 TEST(Families, BothGenerationsOfRopeKeysAreOneSpec) {
   json v5 = small_text("llama");
-  v5["rope_parameters"] = {{"rope_theta", 3e5}, {"rope_type", "llama3"}, {"factor", 4.0}, {"low_freq_factor", 1.0},
+  v5["rope_parameters"] = {{"rope_theta", 3e5},       {"rope_type", "llama3"},
+                           {"factor", 4.0},           {"low_freq_factor", 1.0},
                            {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 64}};
   json v4 = small_text("llama");
   v4["rope_theta"] = 3e5;
-  v4["rope_scaling"] = {{"type", "llama3"}, {"factor", 4.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+  v4["rope_scaling"] = {{"type", "llama3"},
+                        {"factor", 4.0},
+                        {"low_freq_factor", 1.0},
+                        {"high_freq_factor", 4.0},
                         {"original_max_position_embeddings", 64}};
   const RopeSpec a = read(v5).text.ropes[0];
   const RopeSpec b = read(v4).text.ropes[0];
@@ -69,7 +90,8 @@ TEST(Families, Qwen3VlReadsItsTowerAndSection) {
   EXPECT_EQ(spec.vision->patch, 10);
   EXPECT_EQ(spec.vision->learned_side, 7);
   EXPECT_EQ(spec.vision->learned_rows, 50);
-  // Levels feed decoder layers in the order in which the tower reaches them, with their own projectors; layer 7 never runs.
+  // Levels feed decoder layers in the order in which the tower reaches them, with their own projectors; layer 7 never
+  // runs.
   ASSERT_EQ(spec.vision->deepstack.size(), 2u);
   EXPECT_EQ(spec.vision->deepstack[0].tower_layer, 1);
   EXPECT_EQ(spec.vision->deepstack[0].weight_index, 1);
@@ -107,7 +129,8 @@ TEST(Families, SlidingWindowsFollowLayerTypesOrTheFirstWindowedLayer) {
 TEST(Families, ErrorsNameTheKey) {
   json config = small_vl();
   config["vision_config"]["out_hidden_size"] = 40;
-  EXPECT_NE(failure(config).find("out_hidden_size equal to text_config.hidden_size, found 40 and 48"), std::string::npos);
+  EXPECT_NE(failure(config).find("out_hidden_size equal to text_config.hidden_size, found 40 and 48"),
+            std::string::npos);
   config = small_vl();
   config["vision_config"]["num_heads"] = 3;
   EXPECT_NE(failure(config).find("multiple of 4 * num_heads"), std::string::npos);

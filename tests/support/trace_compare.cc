@@ -18,12 +18,15 @@ constexpr double kStorage = 0x1p-21;
 constexpr double kPixel = 0x1p-20;
 // Below this many numbers a list's own spread says little about its scale.
 constexpr size_t kFewNumbers = 8;
-// Log-probabilities and entropies are differences of logits (|d log p| <= 2 max |d logit|). Where nothing is wrong, logits
-// of spread s still differ by up to 1e-5 s, r / 20, because sums of f32 are taken in another order; a confident model
-// makes long lists of nearly equal numbers out of them. So no list is compared more finely than this share of r s.
+// Log-probabilities and entropies are differences of logits (|d log p| <= 2 max |d logit|). Where nothing is wrong,
+// logits of spread s still differ by up to 1e-5 s, r / 20, because sums of f32 are taken in another order; a confident
+// model makes long lists of nearly equal numbers out of them. So no list is compared more finely than this share of r
+// s.
 constexpr double kLogitShare = 1.0 / 8;
 
-std::string at(const std::string& path, size_t index) { return path + "[" + std::to_string(index) + "]"; }
+std::string at(const std::string& path, size_t index) {
+  return path + "[" + std::to_string(index) + "]";
+}
 
 std::string shown(double value) {
   char text[32];
@@ -205,24 +208,26 @@ class Comparer {
     }
     if (!expected.is_object() || !actual.is_object()) return mismatch(path, expected, actual);
     const double scale = tolerance_ * expected.value("std", 0.0);
-    for_keys(path, expected, actual, [&](const std::string& key, const std::string& here, const Json& e, const Json& a) {
-      if (key == "shape") return exact(here, e, a, sample);
-      if (e.is_array()) return numbers(here, e, a, scale);
-      number(here, e, a, key == "norm" ? tolerance_ * e.get<double>() : scale);
-    });
+    for_keys(path, expected, actual,
+             [&](const std::string& key, const std::string& here, const Json& e, const Json& a) {
+               if (key == "shape") return exact(here, e, a, sample);
+               if (e.is_array()) return numbers(here, e, a, scale);
+               number(here, e, a, key == "norm" ? tolerance_ * e.get<double>() : scale);
+             });
   }
 
   void pixels(const std::string& path, const Json& expected, const Json& actual, size_t sample) {
     if (!expected.is_object() || !actual.is_object()) return mismatch(path, expected, actual);
-    for_keys(path, expected, actual, [&](const std::string& key, const std::string& here, const Json& e, const Json& a) {
-      if (key == "shape") return exact(here, e, a, sample);
-      if (!e.is_array()) return number(here, e, a, kPixel);
-      if (!same_length(here, e, a)) return;
-      for (size_t i = 0; i < e.size(); ++i) {
-        const double size = e[i].is_number() ? std::abs(e[i].get<double>()) : 0.0;
-        number(at(here, i), e[i], a[i], kPixel * std::max(1.0, size));
-      }
-    });
+    for_keys(path, expected, actual,
+             [&](const std::string& key, const std::string& here, const Json& e, const Json& a) {
+               if (key == "shape") return exact(here, e, a, sample);
+               if (!e.is_array()) return number(here, e, a, kPixel);
+               if (!same_length(here, e, a)) return;
+               for (size_t i = 0; i < e.size(); ++i) {
+                 const double size = e[i].is_number() ? std::abs(e[i].get<double>()) : 0.0;
+                 number(at(here, i), e[i], a[i], kPixel * std::max(1.0, size));
+               }
+             });
   }
 
   // Calls visit(key, path, expected, actual) for the expected object's keys, the shape first.
@@ -242,8 +247,8 @@ class Comparer {
     }
   }
 
-  // Where the reference's two best tokens are closer than the tolerance lets logits be, either is right; what follows in
-  // that sample then has another history and is not compared.
+  // Where the reference's two best tokens are closer than the tolerance lets logits be, either is right; what follows
+  // in that sample then has another history and is not compared.
   void find_ties() {
     const auto ids = expected_.find("greedy_ids"), margins = expected_.find("greedy_margins");
     const auto actual = actual_.find("greedy_ids");
@@ -258,9 +263,9 @@ class Comparer {
       const double open = 2 * tolerance_ * logits_spread(i);
       if (!margin[step].is_number() || margin[step].get<double>() > open) continue;
       ties_[i] = step;
-      report_.ties.push_back("sample " + std::to_string(i) + ", step " + std::to_string(step) + ": the reference prefers " +
-                             shown(e[step]) + " to " + shown(a[step]) + " by a margin of " +
-                             shown(margin[step].get<double>()) + ", tolerance " + shown(open));
+      report_.ties.push_back("sample " + std::to_string(i) + ", step " + std::to_string(step) +
+                             ": the reference prefers " + shown(e[step]) + " to " + shown(a[step]) +
+                             " by a margin of " + shown(margin[step].get<double>()) + ", tolerance " + shown(open));
     }
   }
 

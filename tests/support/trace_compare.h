@@ -1,5 +1,5 @@
-// Compares two traces (docs/trace.md) stage by stage, in the order in which the program computes them, so that the first
-// difference that is reported is the cause and not one of its consequences.
+// Compares two traces (docs/trace.md) stage by stage, in the order in which the program computes them, so that the
+// first difference that is reported is the cause and not one of its consequences.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +17,10 @@ namespace azimuth::testing {
 inline constexpr double kTraceTolerance = 2e-4;
 
 struct StageReport {
-  std::string stage;                      // the field's name
-  size_t compared = 0;                    // numbers and strings looked at
-  double worst_ratio = 0.0;               // largest error in units of its tolerance; infinite where equality is asked for
-  std::string worst_at;                   // where that was
+  std::string stage;         // the field's name
+  size_t compared = 0;       // numbers and strings looked at
+  double worst_ratio = 0.0;  // largest error in units of its tolerance; infinite where equality is asked for
+  std::string worst_at;      // where that was
   std::optional<std::string> difference;  // the first one: where, what was expected, what arrived, how far off
 };
 

@@ -1,4 +1,5 @@
-// A comparer that does not turn red proves nothing: one planted fault per stage, each of the size that a real defect has.
+// A comparer that does not turn red proves nothing: one planted fault per stage, each of the size that a real defect
+// has.
 #include "support/trace_compare.h"
 
 #include <gtest/gtest.h>
@@ -14,11 +15,14 @@ using Json = nlohmann::json;
 Json sample_trace() {
   const Json logits = {-3.0, -2.5, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 3.5};
   const Json scores = {nullptr, -1.0, -2.0, -3.0, -1.5, -2.5, -0.5, -4.0, -3.5};
-  const Json summary = {{"shape", {2, 4}}, {"norm", 4.0}, {"std", 1.0}, {"first_token16", {1.0, -1.0, 0.5, 2.0}},
+  const Json summary = {{"shape", {2, 4}},
+                        {"norm", 4.0},
+                        {"std", 1.0},
+                        {"first_token16", {1.0, -1.0, 0.5, 2.0}},
                         {"last_token16", {0.25, -0.75, 1.5, -2.0}}};
   const Json layer = {{"norm", 3.0}, {"std", 0.5}, {"first8", {0.1, 0.2, -0.3, 0.4, -0.5, 0.6, 0.7, -0.8}}};
-  const Json span = {{"kind", "text"}, {"begin", 0}, {"end", 9}, {"media", -1}, {"tile", 0}, {"view", 0},
-                     {"grid", {0, 0, 0}}};
+  const Json span = {{"kind", "text"}, {"begin", 0}, {"end", 9},         {"media", -1},
+                     {"tile", 0},      {"view", 0},  {"grid", {0, 0, 0}}};
   const Json ids = {5, 6, 7, 8, 9, 10, 11, 12, 13};
   const Json entropies = {1.0, 1.5, 2.0, 2.5, 1.25, 1.75, 2.25, 0.5, 0.75};
   const Json axes = {ids, ids, ids};

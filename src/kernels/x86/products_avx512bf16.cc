@@ -124,7 +124,8 @@ void vector(const void* row_packed, const void* panel, int64_t panel_bytes, int6
                      bias ? _mm512_add_ps(right##i, _mm512_loadu_ps(add + kWidth)) : right##i);           \
   }
     AZ_STORE(0)
-    AZ_STORE(1) AZ_STORE(2) AZ_STORE(3)
+    AZ_STORE(1)
+    AZ_STORE(2) AZ_STORE(3)
 #undef AZ_STORE
         if (bias != nullptr) bias += 4 * kPanelWidth;
   }

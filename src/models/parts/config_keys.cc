@@ -13,7 +13,8 @@ Status read_scaling(const JsonView& params, const JsonView& config, RopeSpec& ro
   // "mrope" and "axial" (towers of Qwen, as transformers 5 saves them) name the axes, not a scaling.
   if (type == "default" || type == "mrope" || type == "axial") return ok_status();
   if (type != "linear" && type != "llama3" && type != "yarn") {
-    return unsupported(params.where() + " names rope type " + quote_json(type) + "; this build computes default, linear, llama3 and yarn");
+    return unsupported(params.where() + " names rope type " + quote_json(type) +
+                       "; this build computes default, linear, llama3 and yarn");
   }
   AZ_ASSIGN_OR_RETURN(const double max_positions, config.number_or("max_position_embeddings", 0.0, 0.0, 1e12));
   AZ_ASSIGN_OR_RETURN(rope.original_max_positions,
@@ -79,7 +80,8 @@ Result<int64_t> read_square(const JsonView& config, std::string_view key, int64_
   return sides.front();
 }
 
-Result<RopeSpec> read_rope(const JsonView& config, int rotary_dim, double default_theta, const std::vector<int>& section) {
+Result<RopeSpec> read_rope(const JsonView& config, int rotary_dim, double default_theta,
+                           const std::vector<int>& section) {
   RopeSpec rope;
   rope.rotary_dim = rotary_dim;
   rope.section = section;

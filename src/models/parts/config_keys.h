@@ -17,8 +17,9 @@ Result<Activation> read_activation(const JsonView& config, std::string_view key,
 // A size that is written as a number or as a list of equal numbers (patch_size: 16 or [16, 16]).
 Result<int64_t> read_square(const JsonView& config, std::string_view key, int64_t fallback, int64_t min, int64_t max);
 
-// rope_parameters (transformers 5), or rope_theta and rope_scaling (4). `section` is mrope_section's default; empty: the
-// model has one axis and the key is ignored.
-Result<RopeSpec> read_rope(const JsonView& config, int rotary_dim, double default_theta, const std::vector<int>& section);
+// rope_parameters (transformers 5), or rope_theta and rope_scaling (4). `section` is mrope_section's default; empty:
+// the model has one axis and the key is ignored.
+Result<RopeSpec> read_rope(const JsonView& config, int rotary_dim, double default_theta,
+                           const std::vector<int>& section);
 
 }  // namespace azimuth::models

@@ -20,8 +20,8 @@ Result<std::vector<int64_t>> read_windows(const JsonView& config, const DenseTra
   if (config.has("layer_types")) {
     AZ_ASSIGN_OR_RETURN(const std::vector<std::string> types, config.strings("layer_types"));
     if (static_cast<int64_t>(types.size()) != layers) {
-      return invalid_argument(config.where() + " expected layer_types for " + std::to_string(layers) + " layers, found " +
-                              std::to_string(types.size()));
+      return invalid_argument(config.where() + " expected layer_types for " + std::to_string(layers) +
+                              " layers, found " + std::to_string(types.size()));
     }
     for (size_t i = 0; i < types.size(); ++i) windows[i] = types[i] == "sliding_attention" ? window : 0;
     return windows;
@@ -39,9 +39,10 @@ Result<LayerSpec> read_layer(const JsonView& config, const DenseTraits& traits, 
   const int64_t default_dim = traits.head_dim == 0 ? hidden / heads : traits.head_dim;
   AZ_ASSIGN_OR_RETURN(const int64_t head_dim, config.integer_or("head_dim", default_dim, 2, 512));
   if (heads % kv_heads != 0 || head_dim % 2 != 0) {
-    return invalid_argument(config.where() + " expected num_attention_heads divisible by num_key_value_heads and an even head_dim, found " +
-                            std::to_string(heads) + " heads, " + std::to_string(kv_heads) + " key-value heads, head_dim " +
-                            std::to_string(head_dim));
+    return invalid_argument(
+        config.where() + " expected num_attention_heads divisible by num_key_value_heads and an even head_dim, found " +
+        std::to_string(heads) + " heads, " + std::to_string(kv_heads) + " key-value heads, head_dim " +
+        std::to_string(head_dim));
   }
   layer.heads = static_cast<int>(heads);
   layer.kv_heads = static_cast<int>(kv_heads);
@@ -56,7 +57,8 @@ Result<LayerSpec> read_layer(const JsonView& config, const DenseTraits& traits, 
   layer.qk_norm = traits.qk_norm;
   AZ_ASSIGN_OR_RETURN(const double eps, config.number_or("rms_norm_eps", 1e-6, 0.0, 1.0));
   layer.norm_eps = static_cast<float>(eps);
-  AZ_ASSIGN_OR_RETURN(const int64_t intermediate, config.integer_or("intermediate_size", traits.intermediate, 1, kMaxWidth));
+  AZ_ASSIGN_OR_RETURN(const int64_t intermediate,
+                      config.integer_or("intermediate_size", traits.intermediate, 1, kMaxWidth));
   layer.intermediate = static_cast<int>(intermediate);
   AZ_ASSIGN_OR_RETURN(layer.activation, read_activation(config, "hidden_act", "silu"));
   if (traits.reads_mlp_bias) {
@@ -78,7 +80,8 @@ Result<TextSpec> read_dense_decoder(const JsonView& config, const DenseTraits& t
   text.layers.assign(static_cast<size_t>(layers), layer);
   for (size_t i = 0; i < text.layers.size(); ++i) text.layers[i].window = windows[i];
   text.final_norm_eps = layer.norm_eps;
-  AZ_ASSIGN_OR_RETURN(text.context_length, config.integer_or("max_position_embeddings", traits.context, 1, int64_t{1} << 40));
+  AZ_ASSIGN_OR_RETURN(text.context_length,
+                      config.integer_or("max_position_embeddings", traits.context, 1, int64_t{1} << 40));
   AZ_ASSIGN_OR_RETURN(text.tied_head, config.boolean_or("tie_word_embeddings", false));
   AZ_ASSIGN_OR_RETURN(RopeSpec rope, read_rope(config, layer.head_dim, traits.theta, traits.section));
   text.ropes.push_back(std::move(rope));

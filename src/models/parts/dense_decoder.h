@@ -24,7 +24,7 @@ struct DenseTraits {
   int64_t context = 2048;
   double theta = 10000.0;
   bool qk_norm = false;
-  bool qkv_bias = false;             // always; otherwise attention_bias decides for q, k, v and the output
+  bool qkv_bias = false;  // always; otherwise attention_bias decides for q, k, v and the output
   bool reads_attention_bias = true;
   bool reads_mlp_bias = false;
   bool sliding_window = false;  // the class knows use_sliding_window, max_window_layers, layer_types
@@ -34,8 +34,8 @@ struct DenseTraits {
 
 Result<TextSpec> read_dense_decoder(const JsonView& config, const DenseTraits& traits);
 
-// Slots decoder.* of `text`. Each tensor is looked for behind each of `prefixes` ("model.") in turn, the head under each
-// of `heads`.
+// Slots decoder.* of `text`. Each tensor is looked for behind each of `prefixes` ("model.") in turn, the head under
+// each of `heads`.
 void add_dense_decoder_weights(const TextSpec& text, const std::vector<std::string>& prefixes,
                                const std::vector<std::string>& heads, WeightMap& map);
 

@@ -2,7 +2,8 @@
 
 namespace azimuth::models {
 
-Result<ModelSpec> read_text_only(const JsonView& config, std::string_view model_type, std::string_view tokenizer_class) {
+Result<ModelSpec> read_text_only(const JsonView& config, std::string_view model_type,
+                                 std::string_view tokenizer_class) {
   AZ_ASSIGN_OR_RETURN(const TextPart* part, find_text_part(model_type));
   ModelSpec spec;
   spec.tokenizer_class = tokenizer_class;

@@ -16,7 +16,8 @@ std::string to_string(std::span<const int> section) {
 Status check_section(std::span<const int> section, int pairs) {
   const bool valid = section.size() == 3 && std::all_of(section.begin(), section.end(), [](int n) { return n >= 0; });
   if (!valid) {
-    return invalid_argument("a three-axis policy expected a section of three counts [t,h,w], found " + to_string(section));
+    return invalid_argument("a three-axis policy expected a section of three counts [t,h,w], found " +
+                            to_string(section));
   }
   const int total = std::accumulate(section.begin(), section.end(), 0);
   if (total == pairs) return ok_status();
@@ -33,7 +34,8 @@ Result<std::vector<int8_t>> allocate_one_axis(std::span<const int>, int pairs) {
 Result<std::vector<int8_t>> allocate_chunked(std::span<const int> section, int pairs) {
   AZ_RETURN_IF_ERROR(check_section(section, pairs));
   std::vector<int8_t> axes;
-  for (int axis = 0; axis < 3; ++axis) axes.insert(axes.end(), static_cast<size_t>(section[axis]), static_cast<int8_t>(axis));
+  for (int axis = 0; axis < 3; ++axis)
+    axes.insert(axes.end(), static_cast<size_t>(section[axis]), static_cast<int8_t>(axis));
   return axes;
 }
 

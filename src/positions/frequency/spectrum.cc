@@ -38,14 +38,17 @@ Spectrum llama3(const RopeSpec& rope) {
       f /= factor;
       continue;
     }
-    const float smooth = (static_cast<float>(rope.original_max_positions) / wavelength - static_cast<float>(rope.low_freq_factor)) /
-                         static_cast<float>(rope.high_freq_factor - rope.low_freq_factor);
+    const float smooth =
+        (static_cast<float>(rope.original_max_positions) / wavelength - static_cast<float>(rope.low_freq_factor)) /
+        static_cast<float>(rope.high_freq_factor - rope.low_freq_factor);
     f = (1.0f - smooth) * f / factor + smooth * f;
   }
   return spectrum;
 }
 
-double yarn_mscale(double factor, double mscale) { return factor <= 1.0 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0; }
+double yarn_mscale(double factor, double mscale) {
+  return factor <= 1.0 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0;
+}
 
 double yarn_attention_factor(const RopeSpec& rope) {
   if (rope.attention_factor) return *rope.attention_factor;
@@ -59,7 +62,8 @@ double yarn_attention_factor(const RopeSpec& rope) {
 Spectrum yarn(const RopeSpec& rope) {
   const double dim = rope.rotary_dim;
   const auto pair_of_rotations = [&](double rotations) {
-    return dim * std::log(rope.original_max_positions / (rotations * 2.0 * std::numbers::pi)) / (2.0 * std::log(rope.theta));
+    return dim * std::log(rope.original_max_positions / (rotations * 2.0 * std::numbers::pi)) /
+           (2.0 * std::log(rope.theta));
   };
   double low = pair_of_rotations(rope.beta_fast);
   double high = pair_of_rotations(rope.beta_slow);
@@ -74,7 +78,8 @@ Spectrum yarn(const RopeSpec& rope) {
   for (int pair = 0; pair < rope.rotary_dim / 2; ++pair) {
     const float kept = 1.0f / period_factor(rope, pair);
     const float stretched = 1.0f / (static_cast<float>(rope.factor) * period_factor(rope, pair));
-    const float ramp = std::clamp((static_cast<float>(pair) - static_cast<float>(low)) / static_cast<float>(high - low), 0.0f, 1.0f);
+    const float ramp =
+        std::clamp((static_cast<float>(pair) - static_cast<float>(low)) / static_cast<float>(high - low), 0.0f, 1.0f);
     const float keep = 1.0f - ramp;
     spectrum.inv_freq.push_back(stretched * (1.0f - keep) + kept * keep);
   }

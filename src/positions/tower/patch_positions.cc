@@ -13,8 +13,8 @@ struct AxisTaps {
 
 // align_corners = true: the first and last target sit on the first and last source (positions.md 1.2).
 AxisTaps bilinear_corners(int32_t target, int64_t targets, int side) {
-  const float source = static_cast<float>(target) * static_cast<float>(side - 1) /
-                       static_cast<float>(std::max<int64_t>(targets - 1, 1));
+  const float source =
+      static_cast<float>(target) * static_cast<float>(side - 1) / static_cast<float>(std::max<int64_t>(targets - 1, 1));
   const float floor = std::floor(source);
   AxisTaps taps{};
   for (int tap = 0; tap < 2; ++tap) {
