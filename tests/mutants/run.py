@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Plants the faults of faults.py, one at a time, in a copy of the tree and shows that each turns a test red.
 
-    run.py [--only NAME ...] [--list] [--write-table] [--jobs N]
+    run.py [--only NAME ...] [--list] [--check] [--write-table] [--jobs N]
 
 The copy and its build live in build/mutants. Only the command, the golden traces' test and, where a fault names one, a unit
 test are built, with little optimisation: compiling takes longer than the tests. Without a fault all of them must be green.
 What was seen is kept in build/mutants/seen.json, so that a run can be continued with --only; --write-table writes
-docs/mutants.md from it. Exit code 1 where a fault survives.
+docs/mutants.md from it; --check only looks whether each fault still finds its place in the sources. Exit code 1 where a
+fault survives or has no place.
 """
 
 import argparse
@@ -94,6 +95,15 @@ def cases(names):
     return sorted({re.sub(r"_(generic|avx\w+)$", "", name.rpartition("/")[2]) for name in names})
 
 
+def plant(source, fault):
+    """The source with the fault. Line breaks and indents do not count, so that formatting moves no fault."""
+    pattern = r"\s+".join(re.escape(word) for word in fault.old.split())
+    places = re.findall(pattern, source)
+    if len(places) != 1:
+        raise ValueError(f"expected the text of fault {fault.name} once in {fault.file}, found it {len(places)} times")
+    return source.replace(places[0], fault.new)
+
+
 class Planted:
     """A fault in the copy, for as long as the context lasts."""
 
@@ -102,10 +112,7 @@ class Planted:
 
     def __enter__(self):
         self.original = self.path.read_text(encoding="utf-8")
-        count = self.original.count(self.fault.old)
-        if count != 1:
-            raise ValueError(f"expected the text of fault {self.fault.name} once in {self.fault.file}, found it {count} times")
-        self.path.write_text(self.original.replace(self.fault.old, self.fault.new), encoding="utf-8")
+        self.path.write_text(plant(self.original, self.fault), encoding="utf-8")
         return self
 
     def __exit__(self, *_):
@@ -157,6 +164,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", metavar="NAME")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--write-table", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
@@ -164,6 +172,11 @@ def main():
     if arguments.list:
         for fault in faults:
             print(f"{fault.name}: {fault.why} ({fault.file})")
+        return
+    if arguments.check:
+        for fault in faults:
+            plant((ROOT / fault.file).read_text(encoding="utf-8"), fault)
+        print(f"{len(faults)} faults have their place")
         return
     os.nice(10)  # nobody waits for a mutant
     copy_tree()
