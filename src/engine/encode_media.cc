@@ -1,23 +1,36 @@
+#include <iterator>
+
 #include "engine/prepare.h"
 
 namespace azimuth::engine {
-Result<SampleFeatures> encode_media(const Engine::Impl& model, const PreparedSample& sample,
-                                    const RunContext& context) {
+
+Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model,
+                                                std::span<const preprocess::Patches* const> media,
+                                                const RunContext& context) {
   int64_t total = 0;
-  for (const auto& image : sample.images) total += image.grid.cells();
-  for (const auto& video : sample.videos) total += video.patches.grid.cells();
-  SampleFeatures out;
+  for (const preprocess::Patches* patches : media) total += patches->grid.cells();
+  std::vector<MediaFeatures> out;
   int64_t done = 0;
-  const auto encode = [&](const preprocess::Patches& patches, std::vector<MediaFeatures>& to) -> Status {
-    const int64_t part = patches.grid.cells();
+  for (const preprocess::Patches* patches : media) {
+    const int64_t part = patches->grid.cells();
     AZ_ASSIGN_OR_RETURN(MediaFeatures features,
-                        model.tower->encode(patches.pixels, patches.grid, context.share(done, part, total)));
-    to.push_back(std::move(features));
+                        model.tower->encode(patches->pixels, patches->grid, context.share(done, part, total)));
+    out.push_back(std::move(features));
     done += part;
-    return ok_status();
-  };
-  for (const auto& image : sample.images) AZ_RETURN_IF_ERROR(encode(image, out.images));
-  for (const auto& video : sample.videos) AZ_RETURN_IF_ERROR(encode(video.patches, out.videos));
+  }
+  return out;
+}
+
+Result<SampleFeatures> encode_sample(const Engine::Impl& model, const PreparedSample& sample,
+                                     const RunContext& context) {
+  std::vector<const preprocess::Patches*> media;
+  for (const auto& image : sample.images) media.push_back(&image);
+  for (const auto& video : sample.videos) media.push_back(&video.patches);
+  SampleFeatures out;
+  AZ_ASSIGN_OR_RETURN(out.images, encode_media(model, media, context));
+  const auto first_video = out.images.begin() + static_cast<std::ptrdiff_t>(sample.images.size());
+  out.videos.assign(std::make_move_iterator(first_video), std::make_move_iterator(out.images.end()));
+  out.images.erase(first_video, out.images.end());
   return out;
 }
 

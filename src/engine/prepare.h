@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,12 @@ struct SampleFeatures {
   std::vector<MediaFeatures> videos;
 };
 
-// Runs the tower over the sample's pictures and videos. Progress covers all of them.
-Result<SampleFeatures> encode_media(const Engine::Impl& model, const PreparedSample& sample, const RunContext& context);
+// Runs the tower over `media`, one entry per picture or video. Progress covers all of them.
+Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model,
+                                                std::span<const preprocess::Patches* const> media,
+                                                const RunContext& context);
+// The same for everything in the sample.
+Result<SampleFeatures> encode_sample(const Engine::Impl& model, const PreparedSample& sample,
+                                     const RunContext& context);
 
 }  // namespace azimuth::engine

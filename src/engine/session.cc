@@ -172,6 +172,11 @@ class AnswerLoop {
   }
 
  private:
+  bool is_end_of_text(int32_t id) const {
+    const std::vector<int32_t>& ends = model_.generation.end_of_text_ids;
+    return std::find(ends.begin(), ends.end(), id) != ends.end();
+  }
+
   Result<int32_t> choose(const Tensor& logits, int64_t step, Generation& out) {
     const std::span<const float> row(logits.data(), static_cast<size_t>(logits.elements()));
     const std::vector<int32_t>& ids = turn_.sequence.prompt.ids;
@@ -197,7 +202,9 @@ class AnswerLoop {
     AZ_RETURN_IF_ERROR(emit(step.text, out));
     switch (step.reason) {
       case sampling::FinishReason::none: return false;
-      case sampling::FinishReason::stop_id: out.finish = FinishReason::end_of_text; break;
+      case sampling::FinishReason::stop_id:
+        out.finish = is_end_of_text(id) ? FinishReason::end_of_text : FinishReason::stop;
+        break;
       case sampling::FinishReason::stop_string: out.finish = FinishReason::stop; return true;
       case sampling::FinishReason::length: out.finish = FinishReason::length; break;
     }
@@ -239,12 +246,12 @@ class AnswerLoop {
   double entropy_ = 0.0;
 };
 
+// prepare() refuses prompts beyond the context; an answer needs one token more.
 Status check_room(const TextSpec& text, const Prompt& prompt) {
-  const auto tokens = static_cast<int64_t>(prompt.ids.size());
-  if (tokens < text.context_length) return ok_status();
-  return resource_exhausted("the prompt has " + std::to_string(tokens) + " tokens, but the model's context holds " +
-                            std::to_string(text.context_length) +
-                            "; shorten the text or use fewer or smaller pictures");
+  if (static_cast<int64_t>(prompt.ids.size()) < text.context_length) return ok_status();
+  return resource_exhausted(
+      "the prompt fills the model's context of " + std::to_string(text.context_length) +
+      " tokens, which leaves none for an answer; shorten the text or use fewer or smaller pictures");
 }
 
 }  // namespace
@@ -262,26 +269,22 @@ struct Session::Impl {
 // Features of the sample's media: those of the turn before where the pixels are the same, the tower's otherwise.
 Result<SampleFeatures> Session::Impl::encode(const PreparedSample& sample, const std::vector<int>& images,
                                              const std::vector<int>& videos, const RunContext& context) const {
-  PreparedSample fresh;
+  std::vector<const preprocess::Patches*> fresh;
   for (size_t i = 0; i < images.size(); ++i) {
-    if (images[i] < 0)
-      fresh.images.push_back({sample.images[i].pixels.clone(), sample.images[i].grid, sample.images[i].resized});
+    if (images[i] < 0) fresh.push_back(&sample.images[i]);
   }
   for (size_t i = 0; i < videos.size(); ++i) {
-    const preprocess::Patches& patches = sample.videos[i].patches;
-    if (videos[i] < 0)
-      fresh.videos.push_back({{patches.pixels.clone(), patches.grid, patches.resized}, sample.videos[i].metadata});
+    if (videos[i] < 0) fresh.push_back(&sample.videos[i].patches);
   }
-  AZ_ASSIGN_OR_RETURN(SampleFeatures encoded, engine::encode_media(model, fresh, context));
+  AZ_ASSIGN_OR_RETURN(std::vector<MediaFeatures> encoded, engine::encode_media(model, fresh, context));
   SampleFeatures out;
-  size_t next_image = 0;
-  size_t next_video = 0;
+  size_t next = 0;  // of `encoded`: new pictures, then new videos
   for (const int match : images) {
-    out.images.push_back(match < 0 ? std::move(encoded.images[next_image++])
+    out.images.push_back(match < 0 ? std::move(encoded[next++])
                                    : clone(turn->features.images[static_cast<size_t>(match)]));
   }
   for (const int match : videos) {
-    out.videos.push_back(match < 0 ? std::move(encoded.videos[next_video++])
+    out.videos.push_back(match < 0 ? std::move(encoded[next++])
                                    : clone(turn->features.videos[static_cast<size_t>(match)]));
   }
   return out;

@@ -335,7 +335,7 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   std::vector<SampleFeatures> features;
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   for (const PreparedSample& sample : samples) {
-    AZ_ASSIGN_OR_RETURN(SampleFeatures encoded, engine::encode_media(model, sample, context));
+    AZ_ASSIGN_OR_RETURN(SampleFeatures encoded, engine::encode_sample(model, sample, context));
     if (model.spec.vision) add_features(encoded, model.spec.vision->deepstack.size(), out);
     AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
                         decoder::inject(*model.decoder, sample.prompt, encoded.images, encoded.videos));

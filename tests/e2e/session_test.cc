@@ -157,6 +157,19 @@ TEST(Session, StopStringEndsTheAnswerAndIsNoPartOfIt) {
   EXPECT_EQ(cut.text, whole.text.substr(0, whole.text.find(options.stop[0])));
 }
 
+TEST(Session, StopIdIsAStopAndEndOfTextIsNot) {
+  const Engine engine = load(kCase + "/model");
+  Session session(engine);
+  const Request request = request_of(json::array({picture_question("What is it?")}));
+  const Generation whole = answer(session, request, greedy(6));
+  ASSERT_EQ(whole.ids.size(), 6u);
+  GenerateOptions options = greedy(6);
+  options.stop_ids = {whole.ids[2]};
+  const Generation cut = answer(session, request, options);
+  EXPECT_EQ(cut.finish, FinishReason::stop);
+  EXPECT_LE(cut.ids.size(), 2u);
+}
+
 TEST(Session, CancelledInMidAnswerKeepsWhatWasSaidAndTheSession) {
   const Engine engine = load(kCase + "/model");
   Session session(engine);

@@ -56,7 +56,7 @@ Sequence make_sequence(const Engine& engine, const Request& request) {
   const Engine::Impl& model = engine.impl();
   Result<PreparedSample> sample = prepare(model, request, own_policy(engine));
   EXPECT_TRUE(sample.ok()) << sample.status().message();
-  Result<SampleFeatures> features = encode_media(model, *sample, context_of(engine));
+  Result<SampleFeatures> features = encode_sample(model, *sample, context_of(engine));
   EXPECT_TRUE(features.ok());
   Result<decoder::DecoderInput> input =
       decoder::inject(*model.decoder, sample->prompt, features->images, features->videos);

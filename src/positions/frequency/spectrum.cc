@@ -8,15 +8,15 @@
 namespace azimuth::positions {
 namespace {
 
-// base^(2p/d), with the exponent and the result rounded to f32 as the reference does.
-float period_factor(const RopeSpec& rope, int pair) {
-  const float exponent = static_cast<float>(2 * pair) / static_cast<float>(rope.rotary_dim);
-  return static_cast<float>(std::pow(rope.theta, static_cast<double>(exponent)));
+// theta^(2p/dim), with the exponent and the result rounded to f32 as the reference does.
+float period_factor(double theta, int dim, int pair) {
+  const float exponent = static_cast<float>(2 * pair) / static_cast<float>(dim);
+  return static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
 }
 
 Spectrum plain(const RopeSpec& rope) {
   Spectrum spectrum;
-  for (int pair = 0; pair < rope.rotary_dim / 2; ++pair) spectrum.inv_freq.push_back(1.0f / period_factor(rope, pair));
+  spectrum.inv_freq = inverse_frequencies(rope.theta, rope.rotary_dim);
   return spectrum;
 }
 
@@ -76,8 +76,8 @@ Spectrum yarn(const RopeSpec& rope) {
   if (low == high) high += 0.001;
   Spectrum spectrum;
   for (int pair = 0; pair < rope.rotary_dim / 2; ++pair) {
-    const float kept = 1.0f / period_factor(rope, pair);
-    const float stretched = 1.0f / (static_cast<float>(rope.factor) * period_factor(rope, pair));
+    const float kept = 1.0f / period_factor(rope.theta, rope.rotary_dim, pair);
+    const float stretched = 1.0f / (static_cast<float>(rope.factor) * period_factor(rope.theta, rope.rotary_dim, pair));
     const float ramp =
         std::clamp((static_cast<float>(pair) - static_cast<float>(low)) / static_cast<float>(high - low), 0.0f, 1.0f);
     const float keep = 1.0f - ramp;
@@ -88,6 +88,12 @@ Spectrum yarn(const RopeSpec& rope) {
 }
 
 }  // namespace
+
+std::vector<float> inverse_frequencies(double theta, int dim) {
+  std::vector<float> frequencies;
+  for (int pair = 0; pair < dim / 2; ++pair) frequencies.push_back(1.0f / period_factor(theta, dim, pair));
+  return frequencies;
+}
 
 Result<Spectrum> make_spectrum(const RopeSpec& rope) {
   if (rope.rotary_dim <= 0 || rope.rotary_dim % 2 != 0) {

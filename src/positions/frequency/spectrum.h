@@ -13,6 +13,9 @@ struct Spectrum {
   float attention_scale = 1.0f;  // YaRN's attention factor
 };
 
+// theta^(-2p/dim) for p in [0, dim / 2): the unscaled spectrum, rounded as the reference rounds.
+std::vector<float> inverse_frequencies(double theta, int dim);
+
 Result<Spectrum> make_spectrum(const RopeSpec& rope);
 
 }  // namespace azimuth::positions

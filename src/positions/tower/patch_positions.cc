@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "positions/frequency/spectrum.h"
+
 namespace azimuth::positions {
 namespace {
 
@@ -48,16 +50,13 @@ std::vector<PatchPosition> patch_positions(PatchOrder order, const Grid& grid, i
 RotaryTable tower_rotary(const VisionSpec& vision, const std::vector<PatchPosition>& patches) {
   // Half of the pairs turn with the row, half with the column, both with the whole spectrum of d/4 frequencies
   // (positions.md 1.9): that is a plan with two axes.
-  const int quarter = vision.head_dim / 4;
+  const std::vector<float> spectrum = inverse_frequencies(vision.rotary_theta, vision.head_dim / 2);
   FrequencyPlan plan;
-  plan.pairs = 2 * quarter;
-  for (int axis = 0; axis < 2; ++axis) {
-    for (int k = 0; k < quarter; ++k) {
-      const float exponent = static_cast<float>(2 * k) / static_cast<float>(vision.head_dim / 2);
-      plan.axis.push_back(static_cast<int8_t>(axis));
-      plan.inv_freq.push_back(1.0f / static_cast<float>(std::pow(vision.rotary_theta, static_cast<double>(exponent))));
-    }
+  for (int8_t axis = 0; axis < 2; ++axis) {
+    plan.axis.insert(plan.axis.end(), spectrum.size(), axis);
+    plan.inv_freq.insert(plan.inv_freq.end(), spectrum.begin(), spectrum.end());
   }
+  plan.pairs = static_cast<int>(plan.axis.size());
   std::vector<float> ids;  // [patches, 2]
   for (const PatchPosition& patch : patches) {
     ids.push_back(static_cast<float>(patch.row));
