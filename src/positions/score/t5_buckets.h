@@ -1,0 +1,31 @@
+// Buckets of relative distance, as T5 counts them (positions.md 1.5; transformers T5Attention).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace azimuth::positions {
+
+struct T5BucketOptions {
+  int buckets = 32;            // learned scalars per head
+  int64_t max_distance = 128;  // distances from here on share the last bucket
+  bool bidirectional = false;  // half of the buckets for keys behind the query
+};
+
+// Every distance below the number of exact buckets has its own; further ones share buckets of logarithmic width.
+class T5Buckets {
+ public:
+  // Expects 2 <= buckets, an even number of them and at least 4 if bidirectional, and a max_distance above the number
+  // of exact buckets.
+  explicit T5Buckets(const T5BucketOptions& options);
+
+  // Bucket in [0, buckets) of a key that stands `relative` = key - query tokens behind its query.
+  int bucket(int64_t relative) const;
+
+ private:
+  int one_sided_ = 0;  // buckets of one direction
+  bool bidirectional_ = false;
+  std::vector<int> near_;  // [max_distance], bucket of a distance
+};
+
+}  // namespace azimuth::positions
