@@ -65,7 +65,9 @@ prompt::MediaInputs smallest_media(const std::vector<prompt::MediaReference>& re
   prompt::MediaInputs media;
   for (const prompt::MediaReference& reference : references) {
     if (!reference.is_video()) {
-      media.images.push_back({1, 2, 1});
+      for (int view = 0; view < reference.views; ++view) {
+        media.images.push_back({.grid = {1, 2, 1}, .view = view, .views = static_cast<int>(reference.views)});
+      }
       continue;
     }
     prompt::VideoInput video;

@@ -125,7 +125,9 @@ Grid merged(const Grid& patches, int64_t merge) {
 Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text,
                      const models::ProcessorSpecs& processors, const PreparedSample& sample, Compat compat) {
   prompt::MediaInputs inputs;
-  for (const auto& image : sample.images) inputs.images.push_back(merged(image.grid, processors.image.merge_size));
+  for (const auto& image : sample.images) {
+    inputs.images.push_back({.grid = merged(image.grid, processors.image.merge_size)});
+  }
   for (const auto& video : sample.videos) {
     inputs.videos.push_back({merged(video.patches.grid, processors.video.frame.merge_size), video.metadata,
                              processors.video.frame.temporal_patch_size});

@@ -16,7 +16,7 @@
 namespace azimuth::media {
 
 // Most pixels of all tiles of one call together.
-inline constexpr int64_t kMaxTilePixels = int64_t{1} << 27;
+inline constexpr int64_t kMaxTilePixels = int64_t{1} << 26;
 
 // Square tiles that differ in their yaw only. Angles are degrees.
 struct TileCamera {

@@ -28,8 +28,14 @@ struct VideoInput {
   int64_t temporal_patch_size = 2;  // frames per grid frame
 };
 
+struct ImageInput {
+  Grid grid;      // cells after merging
+  int view = 0;   // view `view` of `views` of one panorama; view 0 of several shows the whole of it
+  int views = 1;  // 1: an image of its own
+};
+
 struct MediaInputs {
-  std::vector<Grid> images;  // cells after merging, in the order of the prompt
+  std::vector<ImageInput> images;  // in the order of the prompt
   std::vector<VideoInput> videos;
 };
 

@@ -45,7 +45,7 @@ Grid grid_of(const ordered_json& row) {
 
 MediaInputs media_of(const ordered_json& entry) {
   MediaInputs media;
-  for (const ordered_json& row : entry["image_grids"]) media.images.push_back(grid_of(row));
+  for (const ordered_json& row : entry["image_grids"]) media.images.push_back({.grid = grid_of(row)});
   for (size_t i = 0; i < entry["video_grids"].size(); ++i) {
     const ordered_json& metadata = entry["metadata"][i];
     VideoInput video;
@@ -99,7 +99,7 @@ class BuildPrompt : public testing::Test {
       features.at(static_cast<size_t>(span.media)) += span.features;
     }
     EXPECT_EQ(at, static_cast<int64_t>(prompt.ids.size()));
-    for (size_t i = 0; i < media.images.size(); ++i) EXPECT_EQ(image_features[i], media.images[i].cells());
+    for (size_t i = 0; i < media.images.size(); ++i) EXPECT_EQ(image_features[i], media.images[i].grid.cells());
     for (size_t i = 0; i < media.videos.size(); ++i) EXPECT_EQ(video_features[i], media.videos[i].grid.cells());
   }
 
@@ -148,6 +148,31 @@ TEST_F(BuildPrompt, AdjacentImagesAreSpansOfTheirOwn) {
   EXPECT_EQ(prompt->spans[0].media, 0);
   EXPECT_EQ(prompt->spans[1].begin, 6);
   EXPECT_EQ(prompt->spans[1].media, 1);
+  expect_consistent(*prompt, media);
+}
+
+TEST_F(BuildPrompt, ViewsOfAPanoramaAreMarked) {
+  const MediaInputs media{{{.grid = {1, 1, 1}},
+                           {.grid = {1, 2, 2}, .view = 0, .views = 3},
+                           {.grid = {1, 1, 2}, .view = 1, .views = 3},
+                           {.grid = {1, 1, 2}, .view = 2, .views = 3}},
+                          {}};
+  const auto prompt = build("<|image_pad|>a<|image_pad|>b<|image_pad|>c<|image_pad|>", media);
+  ASSERT_TRUE(prompt.ok()) << prompt.status().message();
+  std::vector<Span> images;
+  for (const Span& span : prompt->spans) {
+    if (span.kind == SpanKind::image) images.push_back(span);
+  }
+  ASSERT_EQ(images.size(), 4u);
+  EXPECT_EQ(images[0].views, 1);
+  EXPECT_FALSE(images[0].global_view);
+  for (int view = 0; view < 3; ++view) {
+    const Span& span = images[static_cast<size_t>(view) + 1];
+    EXPECT_EQ(span.media, view + 1);
+    EXPECT_EQ(span.view, view);
+    EXPECT_EQ(span.views, 3);
+    EXPECT_EQ(span.global_view, view == 0);
+  }
   expect_consistent(*prompt, media);
 }
 
@@ -259,9 +284,9 @@ TEST_F(BuildPrompt, TheContextIsNamedWithThePrompt) {
 TEST_F(BuildPrompt, ImpossibleGridsAreErrors) {
   for (const Grid grid :
        {Grid{0, 1, 1}, Grid{1, -1, 1}, Grid{1, int64_t{1} << 40, int64_t{1} << 40}, Grid{1, 1 << 20, 1 << 20}}) {
-    EXPECT_FALSE(build("<|image_pad|>", {{grid}, {}}).ok()) << grid.h;
+    EXPECT_FALSE(build("<|image_pad|>", {{{.grid = grid}}, {}}).ok()) << grid.h;
   }
-  const MediaInputs many{std::vector<Grid>(4, Grid{1, 1 << 10, 1 << 11}), {}};
+  const MediaInputs many{std::vector<ImageInput>(4, {.grid = {1, 1 << 10, 1 << 11}}), {}};
   EXPECT_EQ(build("<|image_pad|><|image_pad|><|image_pad|><|image_pad|>", many).status().code(),
             StatusCode::resource_exhausted);
 }

@@ -65,8 +65,8 @@ Status check_media(const MediaInputs& media, const BuildOptions& options) {
       options.context_tokens > 0 ? std::min(options.context_tokens, kMaxPromptTokens) : kMaxPromptTokens;
   const auto add = [&](const Grid& grid) { cells = std::min(cells + grid.cells(), kMaxPromptTokens + 1); };
   for (size_t i = 0; i < media.images.size(); ++i) {
-    AZ_RETURN_IF_ERROR(check_grid("image", i, media.images[i]));
-    add(media.images[i]);
+    AZ_RETURN_IF_ERROR(check_grid("image", i, media.images[i].grid));
+    add(media.images[i].grid);
   }
   for (size_t i = 0; i < media.videos.size(); ++i) {
     AZ_RETURN_IF_ERROR(check_grid("video", i, media.videos[i].grid));
@@ -79,7 +79,14 @@ Status check_media(const MediaInputs& media, const BuildOptions& options) {
 }
 
 Expansion expand_image(const MediaInputs& media, const PromptSpec& spec, size_t index) {
-  return expand_per_cell(spec.image, SpanKind::image, static_cast<int>(index), media.images[index], nullptr);
+  const ImageInput& image = media.images[index];
+  Expansion expansion = expand_per_cell(spec.image, SpanKind::image, static_cast<int>(index), image.grid, nullptr);
+  for (Span& span : expansion.spans) {
+    span.view = image.view;
+    span.views = image.views;
+    span.global_view = image.views > 1 && image.view == 0;
+  }
+  return expansion;
 }
 
 Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec, size_t index) {

@@ -75,11 +75,18 @@ class Parser {
     if (content == message.end() || content->is_string()) return ok_status();
     if (!content->is_array()) return wrong("content that is a string or a list of parts", *content);
     const std::string outer = where_;
+    Json parts = Json::array();
     for (size_t i = 0; i < content->size(); ++i) {
       where_ = outer + ", part " + std::to_string(i);
       if (++parts_ > limits_.parts) return too_many("parts", limits_.parts);
-      AZ_RETURN_IF_ERROR(part((*content)[i]));
+      Json& given = (*content)[i];
+      const size_t before = media_.size();
+      AZ_RETURN_IF_ERROR(part(given));
+      const int64_t views = media_.size() > before ? media_.back().views : 1;
+      for (int64_t view = 1; view < views; ++view) parts.push_back(given);
+      parts.push_back(std::move(given));
     }
+    *content = std::move(parts);
     return ok_status();
   }
 
@@ -92,9 +99,10 @@ class Parser {
       return member(part, "text").is_string() ? ok_status() : wrong("a string text", member(part, "text"));
     }
     if (name == "image" || name == "image_url") return image(part);
+    if (name == "panorama") return panorama(part);
     if (name == "video") return video(part);
     if (name == "video_frames") return video_frames(part);
-    return wrong("a part of type text, image, image_url, video or video_frames", type);
+    return wrong("a part of type text, image, image_url, panorama, video or video_frames", type);
   }
 
   void enter(std::string where) { where_ = std::move(where); }
@@ -128,7 +136,8 @@ class Parser {
       return unsupported(where_ + ": expected text, since this model takes no " + name + "s, got a part of type " +
                          name + "; leave it out or use a vision-language model");
     }
-    if (media_.size() >= limits_.media) return too_many("images and videos", limits_.media);
+    pictures_ += static_cast<size_t>(reference.views);
+    if (pictures_ > limits_.media) return too_many("images, views of panoramas and videos", limits_.media);
     media_.push_back(std::move(reference));
     return ok_status();
   }
@@ -150,6 +159,29 @@ class Parser {
     part = {{"type", "image"}, {"image", shown(file)}};
     reference.sources.push_back(std::move(file));
     return add(std::move(reference));
+  }
+
+  Status panorama(Json& part) {
+    MediaReference reference = reference_of(MediaKind::panorama);
+    AZ_ASSIGN_OR_RETURN(std::string file, source(part, {"panorama", "url", "path"}));
+    AZ_RETURN_IF_ERROR(read_panorama_options(part, reference.panorama));
+    const Result<std::vector<double>> yaws = media::panorama_yaws(reference.panorama);
+    if (!yaws.ok()) return yaws.status().with_context(where_);
+    reference.views = 1 + static_cast<int64_t>(yaws->size());
+    part = {{"type", "image"}, {"image", shown(file)}};
+    reference.sources.push_back(std::move(file));
+    return add(std::move(reference));
+  }
+
+  Status read_panorama_options(const Json& part, media::PanoramaOptions& out) const {
+    AZ_ASSIGN_OR_RETURN(out.hfov, number_or(part, "hfov", out.hfov));
+    AZ_ASSIGN_OR_RETURN(out.overlap, number_or(part, "overlap", out.overlap));
+    AZ_ASSIGN_OR_RETURN(out.pitch, number_or(part, "pitch", out.pitch));
+    AZ_ASSIGN_OR_RETURN(const std::optional<int64_t> tile_size, count_of(part, "tile_size"));
+    AZ_ASSIGN_OR_RETURN(const std::optional<int64_t> global_size, count_of(part, "global_size"));
+    out.tile_size = tile_size.value_or(out.tile_size);
+    out.global_size = global_size.value_or(out.global_size);
+    return ok_status();
   }
 
   Status video(Json& part) {
@@ -216,6 +248,13 @@ class Parser {
                             " frames, got " + std::to_string(out.frames_indices.size()));
   }
 
+  Result<double> number_or(const Json& object, const char* key, double fallback) const {
+    const Json& value = member(object, key);
+    if (value.is_null()) return fallback;
+    if (value.is_number()) return value.get<double>();
+    return wrong((std::string("a number as ") + key).c_str(), value);
+  }
+
   Result<std::optional<double>> positive(const Json& object, const char* key) const {
     const Json& value = member(object, key);
     if (value.is_null()) return std::optional<double>();
@@ -238,8 +277,30 @@ class Parser {
   std::string where_;
   size_t parts_ = 0;
   size_t frames_ = 0;
+  size_t pictures_ = 0;  // of all media, as the limit counts them
   std::vector<MediaReference> media_;
 };
+
+// A list of parts, each of one of `types`.
+Result<std::vector<MediaReference>> parse_parts(std::string_view json, const std::string& what,
+                                                std::initializer_list<std::string_view> types,
+                                                const MessageLimits& limits) {
+  AZ_ASSIGN_OR_RETURN(Json list, parse_ordered(json, (what + "s").c_str(), limits));
+  Parser parser(nullptr, limits);
+  for (size_t i = 0; i < list.size(); ++i) {
+    parser.enter(what + " " + std::to_string(i));
+    const std::string type =
+        list[i].is_object() && member(list[i], "type").is_string() ? list[i]["type"].get<std::string>() : "";
+    if (std::ranges::find(types, type) == types.end()) {
+      std::string expected;
+      for (const std::string_view name : types) expected += (expected.empty() ? "" : " or ") + std::string(name);
+      return invalid_argument(what + " " + std::to_string(i) + ": expected a part of type " + expected + ", got " +
+                              describe_json(nlohmann::json(list[i])));
+    }
+    AZ_RETURN_IF_ERROR(parser.part(list[i]));
+  }
+  return parser.take_media();
+}
 
 }  // namespace
 
@@ -261,20 +322,12 @@ Result<Messages> parse_messages(std::string_view json, const PromptSpec& spec, c
   return messages;
 }
 
+Result<std::vector<MediaReference>> parse_panoramas(std::string_view json, const MessageLimits& limits) {
+  return parse_parts(json, "panorama", {"panorama"}, limits);
+}
+
 Result<std::vector<MediaReference>> parse_videos(std::string_view json, const MessageLimits& limits) {
-  AZ_ASSIGN_OR_RETURN(Json list, parse_ordered(json, "videos", limits));
-  Parser parser(nullptr, limits);
-  for (size_t i = 0; i < list.size(); ++i) {
-    parser.enter("video " + std::to_string(i));
-    const std::string type =
-        list[i].is_object() && member(list[i], "type").is_string() ? list[i]["type"].get<std::string>() : "";
-    if (type != "video" && type != "video_frames") {
-      return invalid_argument("video " + std::to_string(i) + ": expected a part of type video or video_frames, got " +
-                              describe_json(nlohmann::json(list[i])));
-    }
-    AZ_RETURN_IF_ERROR(parser.part(list[i]));
-  }
-  return parser.take_media();
+  return parse_parts(json, "video", {"video", "video_frames"}, limits);
 }
 
 }  // namespace azimuth::prompt

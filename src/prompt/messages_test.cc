@@ -59,6 +59,36 @@ TEST(Messages, TemplatesSeeOneFormOfEachPart) {
             R"([{"type":"image","image":"data:"},{"type":"video","video":""},{"type":"text","text":"x"}])");
 }
 
+TEST(Messages, PanoramaIsOneImagePartForEachOfItsViews) {
+  const auto messages = parse_parts(
+      R"({"type":"panorama","panorama":"a.jpg","hfov":90}, {"type":"text","text":"x"},
+         {"type":"panorama","url":"data:image/png;base64,AAAA","hfov":120,"overlap":0.5,"pitch":-10,"tile_size":32,
+          "global_size":64}, {"type":"image","image":"b.png"})");
+  ASSERT_TRUE(messages.ok()) << messages.status().message();
+  ASSERT_EQ(messages->media.size(), 3u);
+  const MediaReference& first = messages->media[0];
+  EXPECT_EQ(first.kind, MediaKind::panorama);
+  EXPECT_FALSE(first.is_video());
+  EXPECT_EQ(first.sources, std::vector<std::string>{"a.jpg"});
+  EXPECT_EQ(first.views, 5);
+  EXPECT_EQ(first.panorama.overlap, 0.0);
+  EXPECT_EQ(first.panorama.tile_size, 672);
+  const MediaReference& second = messages->media[1];
+  EXPECT_EQ(second.views, 7);
+  EXPECT_EQ(second.panorama.hfov, 120.0);
+  EXPECT_EQ(second.panorama.overlap, 0.5);
+  EXPECT_EQ(second.panorama.pitch, -10.0);
+  EXPECT_EQ(second.panorama.tile_size, 32);
+  EXPECT_EQ(second.panorama.global_size, 64);
+  EXPECT_EQ(messages->media[2].views, 1);
+  std::string seen = "[";
+  for (int i = 0; i < 5; ++i) seen += R"({"type":"image","image":"a.jpg"},)";
+  seen += R"({"type":"text","text":"x"},)";
+  for (int i = 0; i < 7; ++i) seen += R"({"type":"image","image":"data:"},)";
+  seen += R"({"type":"image","image":"b.png"}])";
+  EXPECT_EQ(ordered_json::parse(messages->template_json)[0]["content"].dump(), seen);
+}
+
 TEST(Messages, KeepsTheOrderOfKeysAndDropsEmptyOnes) {
   const auto messages =
       parse_messages(R"([{"role":"assistant","z":1,"a":{"y":2,"b":3},"content":null,"reasoning":"hm"}])", vision());
@@ -89,6 +119,13 @@ TEST(Messages, ErrorsNameTheirPlace) {
        "each of 1 frames, got 2"},
       {R"([{"role":"user","content":[{"type":"video_frames","frames":["a"],"metadata":{"frames_indices":[-1]}}]}])",
        "frame numbers in frames_indices, got -1"},
+      {R"([{"role":"user","content":[{"type":"panorama"}]}])", "a file or data: URL under 'panorama', got none"},
+      {R"([{"role":"user","content":[{"type":"panorama","panorama":"a","hfov":"x"}]}])", "a number as hfov, got \"x\""},
+      {R"([{"role":"user","content":[{"type":"panorama","panorama":"a","hfov":180}]}])",
+       "message 0, part 0: hfov expected more than 0 and less than 180 degrees, found 180"},
+      {R"([{"role":"user","content":[{"type":"panorama","panorama":"a","overlap":1}]}])", "overlap expected a part"},
+      {R"([{"role":"user","content":[{"type":"panorama","panorama":"a","hfov":1}]}])", "at most 64 tiles"},
+      {R"([{"role":"user","content":[{"type":"panorama","panorama":"a","tile_size":0}]}])", "above 0 as tile_size"},
   };
   for (const auto& [json, message] : cases) {
     const auto messages = parse_messages(json, vision());
@@ -118,6 +155,9 @@ TEST(Messages, LimitsAreKept) {
   EXPECT_EQ(parse_parts(image + "," + image, {.parts = 1}).status().code(), StatusCode::resource_exhausted);
   EXPECT_EQ(parse_parts(R"({"type":"video","video":["a","b"]})", {.frames = 1}).status().code(),
             StatusCode::resource_exhausted);
+  const std::string panorama = R"({"type":"panorama","panorama":"a"})";
+  EXPECT_TRUE(parse_parts(panorama + "," + image, {.media = 10}).ok());
+  EXPECT_EQ(parse_parts(panorama + "," + image, {.media = 9}).status().code(), StatusCode::resource_exhausted);
   EXPECT_EQ(parse_parts(image, {.bytes = 10}).status().code(), StatusCode::resource_exhausted);
   EXPECT_EQ(parse_messages(R"([{"role":"a"},{"role":"b"}])", vision(), {.messages = 1}).status().code(),
             StatusCode::resource_exhausted);
@@ -134,6 +174,15 @@ TEST(Messages, VideosOfRawPrompts) {
   EXPECT_TRUE((*videos)[1].sampled);
   EXPECT_TRUE(parse_videos("[]").ok());
   EXPECT_THAT(parse_videos(R"([{"type":"image","image":"a"}])").status().message(), HasSubstr("video 0"));
+}
+
+TEST(Messages, PanoramasOfRawPrompts) {
+  const auto panoramas = parse_panoramas(R"([{"type":"panorama","panorama":"a.png","hfov":60}])");
+  ASSERT_TRUE(panoramas.ok()) << panoramas.status().message();
+  ASSERT_EQ(panoramas->size(), 1u);
+  EXPECT_EQ((*panoramas)[0].views, 7);
+  EXPECT_THAT(parse_panoramas(R"([{"type":"video","video":["a"]}])").status().message(),
+              HasSubstr("panorama 0: expected a part of type panorama, got"));
 }
 
 }  // namespace
