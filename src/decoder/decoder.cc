@@ -28,8 +28,7 @@ Status check_axes(const FrequencyPlan& plan, const PositionSet& set) {
 }
 
 // Cosines and sines of all rows for the (rope, id set) pairs that the layers use, each computed once.
-Result<RotaryTables> rotary_tables(const TextSpec& spec, std::span<const SequenceChunk> chunks,
-                                   std::span<const FrequencyPlan> plans) {
+Result<RotaryTables> rotary_tables(const TextSpec& spec, std::span<const SequenceChunk> chunks) {
   RotaryTables tables;
   for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {
     const int rope = spec.layers[static_cast<size_t>(layer)].rope;
@@ -42,9 +41,9 @@ Result<RotaryTables> rotary_tables(const TextSpec& spec, std::span<const Sequenc
       }
       if (!is_new) continue;
       const PositionSet& set = chunk.positions->sets[static_cast<size_t>(key.second)];
-      AZ_RETURN_IF_ERROR(check_axes(plans[static_cast<size_t>(rope)], set));
-      positions::append_rotary(plans[static_cast<size_t>(rope)], set.token(chunk.begin), chunk.tokens(), set.axes,
-                               entry->second);
+      AZ_RETURN_IF_ERROR(check_axes(chunk.encoding->plan(rope), set));
+      chunk.encoding->ropes[static_cast<size_t>(rope)]->append(set.token(chunk.begin), chunk.tokens(), set.axes,
+                                                               entry->second);
     }
   }
   return tables;
@@ -72,6 +71,17 @@ Status check_chunk(const SequenceChunk& chunk, int hidden, size_t layers) {
   if (0 <= chunk.begin && chunk.begin < chunk.end && chunk.end <= chunk.input->tokens()) return ok_status();
   return out_of_range("a chunk expected tokens within [0, " + std::to_string(chunk.input->tokens()) + "), found [" +
                       std::to_string(chunk.begin) + ", " + std::to_string(chunk.end) + ")");
+}
+
+// One kernel call rotates the rows of all sequences, so their plans must agree in everything but the frequencies.
+Status check_same_shape(const PositionEncoding& first, const PositionEncoding& other) {
+  for (size_t rope = 0; rope < first.ropes.size(); ++rope) {
+    const FrequencyPlan& a = first.ropes[rope]->plan();
+    const FrequencyPlan& b = other.ropes[rope]->plan();
+    if (a.groups == b.groups && a.pairs == b.pairs && a.pairing == b.pairing) continue;
+    return invalid_argument("sequences of one batch expected the same kind of frequency plan; run them one by one");
+  }
+  return ok_status();
 }
 
 Tensor gather_rows(std::span<const SequenceChunk> chunks, int hidden) {
@@ -139,11 +149,13 @@ Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
   return rows;
 }
 
-Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, std::span<const FrequencyPlan> plans,
-                                const RunContext& context) const {
+Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const RunContext& context) const {
   if (chunks.empty()) return Tensor({0, spec_.hidden});
-  for (const SequenceChunk& chunk : chunks) AZ_RETURN_IF_ERROR(check_chunk(chunk, spec_.hidden, spec_.layers.size()));
-  AZ_ASSIGN_OR_RETURN(const RotaryTables rotary, rotary_tables(spec_, chunks, plans));
+  for (const SequenceChunk& chunk : chunks) {
+    AZ_RETURN_IF_ERROR(check_chunk(chunk, spec_.hidden, spec_.layers.size()));
+    AZ_RETURN_IF_ERROR(check_same_shape(*chunks[0].encoding, *chunk.encoding));
+  }
+  AZ_ASSIGN_OR_RETURN(const RotaryTables rotary, rotary_tables(spec_, chunks));
   std::vector<CacheIndex> lengths;
   for (const SequenceChunk& chunk : chunks) lengths.push_back(chunk.cache->length());
 
@@ -165,7 +177,7 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, std::span
     }
     const positions::RotaryTable* table =
         layer.rope < 0 ? nullptr : &rotary.at({layer.rope, set_of(*chunks[0].positions, index)});
-    const bool halves = layer.rope < 0 || plans[static_cast<size_t>(layer.rope)].pairing == Pairing::halves;
+    const bool halves = layer.rope < 0 || chunks[0].encoding->plan(layer.rope).pairing == Pairing::halves;
 
     rms(weights.attention_norm, layer.norm_eps, hidden, normed, pool);
     attention_layer(layer, weights, index, chunks, table, halves, normed, attention, update, pool);

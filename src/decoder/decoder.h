@@ -8,6 +8,7 @@
 #include "azimuth/positions.h"
 #include "azimuth/status.h"
 #include "decoder/cache.h"
+#include "decoder/position_encoding.h"
 #include "kernels/linear.h"
 #include "spec/run_context.h"
 #include "spec/text_spec.h"
@@ -57,7 +58,8 @@ struct DecoderInput {
 // One sequence's share of a forward pass: its tokens [begin, end) enter behind what the cache already holds.
 struct SequenceChunk {
   const DecoderInput* input = nullptr;
-  const PositionTable* positions = nullptr;  // of the whole input
+  const PositionTable* positions = nullptr;    // of the whole input
+  const PositionEncoding* encoding = nullptr;  // of the same shape in all chunks of a pass
   int64_t begin = 0;
   int64_t end = 0;
   CacheState* cache = nullptr;
@@ -76,11 +78,10 @@ class Decoder {
   // Embedding rows of `ids`, scaled as the spec says: [ids, hidden]. out_of_range for an id outside the vocabulary.
   Result<Tensor> embed(std::span<const int32_t> ids) const;
 
-  // Runs the chunks through all layers and appends to their caches. `plans` has one entry per TextSpec::ropes.
+  // Runs the chunks through all layers and appends to their caches.
   // Returns the hidden states before the final norm, chunks one after the other: [sum of tokens, hidden].
   // After a failure the caches are as before the call.
-  Result<Tensor> forward(std::span<const SequenceChunk> chunks, std::span<const FrequencyPlan> plans,
-                         const RunContext& context) const;
+  Result<Tensor> forward(std::span<const SequenceChunk> chunks, const RunContext& context) const;
 
   // Logits of hidden rows [rows, hidden]: final norm, head, soft cap -> [rows, vocab].
   Tensor logits(const float* hidden, int64_t rows, ThreadPool& pool) const;

@@ -66,21 +66,21 @@ Result<engine::Sequence> made_up_prompt(const Engine::Impl& model, const engine:
   Span span;
   span.end = tokens;
   prompt.spans.push_back(span);
-  AZ_ASSIGN_OR_RETURN(PositionTable positions, positions::layout_prompt(*policy.policy, prompt.spans, {}));
+  AZ_ASSIGN_OR_RETURN(PositionTable positions, positions::layout_prompt(policy.policy, prompt.spans, {}));
   decoder::DecoderInput input;
   input.ids = prompt.ids;
   AZ_ASSIGN_OR_RETURN(input.hidden, model.decoder->embed(prompt.ids));
-  return engine::Sequence{std::move(prompt), std::move(input), std::move(positions), model.decoder->new_cache()};
+  return engine::Sequence{std::move(prompt), std::move(input), std::move(positions), policy.encoding,
+                          model.decoder->new_cache()};
 }
 
-Status generate(const Engine::Impl& model, const engine::PolicyChoice& policy, engine::Sequence& sequence,
-                int64_t tokens) {
+Status generate(const Engine::Impl& model, engine::Sequence& sequence, int64_t tokens) {
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   engine::Sequence* const one = &sequence;
   int32_t id = 0;
   for (int64_t step = 0; step < tokens; ++step) {
     AZ_ASSIGN_OR_RETURN(const Tensor hidden,
-                        engine::decode_step(*model.decoder, {&one, 1}, {&id, 1}, {&step, 1}, policy.plans, context));
+                        engine::decode_step(*model.decoder, {&one, 1}, {&id, 1}, {&step, 1}, context));
     const Tensor logits = model.decoder->logits(hidden.data(), 1, *model.pool);
     id = static_cast<int32_t>(kernels::argmax(logits.data(), model.spec.text.vocab));
   }
@@ -94,11 +94,11 @@ Status bench_decoder(const Engine::Impl& model, const BenchOptions& options, Ben
   const auto ignore_rows = [](int, int64_t, const float*, int64_t) { return ok_status(); };
   AZ_ASSIGN_OR_RETURN(const double prefill_s, time_of(options.repetitions, [&]() -> Status {
                         AZ_RETURN_IF_ERROR(sequence.cache.truncate(0));
-                        return engine::prefill(*model.decoder, {&sequence, 1}, policy.plans, context, ignore_rows);
+                        return engine::prefill(*model.decoder, {&sequence, 1}, context, ignore_rows);
                       }));
   AZ_ASSIGN_OR_RETURN(const double decode_s, time_of(options.repetitions, [&]() -> Status {
                         AZ_RETURN_IF_ERROR(sequence.cache.truncate(options.prompt_tokens));
-                        return generate(model, policy, sequence, options.generated_tokens);
+                        return generate(model, sequence, options.generated_tokens);
                       }));
   report.prefill_tok_s = static_cast<double>(options.prompt_tokens) / prefill_s;
   report.decode_tok_s = static_cast<double>(options.generated_tokens) / decode_s;

@@ -1,20 +1,25 @@
-// Which position policy a request runs with, and its frequency plans.
+// Which position policy a request runs with, and how it acts in the decoder.
 #pragma once
 
+#include <memory>
 #include <string>
-#include <vector>
 
+#include "decoder/position_encoding.h"
 #include "positions/policy.h"
 #include "spec/text_spec.h"
 
 namespace azimuth::engine {
 
 struct PolicyChoice {
-  const positions::Policy* policy = nullptr;
-  std::vector<FrequencyPlan> plans;  // one per TextSpec::ropes
+  positions::PolicyInstance policy;
+  std::shared_ptr<const decoder::PositionEncoding> encoding;
 };
 
-// `name`: a policy, or "" for the checkpoint's own.
-Result<PolicyChoice> choose_policy(const TextSpec& text, const std::string& name);
+// `name`: a policy with its parameters, or "" for the checkpoint's own. `length`: largest id of the sequence, plus 1,
+// for scalings that depend on it.
+Result<PolicyChoice> choose_policy(const TextSpec& text, const std::string& name, int64_t length = 0);
+
+// True where the checkpoint's frequencies change as a sequence grows (dynamic NTK, LongRoPE).
+bool depends_on_length(const TextSpec& text);
 
 }  // namespace azimuth::engine

@@ -6,6 +6,7 @@
 #include "azimuth/log.h"
 #include "base/json.h"
 #include "media/image.h"
+#include "media/panorama_views.h"
 #include "prompt/build_prompt.h"
 #include "prompt/messages.h"
 
@@ -47,33 +48,75 @@ Result<media::VideoFrames> load_frames(const MediaReference& reference, const st
   return video;
 }
 
-Status load_media(const Engine::Impl& model, const Request& request, const models::ProcessorSpecs& processors,
-                  Compat compat, const std::vector<MediaReference>& references, PreparedSample& sample) {
-  const media::DecodeOptions options = decode_options(model, compat);
-  for (const MediaReference& reference : references) {
-    switch (reference.kind) {
-      case prompt::MediaKind::image: {
-        AZ_ASSIGN_OR_RETURN(const media::Image image,
-                            media::load_image(resolve(reference.sources[0], request.base_directory), options));
-        AZ_ASSIGN_OR_RETURN(preprocess::Patches patches,
-                            preprocess::preprocess_image(image, processors.image, *model.pool));
-        sample.images.push_back(std::move(patches));
-        break;
-      }
-      case prompt::MediaKind::video_frames: {
-        AZ_ASSIGN_OR_RETURN(const media::VideoFrames video, load_frames(reference, request.base_directory, options));
-        AZ_ASSIGN_OR_RETURN(preprocess::VideoPatches patches,
-                            preprocess::preprocess_video(video, processors.video, *model.pool));
-        sample.videos.push_back(std::move(patches));
-        break;
-      }
-      case prompt::MediaKind::video_file:
-        return unsupported("video expected a list of frames, found the file " + reference.sources[0] +
-                           "; this build does not decode video files, extract frames first");
-    }
-  }
-  return ok_status();
+Grid merged(const Grid& patches, int64_t merge) {
+  return {patches.t, patches.h / merge, patches.w / merge};
 }
+
+// Reads the media of a request and cuts them into patches; what the prompt has to know about each goes to `inputs`.
+class MediaLoader {
+ public:
+  MediaLoader(const Engine::Impl& model, const models::ProcessorSpecs& processors, std::string directory, Compat compat)
+      : model_(model),
+        processors_(processors),
+        directory_(std::move(directory)),
+        options_(decode_options(model, compat)) {}
+
+  Status load(const MediaReference& reference) {
+    switch (reference.kind) {
+      case prompt::MediaKind::image: return load_image(reference.sources[0]);
+      case prompt::MediaKind::panorama: return load_panorama(reference);
+      case prompt::MediaKind::video_frames: return load_video(reference);
+      case prompt::MediaKind::video_file: break;
+    }
+    return unsupported("video expected a list of frames, found the file " + reference.sources[0] +
+                       "; this build does not decode video files, extract frames first");
+  }
+
+  std::vector<preprocess::Patches> images;
+  std::vector<preprocess::VideoPatches> videos;
+  prompt::MediaInputs inputs;
+
+ private:
+  Status load_image(const std::string& source) {
+    AZ_ASSIGN_OR_RETURN(const media::Image image, media::load_image(resolve(source, directory_), options_));
+    return add_view(image, 0, 1);
+  }
+
+  // Every view is an image like any other, but for its mark.
+  Status load_panorama(const MediaReference& reference) {
+    const std::string source = resolve(reference.sources[0], directory_);
+    AZ_ASSIGN_OR_RETURN(const media::Image panorama, media::load_image(source, options_));
+    AZ_ASSIGN_OR_RETURN(const std::vector<media::Image> views,
+                        media::panorama_views(panorama, reference.panorama, *model_.pool));
+    for (size_t view = 0; view < views.size(); ++view) {
+      AZ_RETURN_IF_ERROR(add_view(views[view], static_cast<int>(view), static_cast<int>(views.size())));
+    }
+    return ok_status();
+  }
+
+  Status add_view(const media::Image& image, int view, int views) {
+    AZ_ASSIGN_OR_RETURN(preprocess::Patches patches,
+                        preprocess::preprocess_image(image, processors_.image, *model_.pool));
+    inputs.images.push_back({merged(patches.grid, processors_.image.merge_size), view, views});
+    images.push_back(std::move(patches));
+    return ok_status();
+  }
+
+  Status load_video(const MediaReference& reference) {
+    AZ_ASSIGN_OR_RETURN(const media::VideoFrames video, load_frames(reference, directory_, options_));
+    AZ_ASSIGN_OR_RETURN(preprocess::VideoPatches patches,
+                        preprocess::preprocess_video(video, processors_.video, *model_.pool));
+    inputs.videos.push_back({merged(patches.patches.grid, processors_.video.frame.merge_size), patches.metadata,
+                             processors_.video.frame.temporal_patch_size});
+    videos.push_back(std::move(patches));
+    return ok_status();
+  }
+
+  const Engine::Impl& model_;
+  const models::ProcessorSpecs& processors_;
+  std::string directory_;
+  media::DecodeOptions options_;
+};
 
 // Everything that a request brings along, beside its text.
 struct RequestText {
@@ -112,26 +155,18 @@ Result<RequestText> read_text(const Engine::Impl& model, const Request& request)
     reference.sources = {image};
     out.media.push_back(std::move(reference));
   }
+  if (!request.panoramas.empty()) {
+    AZ_ASSIGN_OR_RETURN(std::vector<MediaReference> panoramas, prompt::parse_panoramas(request.panoramas));
+    for (MediaReference& panorama : panoramas) out.media.push_back(std::move(panorama));
+  }
   if (request.videos.empty()) return out;
   AZ_ASSIGN_OR_RETURN(std::vector<MediaReference> videos, prompt::parse_videos(request.videos));
   for (MediaReference& video : videos) out.media.push_back(std::move(video));
   return out;
 }
 
-Grid merged(const Grid& patches, int64_t merge) {
-  return {patches.t, patches.h / merge, patches.w / merge};
-}
-
-Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text,
-                     const models::ProcessorSpecs& processors, const PreparedSample& sample, Compat compat) {
-  prompt::MediaInputs inputs;
-  for (const auto& image : sample.images) {
-    inputs.images.push_back({.grid = merged(image.grid, processors.image.merge_size)});
-  }
-  for (const auto& video : sample.videos) {
-    inputs.videos.push_back({merged(video.patches.grid, processors.video.frame.merge_size), video.metadata,
-                             processors.video.frame.temporal_patch_size});
-  }
+Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text, const prompt::MediaInputs& inputs,
+                     Compat compat) {
   prompt::BuildOptions options;
   options.context_tokens = model.spec.text.context_length;
   options.replace_video_markers = compat == Compat::tf4;
@@ -153,11 +188,16 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
       log(LogLevel::warning, "processor_kwargs: unknown key \"" + key + "\" is ignored");
   }
   AZ_ASSIGN_OR_RETURN(RequestText text, read_text(model, request));
+  MediaLoader loader(model, processors, request.base_directory, compat);
+  for (const MediaReference& reference : text.media) AZ_RETURN_IF_ERROR(loader.load(reference));
   PreparedSample sample;
-  AZ_RETURN_IF_ERROR(load_media(model, request, processors, compat, text.media, sample));
-  AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, text.text, processors, sample, compat));
+  AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, text.text, loader.inputs, compat));
+  sample.images = std::move(loader.images);
+  sample.videos = std::move(loader.videos);
   sample.rendered = std::move(text.text.text);
-  AZ_ASSIGN_OR_RETURN(sample.positions, positions::layout_prompt(*policy.policy, sample.prompt.spans, {compat}));
+  AZ_ASSIGN_OR_RETURN(sample.positions,
+                      positions::layout_prompt(policy.policy, sample.prompt.spans,
+                                               {compat, static_cast<int>(model.spec.text.layers.size())}));
   return sample;
 }
 

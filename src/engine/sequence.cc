@@ -13,8 +13,8 @@ int64_t chunk_end(const Prompt& prompt, int64_t begin, int64_t limit) {
   return end;
 }
 
-Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, std::span<const FrequencyPlan> plans,
-               const RunContext& context, const HiddenSink& sink, int64_t pass_tokens) {
+Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, const RunContext& context,
+               const HiddenSink& sink, int64_t pass_tokens) {
   int64_t total = 0;
   for (const Sequence& sequence : sequences) total += sequence.input.tokens() - sequence.cache.length();
   int64_t done = 0;
@@ -27,11 +27,12 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, s
       const int64_t begin = sequence.cache.length();
       if (begin == sequence.input.tokens()) continue;
       const int64_t end = chunk_end(sequence.prompt, begin, pass_tokens - rows);
-      chunks.push_back({&sequence.input, &sequence.positions, begin, end, &sequence.cache, static_cast<int>(i)});
+      chunks.push_back({&sequence.input, &sequence.positions, sequence.encoding.get(), begin, end, &sequence.cache,
+                        static_cast<int>(i)});
       rows += end - begin;
     }
     if (chunks.empty()) break;
-    AZ_ASSIGN_OR_RETURN(const Tensor hidden, decoder.forward(chunks, plans, context.share(done, rows, total)));
+    AZ_ASSIGN_OR_RETURN(const Tensor hidden, decoder.forward(chunks, context.share(done, rows, total)));
     int64_t row = 0;
     for (const decoder::SequenceChunk& chunk : chunks) {
       AZ_RETURN_IF_ERROR(sink(chunk.sequence, chunk.begin, hidden.row(row), chunk.tokens()));
@@ -44,8 +45,7 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, s
 }
 
 Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences,
-                           std::span<const int32_t> ids, std::span<const int64_t> steps,
-                           std::span<const FrequencyPlan> plans, const RunContext& context) {
+                           std::span<const int32_t> ids, std::span<const int64_t> steps, const RunContext& context) {
   std::vector<decoder::DecoderInput> inputs(sequences.size());
   std::vector<PositionTable> tables(sequences.size());
   std::vector<decoder::SequenceChunk> chunks;
@@ -60,9 +60,10 @@ Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* 
       set.decode_ids(steps[i], step.ids.data());
       tables[i].sets.push_back(std::move(step));
     }
-    chunks.push_back({&inputs[i], &tables[i], 0, 1, &sequences[i]->cache, static_cast<int>(i)});
+    chunks.push_back(
+        {&inputs[i], &tables[i], sequences[i]->encoding.get(), 0, 1, &sequences[i]->cache, static_cast<int>(i)});
   }
-  return decoder.forward(chunks, plans, context);
+  return decoder.forward(chunks, context);
 }
 
 }  // namespace azimuth::engine

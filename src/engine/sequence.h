@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct Sequence {
   Prompt prompt;
   decoder::DecoderInput input;
   PositionTable positions;
+  std::shared_ptr<const decoder::PositionEncoding> encoding;
   decoder::CacheState cache;
 };
 
@@ -27,13 +29,12 @@ inline constexpr int64_t kPrefillTokens = 512;
 
 // Runs each sequence's tokens behind its cache to the end of its prompt, in passes of at most `pass_tokens` tokens that
 // several sequences may share. Chunks end at closed boundaries only.
-Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, std::span<const FrequencyPlan> plans,
-               const RunContext& context, const HiddenSink& sink, int64_t pass_tokens = kPrefillTokens);
+Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, const RunContext& context,
+               const HiddenSink& sink, int64_t pass_tokens = kPrefillTokens);
 
 // Feeds one generated token to each of `sequences`: its step-th (0-based). Returns hidden rows [sequences, hidden].
 Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences,
-                           std::span<const int32_t> ids, std::span<const int64_t> steps,
-                           std::span<const FrequencyPlan> plans, const RunContext& context);
+                           std::span<const int32_t> ids, std::span<const int64_t> steps, const RunContext& context);
 
 // The largest end of a chunk that starts at `begin`, at most `limit` if a boundary there is closed. A closed region
 // that is longer than the limit is taken whole.

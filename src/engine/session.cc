@@ -228,8 +228,8 @@ class AnswerLoop {
     }
     Sequence* const sequence = &turn_.sequence;
     const RunContext context{*model_.pool, nullptr, nullptr, {}};
-    AZ_ASSIGN_OR_RETURN(Tensor hidden, engine::decode_step(*model_.decoder, {&sequence, 1}, {&id, 1}, {&step, 1},
-                                                           policy_.plans, context));
+    AZ_ASSIGN_OR_RETURN(Tensor hidden,
+                        engine::decode_step(*model_.decoder, {&sequence, 1}, {&id, 1}, {&step, 1}, context));
     turn_.ids.push_back(id);
     return hidden;
   }
@@ -304,14 +304,14 @@ Result<Turn> Session::Impl::start_turn(PreparedSample sample, const PolicyChoice
   AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
                       decoder::inject(*model.decoder, sample.prompt, features.images, features.videos));
   decoder::CacheState cache = model.decoder->new_cache();
-  if (turn && turn->policy == policy.policy->name) {
+  if (turn && turn->policy == policy.policy.spelling()) {
     out.cached_tokens = common_prefix(*turn, sample.prompt, sample.positions.sets[0], images, videos);
     cache = turn->sequence.cache;
     AZ_RETURN_IF_ERROR(cache.truncate(out.cached_tokens));
   }
   std::vector<int32_t> ids = sample.prompt.ids;
-  Sequence sequence{sample.prompt, std::move(input), sample.positions, std::move(cache)};
-  return Turn{std::move(sample), std::move(features), std::move(sequence), std::move(ids), policy.policy->name};
+  Sequence sequence{sample.prompt, std::move(input), sample.positions, policy.encoding, std::move(cache)};
+  return Turn{std::move(sample), std::move(features), std::move(sequence), std::move(ids), policy.policy.spelling()};
 }
 
 Session::Session(const Engine& engine) : impl_(std::make_unique<Impl>(Impl{engine.impl(), {}})) {}
@@ -341,8 +341,8 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
     std::copy_n(rows + (count - 1) * last.elements(), last.elements(), last.data());
     return ok_status();
   };
-  AZ_RETURN_IF_ERROR(engine::prefill(*model.decoder, {&turn.sequence, 1}, policy.plans,
-                                     context_for(model, callbacks, "prefill"), keep_last));
+  AZ_RETURN_IF_ERROR(
+      engine::prefill(*model.decoder, {&turn.sequence, 1}, context_for(model, callbacks, "prefill"), keep_last));
   out.stages.push_back({"prefill", prefilling.seconds(), out.prompt_tokens - out.cached_tokens, "tokens"});
 
   AZ_ASSIGN_OR_RETURN(text::Detokenizer detokenizer, text::Detokenizer::create(*model.tokenizer, true));
@@ -364,9 +364,9 @@ Result<PromptReport> inspect_prompt(const Engine& engine, const Request& request
     report.tokens.push_back(std::move(token));
   }
   report.prompt = std::move(sample.prompt);
-  report.policy = policy.policy->name;
+  report.policy = policy.policy.spelling();
   report.positions = std::move(sample.positions);
-  report.plan = std::move(policy.plans.front());
+  report.plan = policy.encoding->plan(0);
   return report;
 }
 

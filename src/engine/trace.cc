@@ -131,7 +131,7 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
     out["mm_token_type_ids"].push_back(token_types(sample.prompt));
   }
   out["position_ids"].push_back(axis_major(set.ids, set.axes));
-  out["rope_delta"].push_back(id_number(set.next_decode - static_cast<float>(set.tokens())));
+  out["rope_delta"].push_back(id_number(static_cast<float>(set.next_decode - static_cast<double>(set.tokens()))));
 }
 
 void add_pixels(const char* field, const std::vector<const Tensor*>& parts, json& out) {
@@ -194,8 +194,7 @@ void add_logits(const Engine::Impl& model, const Prompt& prompt, int64_t first, 
   }
 }
 
-Status run_prompts(const Engine::Impl& model, std::span<Sequence> sequences, std::span<const FrequencyPlan> plans,
-                   std::vector<PromptNumbers>& numbers) {
+Status run_prompts(const Engine::Impl& model, std::span<Sequence> sequences, std::vector<PromptNumbers>& numbers) {
   const Tap last_rows = [&](const TapPoint& point, const TensorView& rows) {
     if (point.stage != Stage::layer_output) return;
     const int64_t end = point.first_token + rows.shape[0];
@@ -206,7 +205,7 @@ Status run_prompts(const Engine::Impl& model, std::span<Sequence> sequences, std
         {{"norm", m.norm}, {"std", m.std}, {"first8", first_values(last, std::min<int64_t>(8, rows.shape[1]))}});
   };
   const RunContext context{*model.pool, &last_rows, nullptr, {}};
-  return prefill(*model.decoder, sequences, plans, context,
+  return prefill(*model.decoder, sequences, context,
                  [&](int sequence, int64_t first, const float* rows, int64_t count) {
                    const auto index = static_cast<size_t>(sequence);
                    add_logits(model, sequences[index].prompt, first, rows, count, numbers[index]);
@@ -233,9 +232,8 @@ void choose_greedy(const Engine::Impl& model, const float* logits, Greedy& greed
   greedy.logprobs.push_back(logits[best] - lse);
 }
 
-Status run_greedy(const Engine::Impl& model, std::span<Sequence> sequences, std::span<const FrequencyPlan> plans,
-                  const engine::TraceRequest& request, const std::vector<PromptNumbers>& numbers,
-                  std::vector<Greedy>& greedy) {
+Status run_greedy(const Engine::Impl& model, std::span<Sequence> sequences, const engine::TraceRequest& request,
+                  const std::vector<PromptNumbers>& numbers, std::vector<Greedy>& greedy) {
   if (request.max_new_tokens == 0) return ok_status();
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   for (size_t i = 0; i < sequences.size(); ++i) choose_greedy(model, numbers[i].logits_last.data(), greedy[i]);
@@ -252,7 +250,7 @@ Status run_greedy(const Engine::Impl& model, std::span<Sequence> sequences, std:
     }
     if (active.empty()) break;
     const std::vector<int64_t> steps(active.size(), step);
-    AZ_ASSIGN_OR_RETURN(const Tensor hidden, decode_step(*model.decoder, active, ids, steps, plans, context));
+    AZ_ASSIGN_OR_RETURN(const Tensor hidden, decode_step(*model.decoder, active, ids, steps, context));
     const Tensor logits = model.decoder->logits(hidden.data(), hidden.shape()[0], *model.pool);
     for (size_t k = 0; k < index.size(); ++k)
       choose_greedy(model, logits.row(static_cast<int64_t>(k)), greedy[index[k]]);
@@ -339,12 +337,13 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
     if (model.spec.vision) add_features(encoded, model.spec.vision->deepstack.size(), out);
     AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
                         decoder::inject(*model.decoder, sample.prompt, encoded.images, encoded.videos));
-    sequences.push_back({sample.prompt, std::move(input), sample.positions, model.decoder->new_cache()});
+    sequences.push_back(
+        {sample.prompt, std::move(input), sample.positions, policy.encoding, model.decoder->new_cache()});
     features.push_back(std::move(encoded));
   }
 
   std::vector<PromptNumbers> numbers(sequences.size());
-  AZ_RETURN_IF_ERROR(run_prompts(model, sequences, policy.plans, numbers));
+  AZ_RETURN_IF_ERROR(run_prompts(model, sequences, numbers));
   for (size_t i = 0; i < numbers.size(); ++i) {
     out["layers_last"].push_back(numbers[i].layers);
     out["logits_last"].push_back(numbers[i].logits_last);
@@ -353,7 +352,7 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
     AZ_RETURN_IF_ERROR(write_arrays(options.npy_directory, i, features[i], samples[i], numbers[i]));
   }
   std::vector<Greedy> greedy(sequences.size());
-  AZ_RETURN_IF_ERROR(run_greedy(model, sequences, policy.plans, request, numbers, greedy));
+  AZ_RETURN_IF_ERROR(run_greedy(model, sequences, request, numbers, greedy));
   for (size_t i = 0; i < greedy.size(); ++i)
     AZ_RETURN_IF_ERROR(add_greedy(model, samples[i].positions, greedy[i], out));
   return out.dump(-1, ' ', false, json::error_handler_t::replace);

@@ -209,7 +209,7 @@ TEST(Session, PositionsOfGeneratedTokensGoOnBehindThePrompt) {
   };
   Session session(engine);
   answer(session, request, greedy(3), callbacks);
-  const float next = prompt->positions.sets[0].next_decode;
+  const double next = prompt->positions.sets[0].next_decode;
   EXPECT_EQ(seen, (std::vector<float>{next, next + 1}));
 }
 

@@ -83,13 +83,14 @@ class BadTensors : public ::testing::Test {
     decoder::DecoderInput input;
     input.hidden = Tensor::zeros({kTokens, kHidden});
     decoder::CacheState cache = decoder_.new_cache();
-    const decoder::SequenceChunk chunk{&input, &table, 0, kTokens, &cache, 0};
     FrequencyPlan plan;
     plan.pairs = 4;
     plan.axis = axis_of_pair;
     plan.inv_freq.assign(4, 1.0f);
-    const std::vector<FrequencyPlan> plans = {plan};
-    return decoder_.forward({&chunk, 1}, plans, RunContext{pool_, nullptr, nullptr, {}}).status();
+    decoder::PositionEncoding encoding;
+    encoding.ropes.push_back(std::make_shared<positions::RotaryCache>(plan));
+    const decoder::SequenceChunk chunk{&input, &table, &encoding, 0, kTokens, &cache, 0};
+    return decoder_.forward({&chunk, 1}, RunContext{pool_, nullptr, nullptr, {}}).status();
   }
 
   ThreadPool pool_;

@@ -61,14 +61,15 @@ Sequence make_sequence(const Engine& engine, const Request& request) {
   Result<decoder::DecoderInput> input =
       decoder::inject(*model.decoder, sample->prompt, features->images, features->videos);
   EXPECT_TRUE(input.ok()) << input.status().message();
-  return {std::move(sample->prompt), std::move(*input), std::move(sample->positions), model.decoder->new_cache()};
+  return {std::move(sample->prompt), std::move(*input), std::move(sample->positions), own_policy(engine).encoding,
+          model.decoder->new_cache()};
 }
 
 std::vector<Rows> run(const Engine& engine, std::span<Sequence> sequences, int64_t pass_tokens) {
   std::vector<Rows> rows(sequences.size());
   const int64_t hidden = engine.impl().spec.text.hidden;
   const Status status = prefill(
-      *engine.impl().decoder, sequences, own_policy(engine).plans, context_of(engine),
+      *engine.impl().decoder, sequences, context_of(engine),
       [&](int sequence, int64_t, const float* from, int64_t count) {
         Rows& to = rows[static_cast<size_t>(sequence)];
         to.insert(to.end(), from, from + count * hidden);
@@ -155,7 +156,7 @@ TEST_P(DecoderInvariants, WritingToASnapshotLeavesItsOriginal) {
     Sequence* const one = &forked;
     const int64_t first = 0;
     Result<Tensor> row =
-        decode_step(*engine.impl().decoder, {&one, 1}, {&id, 1}, {&first, 1}, policy.plans, context_of(engine));
+        decode_step(*engine.impl().decoder, {&one, 1}, {&id, 1}, {&first, 1}, context_of(engine));
     EXPECT_TRUE(row.ok());
     return Rows(row->data(), row->data() + row->elements());
   };
@@ -175,7 +176,7 @@ TEST_P(DecoderInvariants, SettingATapChangesNoBit) {
   };
   Rows watched;
   const RunContext context{*engine.impl().pool, &tap, nullptr, {}};
-  const Status status = prefill(*engine.impl().decoder, {&sequence, 1}, own_policy(engine).plans, context,
+  const Status status = prefill(*engine.impl().decoder, {&sequence, 1}, context,
                                 [&](int, int64_t, const float* from, int64_t count) {
                                   watched.insert(watched.end(), from, from + count * engine.impl().spec.text.hidden);
                                   return ok_status();
@@ -199,7 +200,7 @@ TEST_P(DecoderInvariants, DecodingEqualsPrefillingAgain) {
   for (int64_t step = 0; step < static_cast<int64_t>(generated.size()); ++step) {
     Sequence* const one = &sequence;
     Result<Tensor> row = decode_step(*engine.impl().decoder, {&one, 1}, {&generated[static_cast<size_t>(step)], 1},
-                                     {&step, 1}, policy.plans, context_of(engine));
+                                     {&step, 1}, context_of(engine));
     ASSERT_TRUE(row.ok()) << row.status().message();
     decoded.insert(decoded.end(), row->data(), row->data() + hidden);
   }
@@ -215,7 +216,7 @@ TEST_P(DecoderInvariants, DecodingEqualsPrefillingAgain) {
   std::copy_n(longer.input.hidden.data(), tokens * hidden, both.data());
   std::copy_n(embedded->data(), embedded->elements(), both.row(tokens));
   longer.input.hidden = std::move(both);
-  Result<PositionTable> positions = positions::layout_prompt(*policy.policy, longer.prompt.spans, {});
+  Result<PositionTable> positions = positions::layout_prompt(policy.policy, longer.prompt.spans, {});
   ASSERT_TRUE(positions.ok());
   longer.positions = std::move(*positions);
   const Rows whole = run(engine, {&longer, 1}, kPrefillTokens)[0];

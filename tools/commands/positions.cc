@@ -1,14 +1,14 @@
 // azimuth positions: the position of every token of a prompt.
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
+#include "azimuth/report.h"
 #include "commands/common.h"
 
 namespace azimuth::tools {
 namespace {
-
-using nlohmann::json;
 
 struct PositionsCommand {
   ModelOptions model;
@@ -16,6 +16,9 @@ struct PositionsCommand {
   std::string prompt;
   std::vector<std::string> images;
   std::string policy;
+  std::string compare;
+  std::string html_file;
+  std::string svg_file;
   bool json = false;
   bool all = false;
 };
@@ -29,53 +32,10 @@ const char* kind_name(SpanKind kind) {
   return "";
 }
 
-std::string format_id(float id) {
+std::string format_id(double id) {
   char text[32];
-  std::snprintf(text, sizeof text, id == static_cast<float>(static_cast<long long>(id)) ? "%.0f" : "%.4f",
-                static_cast<double>(id));
+  std::snprintf(text, sizeof text, id == static_cast<double>(static_cast<long long>(id)) ? "%.0f" : "%.4f", id);
   return text;
-}
-
-json id_number(float id) {
-  if (id == static_cast<float>(static_cast<long long>(id))) return static_cast<long long>(id);
-  return id;
-}
-
-void print_json(const PromptReport& report) {
-  const PositionSet& set = report.positions.sets[0];
-  json tokens = json::array();
-  size_t span = 0;
-  for (int64_t i = 0; i < set.tokens(); ++i) {
-    while (i >= report.prompt.spans[span].end) ++span;
-    json ids = json::array();
-    for (int axis = 0; axis < set.axes; ++axis) ids.push_back(id_number(set.token(i)[axis]));
-    tokens.push_back({{"index", i},
-                      {"id", report.prompt.ids[static_cast<size_t>(i)]},
-                      {"text", report.tokens[static_cast<size_t>(i)]},
-                      {"span", span},
-                      {"position", std::move(ids)}});
-  }
-  json spans = json::array();
-  for (const Span& each : report.prompt.spans) {
-    spans.push_back({{"kind", kind_name(each.kind)},
-                     {"begin", each.begin},
-                     {"end", each.end},
-                     {"media", each.media},
-                     {"tile", each.tile},
-                     {"view", each.view},
-                     {"grid", {each.grid.t, each.grid.h, each.grid.w}}});
-  }
-  const json out = {{"policy", report.policy},
-                    {"axes", set.axes},
-                    {"spans", std::move(spans)},
-                    {"tokens", std::move(tokens)},
-                    {"next_text", id_number(set.next_text)},
-                    {"next_decode", id_number(set.next_decode)},
-                    {"delta", id_number(set.next_decode - static_cast<float>(set.tokens()))},
-                    {"axis_of_pair", report.plan.axis},
-                    {"inv_freq", report.plan.inv_freq},
-                    {"attention_factor", report.plan.attention_scale}};
-  std::puts(out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
 }
 
 // A token as it is shown: line ends and tabs spelt out, so that a row stays a row.
@@ -124,32 +84,78 @@ void print_table(const PromptReport& report, bool all) {
   std::printf("%7s %9s   first generated token\n", "next", format_id(set.next_decode).c_str());
 }
 
-int positions_command(PositionsCommand& command) {
+Result<Request> make_request(const PositionsCommand& command) {
   Request request;
   request.positions = command.policy;
   if (!command.messages_file.empty()) {
-    Result<std::string> text = read_text_file(command.messages_file);
-    if (!text.ok()) return report(text.status());
-    request.messages = std::move(*text);
+    AZ_ASSIGN_OR_RETURN(request.messages, read_text_file(command.messages_file));
     request.base_directory = directory_of(command.messages_file);
-  } else if (!command.prompt.empty() || !command.images.empty()) {
-    Result<std::string> messages = messages_for("", command.prompt, command.images, {}, 0.0);
-    if (!messages.ok()) return report(messages.status());
-    request.messages = std::move(*messages);
-  } else {
-    return report(invalid_argument("positions expected --messages FILE, or --prompt TEXT and --image FILE"));
+    return request;
   }
+  if (command.prompt.empty() && command.images.empty()) {
+    return invalid_argument("positions expected --messages FILE, or --prompt TEXT and --image FILE");
+  }
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0));
+  return request;
+}
+
+Status write_text_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(text.data(), static_cast<std::streamsize>(text.size()));
+  file.close();
+  if (file) return ok_status();
+  return invalid_argument("expected to write " + path + ", could not; check the directory and its permissions");
+}
+
+// Page and drawing of the reports, where they are asked for.
+Status write_drawings(const PositionsCommand& command, const Engine& engine, const Request& request,
+                      std::vector<PromptReport> policies) {
+  PositionsPage page{std::filesystem::path(engine.info().directory).filename().string(), std::move(policies), {}};
+  AZ_ASSIGN_OR_RETURN(page.pictures, picture_views(engine, request));
+  if (!command.html_file.empty()) {
+    AZ_ASSIGN_OR_RETURN(const std::string html, positions_html(page));
+    AZ_RETURN_IF_ERROR(write_text_file(command.html_file, html));
+  }
+  if (!command.svg_file.empty()) {
+    AZ_ASSIGN_OR_RETURN(const std::string svg, positions_svg(page));
+    AZ_RETURN_IF_ERROR(write_text_file(command.svg_file, svg));
+  }
+  return ok_status();
+}
+
+// The prompt under the chosen policy, and under the other one where two are compared.
+Result<std::vector<PromptReport>> inspect_policies(const PositionsCommand& command, const Engine& engine,
+                                                   Request request) {
+  std::vector<PromptReport> reports;
+  AZ_ASSIGN_OR_RETURN(PromptReport first, inspect_prompt(engine, request));
+  reports.push_back(std::move(first));
+  if (command.compare.empty()) return reports;
+  request.positions = command.compare;
+  AZ_ASSIGN_OR_RETURN(PromptReport second, inspect_prompt(engine, request));
+  reports.push_back(std::move(second));
+  return reports;
+}
+
+Status show_positions(PositionsCommand& command) {
+  const bool draws = !command.html_file.empty() || !command.svg_file.empty();
+  if (!command.compare.empty() && !draws) {
+    return invalid_argument("--compare draws two policies side by side and expected --html FILE or --svg FILE");
+  }
+  AZ_ASSIGN_OR_RETURN(const Request request, make_request(command));
   command.model.engine.load_weights = false;
-  Result<Engine> engine = load_engine(command.model);
-  if (!engine.ok()) return report(engine.status());
-  const Result<PromptReport> prompt = inspect_prompt(*engine, request);
-  if (!prompt.ok()) return report(prompt.status());
+  AZ_ASSIGN_OR_RETURN(const Engine engine, load_engine(command.model));
+  AZ_ASSIGN_OR_RETURN(std::vector<PromptReport> reports, inspect_policies(command, engine, request));
   if (command.json) {
-    print_json(*prompt);
-  } else {
-    print_table(*prompt, command.all);
+    std::puts(positions_json(reports[0]).c_str());
+  } else if (!draws) {
+    print_table(reports[0], command.all);
   }
-  return 0;
+  return draws ? write_drawings(command, engine, request, std::move(reports)) : ok_status();
+}
+
+int positions_command(PositionsCommand& command) {
+  const Status status = show_positions(command);
+  return status.ok() ? 0 : report(status);
 }
 
 }  // namespace
@@ -168,10 +174,16 @@ void add_positions(CLI::App& app, int& exit_code) {
   for (const std::string& name : position_policies()) policies += (policies.empty() ? "" : ", ") + name;
   sub->add_option("--positions", command->policy, "Position policy [the checkpoint's own]: " + policies)
       ->type_name("POLICY");
+  sub->add_option("--compare", command->compare, "Second policy, drawn beside the first")->type_name("POLICY");
+  sub->add_option("--html", command->html_file, "Write a page to explore; one file that loads nothing")
+      ->type_name("FILE");
+  sub->add_option("--svg", command->svg_file, "Write a still drawing")->type_name("FILE");
   sub->add_flag("--all", command->all, "Print every cell of every picture");
   sub->add_flag("--json", command->json, "Print JSON");
   sub->footer(
-      "Example:\n  azimuth positions models/azimuth-tiny --prompt \"How many?\" --image models/azimuth-tiny/demo.png");
+      "Examples:\n"
+      "  azimuth positions models/azimuth-tiny --prompt \"How many?\" --image models/azimuth-tiny/demo.png\n"
+      "  azimuth positions models/azimuth-tiny --messages messages.json --compare vanilla --html positions.html");
   sub->callback([command, &exit_code] { exit_code = positions_command(*command); });
 }
 

@@ -26,6 +26,60 @@ Spectrum linear(const RopeSpec& rope) {
   return spectrum;
 }
 
+// NTK-aware (positions.md 2.2): the slowest pair turns 1/alpha as fast, the fastest as before.
+Spectrum ntk(const RopeSpec& rope, double alpha) {
+  const double dim = rope.rotary_dim;
+  Spectrum spectrum;
+  spectrum.inv_freq = inverse_frequencies(rope.theta * std::pow(alpha, dim / (dim - 2.0)), rope.rotary_dim);
+  return spectrum;
+}
+
+Spectrum dynamic_ntk(const RopeSpec& rope, int64_t length) {
+  const double grown = std::max(static_cast<double>(length), rope.original_max_positions);
+  return ntk(rope, rope.factor * grown / rope.original_max_positions - (rope.factor - 1.0));
+}
+
+Spectrum dynamic_linear(const RopeSpec& rope, int64_t length) {
+  Spectrum spectrum = plain(rope);
+  const double grown = std::max(static_cast<double>(length), rope.original_max_positions);
+  for (float& f : spectrum.inv_freq) f *= static_cast<float>(rope.original_max_positions / grown);
+  return spectrum;
+}
+
+// LongRoPE (arXiv 2402.13753): a factor for each pair, one list up to the original length and one beyond.
+Result<Spectrum> longrope(const RopeSpec& rope, int64_t length) {
+  const bool beyond = static_cast<double>(length) > rope.original_max_positions;
+  const std::vector<double>& factors = beyond ? rope.long_factor : rope.short_factor;
+  if (static_cast<int>(factors.size()) != rope.rotary_dim / 2) {
+    return invalid_argument(std::string(beyond ? "long_factor" : "short_factor") + " of longrope expected " +
+                            std::to_string(rope.rotary_dim / 2) + " numbers, one per rotary pair, found " +
+                            std::to_string(factors.size()));
+  }
+  Spectrum spectrum;
+  for (int pair = 0; pair < rope.rotary_dim / 2; ++pair) {
+    spectrum.inv_freq.push_back(1.0f / (static_cast<float>(factors[static_cast<size_t>(pair)]) *
+                                        period_factor(rope.theta, rope.rotary_dim, pair)));
+  }
+  if (rope.attention_factor) {
+    spectrum.attention_scale = static_cast<float>(*rope.attention_factor);
+  } else if (rope.factor > 1.0) {
+    spectrum.attention_scale =
+        static_cast<float>(std::sqrt(1.0 + std::log(rope.factor) / std::log(rope.original_max_positions)));
+  }
+  return spectrum;
+}
+
+// The first pairs turn with the exponents of the whole head, the others never (Gemma 4's full layers).
+Spectrum proportional(const RopeSpec& rope) {
+  Spectrum spectrum = plain(rope);
+  const auto turning = static_cast<size_t>(rope.rotated_share * rope.rotary_dim / 2.0);
+  for (size_t pair = 0; pair < spectrum.inv_freq.size(); ++pair) {
+    float& f = spectrum.inv_freq[pair];
+    f = pair < turning ? f / static_cast<float>(rope.factor) : 0.0f;
+  }
+  return spectrum;
+}
+
 Spectrum llama3(const RopeSpec& rope) {
   Spectrum spectrum = plain(rope);
   const auto low_wavelength = static_cast<float>(rope.original_max_positions / rope.low_freq_factor);
@@ -95,7 +149,7 @@ std::vector<float> inverse_frequencies(double theta, int dim) {
   return frequencies;
 }
 
-Result<Spectrum> make_spectrum(const RopeSpec& rope) {
+Result<Spectrum> make_spectrum(const RopeSpec& rope, int64_t length) {
   if (rope.rotary_dim <= 0 || rope.rotary_dim % 2 != 0) {
     return invalid_argument("rotary embedding expected an even, positive number of channels, found " +
                             std::to_string(rope.rotary_dim));
@@ -103,8 +157,13 @@ Result<Spectrum> make_spectrum(const RopeSpec& rope) {
   switch (rope.scaling) {
     case RopeScaling::none: return plain(rope);
     case RopeScaling::linear: return linear(rope);
-    case RopeScaling::llama3: return llama3(rope);
+    case RopeScaling::ntk: return ntk(rope, rope.alpha);
+    case RopeScaling::dynamic: return dynamic_ntk(rope, length);
+    case RopeScaling::dynamic_linear: return dynamic_linear(rope, length);
     case RopeScaling::yarn: return yarn(rope);
+    case RopeScaling::longrope: return longrope(rope, length);
+    case RopeScaling::llama3: return llama3(rope);
+    case RopeScaling::proportional: return proportional(rope);
   }
   return internal_error("a rope scaling has no spectrum");
 }

@@ -4,8 +4,16 @@
 
 namespace azimuth::positions {
 
-void layout_vanilla(const Span& span, const LayoutOptions&, PositionState& state, PositionSet& set) {
-  append_consecutive(span.tokens(), state, set);
+void layout_vanilla(const LayoutInput& input, LayoutRun& run, PositionSet& set) {
+  append_consecutive(input.span.tokens(), run, set);
+}
+
+Policy vanilla_policy() {
+  return {.name = "vanilla",
+          .summary = "one running index for text and images alike",
+          .source = "LLaVA, InternVL, text models",
+          .aliases = {{"linear", ""}},
+          .layout = layout_vanilla};
 }
 
 }  // namespace azimuth::positions
