@@ -74,7 +74,9 @@ Result<decoder::DecoderWeights> load_decoder_weights(const TextSpec& spec, Weigh
 Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightReader& reader) {
   vision::TowerWeights weights;
   AZ_RETURN_IF_ERROR(reader.read("tower.patch", weights.patch));
+  if (spec.class_tokens > 0) AZ_RETURN_IF_ERROR(reader.read("tower.class_tokens", weights.class_tokens));
   if (spec.learned_side > 0) AZ_RETURN_IF_ERROR(reader.read("tower.learned_grid", weights.learned_grid));
+  if (spec.learned_axis_rows > 0) AZ_RETURN_IF_ERROR(reader.read("tower.learned_axes", weights.learned_axes));
   for (int i = 0; i < spec.layers; ++i) {
     const std::string slot = "tower.layers." + std::to_string(i) + ".";
     vision::TowerLayerWeights layer;
@@ -84,6 +86,9 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
     AZ_RETURN_IF_ERROR(read_norm(slot + "mlp_norm", reader, layer.mlp_norm));
     AZ_RETURN_IF_ERROR(reader.read(slot + "up", layer.up));
     AZ_RETURN_IF_ERROR(reader.read(slot + "down", layer.down));
+    if (spec.rotary == TowerRotary::mixed) {
+      AZ_RETURN_IF_ERROR(reader.read(slot + "mixed_frequencies", layer.mixed_frequencies));
+    }
     weights.layers.push_back(std::move(layer));
   }
   AZ_RETURN_IF_ERROR(read_projector("tower.projector.", reader, weights.projector));

@@ -12,15 +12,22 @@ namespace azimuth {
 enum class TowerRotary : uint8_t {
   none,
   axial_halves,  // first half of the pairs turns with the row, second half with the column, halves pairing (Qwen)
+  axial_split,   // first half of the head turns with the column, second with the row, halves pairing in each (Gemma 4)
+  axial_interleaved,  // first half of the pairs turns with the column, second with the row, interleaved (rope-vit
+                      // axial)
+  mixed,  // interleaved pairs of each layer and head turn by learned shares of column and row (rope-vit mixed)
 };
 
 // How a learned position grid is resampled to the grid of an image (positions.md 1.2).
 enum class GridResample : uint8_t {
   bilinear_corners,  // align_corners = true (Qwen3-VL)
+  bilinear,          // align_corners = false
+  bicubic,           // align_corners = false, a = -0.75 (SigLIP, ViT, InternViT)
 };
 
 enum class PatchOrder : uint8_t {
   merge_blocks,  // (h/m, w/m, m, m): the m*m patches that merge into one token are neighbours
+  raster,        // row by row
 };
 
 enum class ProjectorKind : uint8_t {
@@ -59,10 +66,16 @@ struct VisionSpec {
   PatchOrder order = PatchOrder::merge_blocks;
   int64_t patch_elements() const { return int64_t{channels} * temporal_patch * patch * patch; }
 
+  // Tokens before the patches of each frame; they are not rotated, and the projector does not see them.
+  int class_tokens = 0;
+
   // Positions
-  int learned_side = 0;      // rows = columns of the learned grid; 0: none
-  int64_t learned_rows = 0;  // rows of the table in the file; may exceed side * side
+  int learned_side = 0;          // rows = columns of the learned grid; 0: none
+  int64_t learned_rows = 0;      // rows of the table in the file; may exceed side * side
+  bool class_positions = false;  // the table starts with a row for each class token, which is never resampled
   GridResample resample = GridResample::bilinear_corners;
+  int64_t learned_axis_rows =
+      0;  // rows of each of two tables, of columns and of rows, that are added (Gemma 4); 0: none
   TowerRotary rotary = TowerRotary::none;
   double rotary_theta = 10000.0;
 

@@ -1,0 +1,11 @@
+#include "positions/tower/rotary_rules.h"
+
+namespace azimuth::positions {
+
+TowerRotation axial_halves(const VisionSpec& vision, const std::vector<PatchPosition>& patches) {
+  TowerRotation rotation;
+  rotation.push_back({.table = axial_table(vision, patches, {kRowAxis, kColumnAxis})});
+  return rotation;
+}
+
+}  // namespace azimuth::positions
