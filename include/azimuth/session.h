@@ -18,16 +18,19 @@
 namespace azimuth {
 
 // What is asked. Either `messages` (a JSON text, the OpenAI chat list of docs/trace.md), or, with has_prompt, `prompt`:
-// text that is rendered already, in which special tokens are parsed, with the media for its placeholders in `images`
-// and `videos`. Where both are given, the prompt is the text and the messages supply the media.
+// text that is rendered already, in which special tokens are parsed, with the media for its placeholders in `images`,
+// `panoramas` and `videos`. Where both are given, the prompt is the text and the messages supply the media.
 struct Request {
   std::string messages;
   std::string prompt;
   bool has_prompt = false;
   std::vector<std::string> images;  // paths or data: URLs, only with a prompt
-  std::string videos;               // JSON list of video parts, only with a prompt; may be empty
-  std::string base_directory;       // of relative paths; "": the working directory
-  std::string processor_kwargs;     // JSON object, as transformers' processors take it; may be empty
+  // JSON list of panorama parts (docs/panoramas.md), only with a prompt; may be empty. Each takes an image placeholder
+  // for each of its views, behind those of `images`.
+  std::string panoramas;
+  std::string videos;            // JSON list of video parts, only with a prompt; may be empty
+  std::string base_directory;    // of relative paths; "": the working directory
+  std::string processor_kwargs;  // JSON object, as transformers' processors take it; may be empty
   bool add_generation_prompt = true;
   std::string positions;  // policy name; "": the checkpoint's own
   std::string compat;     // "": as the engine was loaded; else azimuth, tf5 or tf4

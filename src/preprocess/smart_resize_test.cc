@@ -48,6 +48,7 @@ TEST(SmartResize, RefusesExtremeRatiosWithNumbers) {
   const Status status = smart_resize({1, 20000}, 28, {3136, 1 << 20}).status();
   EXPECT_EQ(status.code(), StatusCode::invalid_argument);
   EXPECT_THAT(status.message(), testing::HasSubstr("at most 200 was expected, found 1 x 20000 = 20000"));
+  EXPECT_THAT(status.message(), testing::HasSubstr("--panorama"));
 }
 
 TEST(SmartResize, RefusesEmptyPictures) {
