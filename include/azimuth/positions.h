@@ -43,6 +43,9 @@ struct PositionTable {
   const PositionSet& set_for_layer(int layer) const { return sets[set_of_layer.empty() ? 0 : set_of_layer[layer]]; }
   // Refuses NaN, infinities, |id| >= 2^24, and id counts that are not tokens x axes.
   Status validate(int64_t tokens) const;
+  // The table of the tokens that are left when others are pruned: survivors keep their coordinates, and what follows
+  // the prompt stays where it was. `kept` ascends. out_of_range for an index that the table has no token for.
+  Result<PositionTable> keep(std::span<const int64_t> kept) const;
 };
 
 // Which channels of a head form a rotary pair.

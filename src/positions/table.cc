@@ -34,6 +34,23 @@ Status PositionTable::validate(int64_t tokens) const {
   return ok_status();
 }
 
+Result<PositionTable> PositionTable::keep(std::span<const int64_t> kept) const {
+  PositionTable pruned = *this;
+  for (PositionSet& set : pruned.sets) set.ids.clear();
+  int64_t before = -1;
+  for (const int64_t token : kept) {
+    for (size_t i = 0; i < sets.size(); ++i) {
+      if (token <= before || token >= sets[i].tokens()) {
+        return out_of_range("kept tokens expected ascending indices below " + std::to_string(sets[i].tokens()) +
+                            ", found " + std::to_string(token));
+      }
+      pruned.sets[i].ids.insert(pruned.sets[i].ids.end(), sets[i].token(token), sets[i].token(token) + sets[i].axes);
+    }
+    before = token;
+  }
+  return pruned;
+}
+
 Result<Compat> parse_compat(std::string_view name) {
   if (name == "azimuth" || name.empty()) return Compat::azimuth;
   if (name == "tf5") return Compat::tf5;

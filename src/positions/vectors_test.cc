@@ -340,6 +340,25 @@ TEST(Panorama, WrapMapEqualsTheVectors) {
   }
 }
 
+TEST(Pruning, SurvivorsKeepTheirCoordinates) {
+  const PositionTable whole = layout_of("circle:age=strategy_4", vectors()["inputs"]["img_1x4x6"]);
+  const std::vector<int64_t> kept = {0, 6, 7, 20, 31};
+  const Result<PositionTable> pruned = whole.keep(kept);
+  ASSERT_TRUE(pruned.ok());
+  for (size_t set = 0; set < whole.sets.size(); ++set) {
+    ASSERT_EQ(pruned->sets[set].tokens(), 5);
+    for (size_t i = 0; i < kept.size(); ++i) {
+      for (int axis = 0; axis < 3; ++axis) {
+        EXPECT_EQ(pruned->sets[set].token(static_cast<int64_t>(i))[axis], whole.sets[set].token(kept[i])[axis]);
+      }
+    }
+    EXPECT_EQ(pruned->sets[set].next_decode, whole.sets[set].next_decode);
+  }
+  EXPECT_EQ(whole.keep(std::vector<int64_t>{5, 5}).status().code(), StatusCode::out_of_range);
+  EXPECT_EQ(whole.keep(std::vector<int64_t>{32}).status().code(), StatusCode::out_of_range);
+  EXPECT_EQ(whole.keep(std::vector<int64_t>{-1}).status().code(), StatusCode::out_of_range);
+}
+
 TEST(Circle, LayersWithPlainIdsGoOnByThemselves) {
   const json& input = vectors()["inputs"]["img_1x4x6"];
   const PositionTable age = layout_of("circle:age=strategy_4", input);

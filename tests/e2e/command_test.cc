@@ -1,6 +1,5 @@
 // The command as people and scripts meet it: exit codes, one sentence on stderr, data on stdout.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -10,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "support/run_command.h"
 #include "support/temp_directory.h"
 
 namespace azimuth {
@@ -22,40 +22,18 @@ const std::string kCase = std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/trace
 const std::string kModel = kCase + "/model";
 const std::string kPicture = kCase + "/media/sample0_turn0_image0.png";
 
-struct Outcome {
-  int exit_code = -1;
-  std::string output;
-  std::string errors;
-};
-
-std::string quoted(const std::string& text) {
-  return "'" + text + "'";
-}
-
-Outcome run(const std::string& arguments, const std::string& input = "") {
-  const TempDirectory directory;
-  const std::string in = directory.write("stdin", input);
-  const std::string errors = directory.path("stderr");
-  Outcome outcome;
-  FILE* pipe =
-      popen((quoted(AZIMUTH_BINARY) + " " + arguments + " <" + quoted(in) + " 2>" + quoted(errors)).c_str(), "r");
-  char buffer[4096];
-  while (const size_t count = fread(buffer, 1, sizeof buffer, pipe)) outcome.output.append(buffer, count);
-  const int status = pclose(pipe);
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  std::ifstream file(errors);
-  outcome.errors = {std::istreambuf_iterator<char>(file), {}};
-  return outcome;
-}
+using testing_support::Outcome;
+using testing_support::quoted;
+using testing_support::run;
 
 TEST(Command, HelpTeachesEverySubcommand) {
   const Outcome all = run("--help");
   EXPECT_EQ(all.exit_code, 0);
-  for (const std::string name : {"run", "chat", "trace", "positions", "info", "bench"}) {
+  for (const std::string name : {"run", "chat", "trace", "positions", "layout", "info", "bench"}) {
     EXPECT_NE(all.output.find("  " + name + " "), std::string::npos) << name;
     const Outcome one = run(name + " --help");
     EXPECT_EQ(one.exit_code, 0) << name;
-    EXPECT_NE(one.output.find("MODEL"), std::string::npos) << name;
+    EXPECT_NE(one.output.find(name == "layout" ? "--segments" : "MODEL"), std::string::npos) << name;
   }
 }
 
