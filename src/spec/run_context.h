@@ -16,6 +16,7 @@ struct RunContext {
   const Tap* tap = nullptr;
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(double fraction)> progress;  // share of the stage that is done, 0..1
+  const Hooks* hooks = nullptr;                   // of the caller; its on_read acts through `tap`
 
   // The context of a piece of work that is `part` of `total` units, behind `done` others: its progress counts as a
   // share of the whole.
