@@ -14,8 +14,16 @@ namespace azimuth::decoder {
 using CacheIndex = int64_t;
 
 struct LayerCache {
-  kernels::KvBlocks keys;    // [kv_heads, head_dim] per token, rotated
-  kernels::KvBlocks values;  // [kv_heads, value_dim] per token
+  kernels::KvBlocks keys;    // [kv_heads, head_dim] per token from `first` on, rotated
+  kernels::KvBlocks values;  // [kv_heads, value_dim] per token from `first` on
+  kernels::KvBlocks state;   // what a score term keeps per token, from token 0 on; empty without a term
+  CacheIndex first = 0;      // 0 unless a term with segments has left earlier keys and values behind
+
+  CacheIndex length() const { return first + keys.length(); }
+  const float* key(int kv_head, CacheIndex index) const { return keys.row(kv_head, index - first); }
+  const float* value(int kv_head, CacheIndex index) const { return values.row(kv_head, index - first); }
+  // Forgets the tokens from `length` on, which is at most length().
+  void truncate(CacheIndex length);
 };
 
 // Copyable: a copy is a snapshot that shares full blocks with the original (forking a prefix costs one block a layer).
@@ -23,7 +31,7 @@ class CacheState {
  public:
   explicit CacheState(const TextSpec& spec);
 
-  CacheIndex length() const { return layers_.empty() ? 0 : layers_[0].keys.length(); }
+  CacheIndex length() const { return layers_.empty() ? 0 : layers_[0].length(); }
   size_t bytes() const;
   LayerCache& layer(int index) { return layers_[static_cast<size_t>(index)]; }
   const LayerCache& layer(int index) const { return layers_[static_cast<size_t>(index)]; }

@@ -6,6 +6,7 @@
 
 #include "decoder/attention_layer.h"
 #include "decoder/mlp.h"
+#include "decoder/score_term.h"
 
 namespace azimuth::decoder {
 namespace {
@@ -84,6 +85,27 @@ Status check_same_shape(const PositionEncoding& first, const PositionEncoding& o
   return ok_status();
 }
 
+// A cache goes on under the kind of score term that filled it, and ids are such that the term has a meaning for them.
+Status check_score_term(const SequenceChunk& chunk, int layers) {
+  if (!chunk.encoding->complete) {
+    return internal_error("a position policy that adds something expected to be chosen with a model's weights");
+  }
+  const ScoreTerm* term = chunk.encoding->score_term.get();
+  const CacheIndex cached = chunk.cache->length();
+  for (int layer = 0; layer < layers; ++layer) {
+    const CacheIndex kept = chunk.cache->layer(layer).state.length();
+    if (kept != (term == nullptr ? 0 : cached)) {
+      return invalid_argument("a cache of " + std::to_string(cached) + " tokens expected to go on under the position " +
+                              "policy that filled it, found another one; prefill the sequence again");
+    }
+    if (term == nullptr) continue;
+    const PositionSet& set = chunk.positions->set_for_layer(layer);
+    AZ_RETURN_IF_ERROR(term->check_ids(
+        {layer, cached, chunk.tokens(), set.token(chunk.begin), static_cast<int64_t>(set.axes), nullptr}));
+  }
+  return ok_status();
+}
+
 Tensor gather_rows(std::span<const SequenceChunk> chunks, int hidden) {
   int64_t rows = 0;
   for (const SequenceChunk& chunk : chunks) rows += chunk.tokens();
@@ -95,6 +117,18 @@ Tensor gather_rows(std::span<const SequenceChunk> chunks, int hidden) {
     out += elements;
   }
   return gathered;
+}
+
+Status add_embeddings(std::span<const SequenceChunk> chunks, Tensor& hidden) {
+  int64_t row = 0;
+  for (const SequenceChunk& chunk : chunks) {
+    if (const positions::AddedEmbedding* embedding = chunk.encoding->embedding.get()) {
+      const PositionSet& set = chunk.positions->sets[0];
+      AZ_RETURN_IF_ERROR(embedding->add(set.token(chunk.begin), set.axes, chunk.tokens(), hidden.row(row)));
+    }
+    row += chunk.tokens();
+  }
+  return ok_status();
 }
 
 void tap_rows(const RunContext& context, Stage stage, int layer, std::span<const SequenceChunk> chunks,
@@ -154,12 +188,14 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const Run
   for (const SequenceChunk& chunk : chunks) {
     AZ_RETURN_IF_ERROR(check_chunk(chunk, spec_.hidden, spec_.layers.size()));
     AZ_RETURN_IF_ERROR(check_same_shape(*chunks[0].encoding, *chunk.encoding));
+    AZ_RETURN_IF_ERROR(check_score_term(chunk, static_cast<int>(spec_.layers.size())));
   }
   AZ_ASSIGN_OR_RETURN(const RotaryTables rotary, rotary_tables(spec_, chunks));
   std::vector<CacheIndex> lengths;
   for (const SequenceChunk& chunk : chunks) lengths.push_back(chunk.cache->length());
 
   Tensor hidden = gather_rows(chunks, spec_.hidden);
+  AZ_RETURN_IF_ERROR(add_embeddings(chunks, hidden));
   tap_rows(context, Stage::embeddings, -1, chunks, hidden);
   const int64_t rows = hidden.shape()[0];
   Tensor normed({rows, spec_.hidden});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/model.h"
+
 namespace azimuth::engine {
 namespace {
 
@@ -27,6 +29,7 @@ Result<PolicyChoice> choose_policy(const TextSpec& text, const std::string& name
     AZ_ASSIGN_OR_RETURN(choice.policy, positions::find_policy(name));
   }
   auto encoding = std::make_shared<decoder::PositionEncoding>();
+  encoding->complete = choice.policy.policy->mechanism == positions::Mechanism::rotary;
   for (int rope = 0; rope < static_cast<int>(text.ropes.size()); ++rope) {
     positions::PlanRequest request;
     request.rope = text.ropes[static_cast<size_t>(rope)];
@@ -36,6 +39,17 @@ Result<PolicyChoice> choose_policy(const TextSpec& text, const std::string& name
     AZ_ASSIGN_OR_RETURN(FrequencyPlan plan, positions::make_plan(choice.policy, request));
     encoding->ropes.push_back(std::make_shared<positions::RotaryCache>(std::move(plan)));
   }
+  choice.encoding = std::move(encoding);
+  return choice;
+}
+
+Result<PolicyChoice> choose_policy(const Engine::Impl& model, const std::string& name, int64_t length) {
+  AZ_ASSIGN_OR_RETURN(PolicyChoice choice, choose_policy(model.spec.text, name, length));
+  AZ_ASSIGN_OR_RETURN(AdditiveParts parts, model.additive.parts(choice.policy, model.spec.text, *model.pool));
+  auto encoding = std::make_shared<decoder::PositionEncoding>(*choice.encoding);
+  encoding->embedding = std::move(parts.embedding);
+  encoding->score_term = std::move(parts.score_term);
+  encoding->complete = true;
   choice.encoding = std::move(encoding);
   return choice;
 }

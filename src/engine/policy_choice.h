@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "azimuth/engine.h"
 #include "decoder/position_encoding.h"
 #include "positions/policy.h"
 #include "spec/text_spec.h"
@@ -16,8 +17,11 @@ struct PolicyChoice {
 };
 
 // `name`: a policy with its parameters, or "" for the checkpoint's own. `length`: largest id of the sequence, plus 1,
-// for scalings that depend on it.
+// for scalings that depend on it. Enough to lay prompts out, not to run them: what a policy adds is not there.
 Result<PolicyChoice> choose_policy(const TextSpec& text, const std::string& name, int64_t length = 0);
+
+// The same for a model that is going to run: with the weights that the policy needs.
+Result<PolicyChoice> choose_policy(const Engine::Impl& model, const std::string& name, int64_t length = 0);
 
 // True where the checkpoint's frequencies change as a sequence grows (dynamic NTK, LongRoPE).
 bool depends_on_length(const TextSpec& text);

@@ -325,7 +325,7 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
   if (!model.decoder) return invalid_argument("generate expected an engine with weights, found one loaded without");
   sampling::SamplingParams params = merge_options(model.generation, options);
   AZ_RETURN_IF_ERROR(sampling::validate(params));
-  AZ_ASSIGN_OR_RETURN(const PolicyChoice policy, engine::choose_policy(model.spec.text, request.positions));
+  AZ_ASSIGN_OR_RETURN(const PolicyChoice policy, engine::choose_policy(model, request.positions));
   Generation out;
   const Stopwatch preparing;
   AZ_ASSIGN_OR_RETURN(PreparedSample sample, engine::prepare(model, request, policy));

@@ -315,7 +315,7 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   const Engine::Impl& model = engine.impl();
   if (!model.decoder) return invalid_argument("trace expected an engine with weights, found one loaded without");
   AZ_ASSIGN_OR_RETURN(engine::TraceRequest request, engine::read_trace_request(request_text, options));
-  AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy, engine::choose_policy(model.spec.text, ""));
+  AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy, engine::choose_policy(model, ""));
   AZ_ASSIGN_OR_RETURN(std::vector<PreparedSample> samples, prepare_all(model, request, policy));
 
   json out;

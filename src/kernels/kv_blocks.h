@@ -23,6 +23,11 @@ class KvBlocks {
   // Forgets all rows from `length` on; length must be at most length().
   void truncate(int64_t length);
   const std::vector<const float*>& blocks() const { return pointers_; }
+  // [dim] of one head and token.
+  const float* row(int head, int64_t index) const {
+    const float* block = pointers_[static_cast<size_t>(index / kAttentionBlock)];
+    return block + (int64_t{head} * kAttentionBlock + index % kAttentionBlock) * dim_;
+  }
 
  private:
   float* writable_block(int64_t block);

@@ -21,6 +21,14 @@ Result<const Entry*> find(const std::vector<Entry>& entries, std::string_view mo
                      ", which this build does not run; known are " + list);
 }
 
+// A checkpoint that was trained with another position policy than its family names it: "position_policy".
+Result<std::string> read_policy(const JsonView& config, const std::string& family_policy) {
+  constexpr std::string_view kKey = "position_policy";
+  if (config.has(kKey) || !config.has("text_config")) return config.string_or(kKey, family_policy);
+  AZ_ASSIGN_OR_RETURN(const JsonView text, config.object("text_config"));
+  return text.string_or(kKey, family_policy);
+}
+
 }  // namespace
 
 Result<const TextPart*> find_text_part(std::string_view model_type) {
@@ -43,6 +51,7 @@ Result<ModelSpec> read_model_spec(const JsonView& config) {
   AZ_ASSIGN_OR_RETURN(const Family* family, find(families(), model_type, "model_type"));
   AZ_ASSIGN_OR_RETURN(ModelSpec spec, family->read(config));
   spec.model_type = model_type;
+  AZ_ASSIGN_OR_RETURN(spec.text.policy, read_policy(config, spec.text.policy));
   return spec;
 }
 

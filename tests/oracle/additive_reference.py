@@ -151,7 +151,7 @@ class TransformerXl(Encoding):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.segment = self.integer("memory", 128)
+        self.segment, self.kept = self.integer("segment", 128), self.integer("memory", 128)
 
     def biases(self, layer):
         place = f"layers.{layer}." if self.integer("untied", 0) else ""
@@ -222,7 +222,7 @@ class AdditiveDecoder:
         self.encoding = ENCODINGS[name](options, weights, model.config)
         self.model.model.rotary_emb = NoRotation()
         self.inputs = {}  # of each layer's attention, in this pass
-        self.memory = {}  # of each layer: the inputs of its attention in the previous segment
+        self.memory = {}  # of each layer: the last inputs of its attention in earlier segments
         self.outputs = {}  # of each layer, in this pass
         for index, layer in enumerate(self.model.model.layers):
             layer.self_attn.additive = self
@@ -252,6 +252,12 @@ class AdditiveDecoder:
         old_value = module.v_proj(hidden).view(shape)
         return torch.cat([old_key.transpose(1, 2), key], 2), torch.cat([old_value.transpose(1, 2), value], 2)
 
+    def remember(self):
+        """What the next segment sees of each layer."""
+        for index, inputs in self.inputs.items() if self.encoding.segment else ():
+            seen = torch.cat([self.memory[index], inputs], 1) if index in self.memory else inputs
+            self.memory[index] = seen[:, max(0, seen.shape[1] - self.encoding.kept) :]
+
     @torch.no_grad()
     def run(self, ids):
         """(logits [tokens, vocab], outputs of the layers at the last position [layers, hidden])."""
@@ -261,7 +267,7 @@ class AdditiveDecoder:
         logits = []
         for begin in range(0, len(ids), step):
             logits.append(self.model(inputs_embeds=hidden[:, begin : begin + step], use_cache=False).logits[0])
-            self.memory = dict(self.inputs)
+            self.remember()
         last = torch.stack([self.outputs[index][0, -1] for index in sorted(self.outputs)])
         return torch.cat(logits), last
 

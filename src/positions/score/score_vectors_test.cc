@@ -148,8 +148,8 @@ TEST(Learned, StretchesTheTableLinearly) {
 
 TEST(T5, BucketsEqualTheVectors) {
   const json& entry = tables()["t5_buckets_32_128"];
-  const T5Buckets causal({entry["num_buckets"], entry["max_distance"], false});
-  const T5Buckets both({entry["num_buckets"], entry["max_distance"], true});
+  const T5Buckets causal = *T5Buckets::create({entry["num_buckets"], entry["max_distance"], false});
+  const T5Buckets both = *T5Buckets::create({entry["num_buckets"], entry["max_distance"], true});
   const auto relative = entry["relative"].get<std::vector<int64_t>>();
   ASSERT_GT(relative.size(), 50u);
   for (size_t i = 0; i < relative.size(); ++i) {
@@ -161,13 +161,23 @@ TEST(T5, BucketsEqualTheVectors) {
 TEST(T5, NoDistanceLeavesTheTable) {
   for (const int buckets : {4, 6, 8, 32, 64}) {
     for (const bool bidirectional : {false, true}) {
-      const T5Buckets t5({buckets, 100, bidirectional});
+      const T5Buckets t5 = *T5Buckets::create({buckets, 100, bidirectional});
       for (const int64_t relative : {int64_t{-(1 << 24)}, int64_t{-101}, int64_t{0}, int64_t{101}, int64_t{1} << 24}) {
         EXPECT_GE(t5.bucket(relative), 0);
         EXPECT_LT(t5.bucket(relative), buckets);
       }
     }
   }
+}
+
+// The logarithmic buckets would have no distance, or fewer than none.
+TEST(T5, RefusesBucketsThatLeaveNoRoom) {
+  EXPECT_FALSE(T5Buckets::create({1, 128, false}).ok());
+  EXPECT_FALSE(T5Buckets::create({32, 16, false}).ok());
+  EXPECT_FALSE(T5Buckets::create({5, 128, true}).ok());
+  EXPECT_FALSE(T5Buckets::create({2, 128, true}).ok());
+  EXPECT_TRUE(T5Buckets::create({32, 17, false}).ok());
+  EXPECT_TRUE(T5Buckets::create({32, 9, true}).ok());
 }
 
 TEST(Alibi, SlopesEqualTheVectors) {
@@ -253,13 +263,15 @@ TEST(TransformerXl, ScoresEqualTheVectors) {
 }
 
 TEST(TransformerXl, SegmentsStartAtAbsoluteMultiples) {
-  const SegmentMemory memory{4};
+  const SegmentMemory memory{.segment = 4, .memory = 6};
   EXPECT_EQ(memory.memory_begin(3), 0);
   EXPECT_EQ(memory.memory_begin(7), 0);
-  EXPECT_EQ(memory.memory_begin(8), 4);
+  EXPECT_EQ(memory.memory_begin(8), 2);
+  EXPECT_EQ(memory.memory_begin(11), 2);
   EXPECT_EQ(memory.segment_begin(11), 8);
   EXPECT_EQ(memory.segment_end(11), 12);
   EXPECT_EQ(memory.segment_end(12), 16);
+  EXPECT_EQ(memory.distances(), 10);  // token 11 sees token 2
 }
 
 TEST(Cable, BiasEqualsTheVectors) {

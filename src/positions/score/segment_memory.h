@@ -9,14 +9,15 @@ namespace azimuth::positions {
 
 // Segments start at absolute multiples of their length, so that the way a prompt is cut into chunks moves none.
 struct SegmentMemory {
-  int64_t tokens = 1;  // of a segment, and of the memory in front of it
+  int64_t segment = 1;  // tokens
+  int64_t memory = 0;   // tokens before the segment that it sees
 
-  int64_t segment_begin(int64_t token) const { return token / tokens * tokens; }
-  int64_t segment_end(int64_t token) const { return segment_begin(token) + tokens; }
+  int64_t segment_begin(int64_t token) const { return token / segment * segment; }
+  int64_t segment_end(int64_t token) const { return segment_begin(token) + segment; }
   // First token that the segment of `token` sees.
-  int64_t memory_begin(int64_t token) const { return std::max<int64_t>(segment_begin(token) - tokens, 0); }
-  // Number of distances 0, 1, ... between tokens that see each other.
-  int64_t distances() const { return 2 * tokens; }
+  int64_t memory_begin(int64_t token) const { return std::max<int64_t>(segment_begin(token) - memory, 0); }
+  // Number of distances 0, 1, ... from a token to one that it sees.
+  int64_t distances() const { return segment + memory; }
 };
 
 }  // namespace azimuth::positions

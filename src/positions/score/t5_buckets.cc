@@ -2,8 +2,25 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 namespace azimuth::positions {
+
+Result<T5Buckets> T5Buckets::create(const T5BucketOptions& options) {
+  const int directions = options.bidirectional ? 2 : 1;
+  const int one_sided = options.buckets / directions;
+  if (options.buckets < 2 * directions || options.buckets % directions != 0) {
+    return invalid_argument("t5 expected " + std::string(directions == 2 ? "an even number of" : "") +
+                            (directions == 2 ? " at least 4" : "at least 2") + " buckets, found " +
+                            std::to_string(options.buckets));
+  }
+  if (options.max_distance <= one_sided / 2) {
+    return invalid_argument("t5 expected a distance above " + std::to_string(one_sided / 2) +
+                            ", the number of buckets with one distance each, found " +
+                            std::to_string(options.max_distance));
+  }
+  return T5Buckets(options);
+}
 
 T5Buckets::T5Buckets(const T5BucketOptions& options)
     : one_sided_(options.bidirectional ? options.buckets / 2 : options.buckets), bidirectional_(options.bidirectional) {

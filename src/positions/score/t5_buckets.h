@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "azimuth/status.h"
+
 namespace azimuth::positions {
 
 struct T5BucketOptions {
@@ -15,14 +17,16 @@ struct T5BucketOptions {
 // Every distance below the number of exact buckets has its own; further ones share buckets of logarithmic width.
 class T5Buckets {
  public:
-  // Expects 2 <= buckets, an even number of them and at least 4 if bidirectional, and a max_distance above the number
-  // of exact buckets.
-  explicit T5Buckets(const T5BucketOptions& options);
+  // invalid_argument unless each direction has at least two buckets, both directions equally many, and max_distance
+  // is above the number of exact buckets, which is half of a direction's.
+  static Result<T5Buckets> create(const T5BucketOptions& options);
 
   // Bucket in [0, buckets) of a key that stands `relative` = key - query tokens behind its query.
   int bucket(int64_t relative) const;
 
  private:
+  explicit T5Buckets(const T5BucketOptions& options);
+
   int one_sided_ = 0;  // buckets of one direction
   bool bidirectional_ = false;
   std::vector<int> near_;  // [max_distance], bucket of a distance

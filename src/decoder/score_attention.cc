@@ -1,0 +1,84 @@
+#include "decoder/score_attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "decoder/dot.h"
+
+namespace azimuth::decoder {
+namespace {
+
+constexpr int64_t kRowsPerTask = 4;
+
+kernels::KeyRange visible(const ScoreTerm& term, CacheIndex query, const kernels::KeyRange& range) {
+  const positions::SegmentMemory* segments = term.segments();
+  if (segments == nullptr) return range;
+  return {std::max(range.begin, segments->memory_begin(query)), std::min(range.end, segments->segment_end(query))};
+}
+
+void score(const ScoreAttention& args, const ScoreRow& row) {
+  const int64_t keys = row.keys.end - row.keys.begin;
+  for (int64_t j = 0; j < keys; ++j) row.scores[j] = dot(row.vector, row.key(row.keys.begin + j), args.spec.head_dim);
+  args.term.add_products(row);
+  const float scale = args.term.scale().value_or(args.spec.attention_scale);
+  const float cap = args.spec.attention_soft_cap;
+  for (int64_t j = 0; j < keys; ++j) {
+    const float scaled = row.scores[j] * scale;
+    row.scores[j] = cap > 0.0f ? cap * std::tanh(scaled / cap) : scaled;
+  }
+  args.term.add_bias(row);
+}
+
+// Turns scores into weights that add up to one.
+void softmax(float* scores, int64_t count) {
+  const float most = *std::max_element(scores, scores + count);
+  double sum = 0.0;
+  for (int64_t j = 0; j < count; ++j) {
+    scores[j] = std::exp(scores[j] - most);
+    sum += static_cast<double>(scores[j]);
+  }
+  const auto share = static_cast<float>(1.0 / sum);
+  for (int64_t j = 0; j < count; ++j) scores[j] *= share;
+}
+
+// output: [value_dim]
+void attend(const ScoreAttention& args, const ScoreRow& row, float* output) {
+  const int64_t keys = row.keys.end - row.keys.begin;
+  std::fill_n(output, args.spec.value_dim, 0.0f);
+  if (keys <= 0) return;
+  score(args, row);
+  softmax(row.scores, keys);
+  for (int64_t j = 0; j < keys; ++j) {
+    const float weight = row.scores[j];
+    const float* value = args.cache.value(row.kv_head, row.keys.begin + j);
+    for (int channel = 0; channel < args.spec.value_dim; ++channel) output[channel] += weight * value[channel];
+  }
+  args.term.add_values(row, output);
+}
+
+}  // namespace
+
+void score_attention(const ScoreAttention& args, const kernels::KeyRange* ranges, ThreadPool& pool) {
+  const LayerSpec& spec = args.spec;
+  pool.for_each(args.query_count * spec.heads, kRowsPerTask, [&](int64_t begin, int64_t end) {
+    std::vector<float> scores;
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t query = item % args.query_count;
+      const int64_t head = item / args.query_count;
+      ScoreRow row;
+      row.layer = args.layer;
+      row.head = static_cast<int>(head);
+      row.kv_head = row.head / (spec.heads / spec.kv_heads);
+      row.query = args.first_query + query;
+      row.vector = args.queries + (query * spec.heads + head) * spec.head_dim;
+      row.keys = visible(args.term, row.query, ranges[query]);
+      row.cache = &args.cache;
+      scores.resize(static_cast<size_t>(std::max<int64_t>(row.keys.end - row.keys.begin, 0)));
+      row.scores = scores.data();
+      attend(args, row, args.output + (query * spec.heads + head) * spec.value_dim);
+    }
+  });
+}
+
+}  // namespace azimuth::decoder
