@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -28,6 +30,20 @@ Result<std::string> json_text(const json& value) {
     return invalid_argument(
         "text and file names expected UTF-8, found other bytes; convert the text or rename the file");
   }
+}
+
+// JSON has no word for the others.
+std::string check_finite(const std::string& number) {
+  if (std::isfinite(std::strtod(number.c_str(), nullptr))) return "";
+  return "expected a finite number, found " + number;
+}
+
+json panorama_part(const std::string& file, const PanoramaArguments& panoramas) {
+  json part = {{"type", "panorama"}, {"panorama", file}};
+  if (panoramas.hfov) part["hfov"] = *panoramas.hfov;
+  if (panoramas.overlap) part["overlap"] = *panoramas.overlap;
+  if (panoramas.pitch) part["pitch"] = *panoramas.pitch;
+  return part;
 }
 
 }  // namespace
@@ -118,17 +134,32 @@ void ProgressLine::clear() {
   last_percent_ = -1;
 }
 
+void add_panorama_options(CLI::App& command, PanoramaArguments& panoramas) {
+  CLI::Option* file =
+      command
+          .add_option("--panorama", panoramas.files, "Equirectangular picture, seen as a whole and as tiles all around")
+          ->type_name("FILE")
+          ->allow_extra_args(false);
+  const auto add = [&](const char* name, std::optional<double>& value, const char* help) {
+    command.add_option(name, value, help)->type_name("N")->check(check_finite)->needs(file);
+  };
+  add("--hfov", panoramas.hfov, "Field of view of a tile, degrees [45]");
+  add("--overlap", panoramas.overlap, "Part of a tile that the next one shows too, from 0 to less than 1 [0]");
+  add("--pitch", panoramas.pitch, "Degrees that the tiles look up [0]");
+}
+
 Result<std::string> messages_for(const std::string& system, const std::string& prompt,
                                  const std::vector<std::string>& images, const std::vector<std::string>& frames,
-                                 double fps) {
+                                 double fps, const PanoramaArguments& panoramas) {
   json messages = json::array();
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
-  if (images.empty() && frames.empty()) {
+  if (images.empty() && panoramas.files.empty() && frames.empty()) {
     messages.push_back({{"role", "user"}, {"content", prompt}});
     return json_text(messages);
   }
   json parts = json::array();
   for (const std::string& image : images) parts.push_back({{"type", "image"}, {"image", image}});
+  for (const std::string& file : panoramas.files) parts.push_back(panorama_part(file, panoramas));
   if (!frames.empty()) {
     json video = {{"type", "video"}, {"video", frames}};
     if (fps > 0.0) video["fps"] = fps;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,11 +53,20 @@ class ProgressLine {
   std::string last_label_;
 };
 
+// Panoramas of one question, and how each is cut into views; what is left out is as docs/panoramas.md says.
+struct PanoramaArguments {
+  std::vector<std::string> files;
+  std::optional<double> hfov;
+  std::optional<double> overlap;
+  std::optional<double> pitch;
+};
+void add_panorama_options(CLI::App& command, PanoramaArguments& panoramas);
+
 // The messages JSON of one question: pictures first, as the chat templates of the families put them. JSON is UTF-8, so
 // text or a file name that is not is an error.
 Result<std::string> messages_for(const std::string& system, const std::string& prompt,
                                  const std::vector<std::string>& images, const std::vector<std::string>& frames,
-                                 double fps);
+                                 double fps, const PanoramaArguments& panoramas = {});
 
 // Set by Ctrl-C; a second Ctrl-C ends the program.
 std::atomic<bool>& interrupted();

@@ -15,6 +15,7 @@ struct PositionsCommand {
   std::string messages_file;
   std::string prompt;
   std::vector<std::string> images;
+  PanoramaArguments panoramas;
   std::string policy;
   std::string compare;
   std::string html_file;
@@ -92,10 +93,10 @@ Result<Request> make_request(const PositionsCommand& command) {
     request.base_directory = directory_of(command.messages_file);
     return request;
   }
-  if (command.prompt.empty() && command.images.empty()) {
+  if (command.prompt.empty() && command.images.empty() && command.panoramas.files.empty()) {
     return invalid_argument("positions expected --messages FILE, or --prompt TEXT and --image FILE");
   }
-  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0, command.panoramas));
   return request;
 }
 
@@ -170,6 +171,7 @@ void add_positions(CLI::App& app, int& exit_code) {
   sub->add_option("--image", command->images, "Picture beside --prompt; may be given more than once")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  add_panorama_options(*sub, command->panoramas);
   std::string policies;
   for (const std::string& name : position_policies()) policies += (policies.empty() ? "" : ", ") + name;
   sub->add_option("--positions", command->policy, "Position policy [the checkpoint's own]: " + policies)

@@ -16,6 +16,7 @@ struct RunOptions {
   std::string system;
   std::string messages_file;
   std::vector<std::string> images;
+  PanoramaArguments panoramas;
   std::vector<std::string> frames;
   double fps = 0.0;
   std::string positions;
@@ -26,7 +27,8 @@ Result<Request> make_request(const RunOptions& options) {
   Request request;
   request.positions = options.positions;
   if (!options.messages_file.empty()) {
-    if (!options.prompt.empty() || !options.images.empty() || !options.frames.empty()) {
+    if (!options.prompt.empty() || !options.images.empty() || !options.panoramas.files.empty() ||
+        !options.frames.empty()) {
       return invalid_argument(
           "--messages expected to be the whole request, found a PROMPT or media beside it; put them into the file");
     }
@@ -35,8 +37,8 @@ Result<Request> make_request(const RunOptions& options) {
     return request;
   }
   if (options.prompt.empty()) return invalid_argument("run expected a PROMPT or --messages FILE, found neither");
-  AZ_ASSIGN_OR_RETURN(request.messages,
-                      messages_for(options.system, options.prompt, options.images, options.frames, options.fps));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for(options.system, options.prompt, options.images, options.frames,
+                                                     options.fps, options.panoramas));
   return request;
 }
 
@@ -84,6 +86,7 @@ void add_run(CLI::App& app, int& exit_code) {
   command->add_option("--image", options->images, "Picture: JPEG, PNG, WebP, GIF or BMP; may be given more than once")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  add_panorama_options(*command, options->panoramas);
   command->add_option("--frames", options->frames, "Pictures that are the frames of one video, in order")
       ->type_name("FILE");
   command->add_option("--fps", options->fps, "Frames per second of --frames")
