@@ -17,7 +17,7 @@ build_packages=(
   ca-certificates            # cargo fetches crates over https
   nlohmann-json3-dev libsimdjson-dev libcli11-dev
   libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev
-  libgtest-dev libgmock-dev
+  libgtest-dev libgmock-dev librapidcheck-dev
 )
 clang_packages=(clang clang-format clang-tidy libclang-rt-14-dev)
 oracle_packages=(python3 python3-venv)
