@@ -12,6 +12,7 @@ Policy il_policy() {
           .parameters = {delta_parameter("1"), text0_parameter()},
           .axes = 3,
           .layout = layout_spatial_reset,
+          .integral = spatial_reset_is_integral,
           .text_axes = text0_axes,
           .allocation = AllocationKind::interleaved};
 }

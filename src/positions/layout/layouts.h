@@ -54,5 +54,7 @@ Parameter text0_parameter();
 Parameter overlap_parameter();
 // Text advances t only where the flag text0 is set.
 uint8_t text0_axes(const Parameters& parameters);
+// Whole ids of spatial-reset layouts: where delta and interval are whole.
+bool spatial_reset_is_integral(const Parameters& parameters);
 
 }  // namespace azimuth::positions

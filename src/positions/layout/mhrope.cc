@@ -10,6 +10,7 @@ Policy mhrope_policy() {
           .parameters = {delta_parameter("1")},
           .axes = 3,
           .layout = layout_spatial_reset,
+          .integral = spatial_reset_is_integral,
           .allocation = AllocationKind::per_head};
 }
 

@@ -33,6 +33,12 @@ uint8_t text0_axes(const Parameters& parameters) {
   return parameters.flag("text0") ? 0b001 : 0b111;
 }
 
+bool spatial_reset_is_integral(const Parameters& parameters) {
+  return std::ranges::all_of(std::initializer_list<const char*>{"delta", "interval"}, [&](const char* name) {
+    return !parameters.has(name) || parameters.number(name) == std::floor(parameters.number(name));
+  });
+}
+
 Policy mrope_i_reset_policy() {
   return {.name = "mrope_i_reset",
           .summary = "as mrope_i, with rows and columns that begin at 0 in every block",
@@ -46,6 +52,7 @@ Policy mrope_i_reset_policy() {
                           .min = 0}},
           .axes = 3,
           .layout = layout_spatial_reset,
+          .integral = spatial_reset_is_integral,
           .text_axes = text0_axes,
           .allocation = AllocationKind::interleaved};
 }
