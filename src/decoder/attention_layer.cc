@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "decoder/score_attention.h"
+#include "decoder/weight_rows.h"
 
 namespace azimuth::decoder {
 namespace {
@@ -13,8 +14,10 @@ int64_t widest(const TextSpec& spec, int64_t (*width)(const LayerSpec&)) {
   return most;
 }
 
-void attend(const LayerSpec& spec, const SequenceChunk& chunk, const LayerCache& cache, CacheIndex cached, int64_t row,
-            AttentionWorkspace& work, ThreadPool& pool) {
+// `keys`: of all tokens in the cache, turned.
+void attend(const LayerSpec& spec, int layer, const SequenceChunk& chunk, const LayerCache& cache,
+            const kernels::KvBlocks& keys, CacheIndex cached, int64_t row, AttentionWorkspace& work,
+            const RunContext& context) {
   const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk.tokens());
   kernels::AttentionArgs args;
   args.query_stride = int64_t{spec.heads} * spec.head_dim;
@@ -24,20 +27,68 @@ void attend(const LayerSpec& spec, const SequenceChunk& chunk, const LayerCache&
   args.kv_heads = spec.kv_heads;
   args.head_dim = spec.head_dim;
   args.value_dim = spec.value_dim;
-  args.key_blocks = cache.keys.blocks();
+  args.key_blocks = keys.blocks();
   args.value_blocks = cache.values.blocks();
   args.ranges = ranges.data();
   args.scale = spec.attention_scale;
   args.soft_cap = spec.attention_soft_cap;
   args.output_stride = int64_t{spec.heads} * spec.value_dim;
   args.output = work.attended.data() + row * args.output_stride;
-  kernels::attention(args, pool);
+  WeightRows weights(context, {Stage::attention, layer, chunk.sequence, cached}, chunk.tokens(), spec.heads,
+                     keys.length());
+  std::vector<float> log_sum_exp;  // [queries, heads]
+  if (!weights.empty()) log_sum_exp.resize(static_cast<size_t>(chunk.tokens() * spec.heads));
+  args.log_sum_exp = weights.empty() ? nullptr : log_sum_exp.data();
+  kernels::attention(args, context.pool);
+  if (weights.empty()) return;
+  weights.recompute(args);
+  weights.show();
 }
 
 void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows, float* keys, ThreadPool& pool) {
   if (!spec.qk_norm) return;
   kernels::rms_norm(keys, rows * spec.kv_heads, spec.head_dim, spec.head_dim, weights.key_norm.data(), spec.norm_eps,
                     keys, spec.head_dim, pool);
+}
+
+void rotate_rows(const LayerSpec& spec, const positions::RotaryTable& table, bool halves, int64_t first, int64_t rows,
+                 int heads, float* x, ThreadPool& pool) {
+  const int64_t width = int64_t{heads} * spec.head_dim;
+  const int64_t entry = first * table.groups * table.pairs;
+  kernels::rotate(x, rows, heads, spec.head_dim, width, table.cosines.data() + entry, table.sines.data() + entry,
+                  table.pairs, table.groups, halves, pool);
+}
+
+// Turns the rows of a pass: queries, and the keys that go turned into their caches.
+void rotate_pass(const LayerSpec& spec, const Rotation& rotation, std::span<const SequenceChunk> chunks, int64_t rows,
+                 AttentionWorkspace& work, ThreadPool& pool) {
+  rotate_rows(spec, rotation.rows, rotation.halves, 0, rows, spec.heads, work.queries.data(), pool);
+  if (rotation.history.empty()) {
+    rotate_rows(spec, rotation.rows, rotation.halves, 0, rows, spec.kv_heads, work.keys.data(), pool);
+    return;
+  }
+  int64_t row = 0;
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    float* keys = work.keys.data() + row * spec.kv_heads * spec.head_dim;
+    if (!rotation.has_history(i)) {
+      rotate_rows(spec, rotation.rows, rotation.halves, row, chunks[i].tokens(), spec.kv_heads, keys, pool);
+    }
+    row += chunks[i].tokens();
+  }
+}
+
+// The raw keys of a cache, turned by the ids that its tokens have now.
+kernels::KvBlocks turned_keys(const LayerSpec& spec, const kernels::KvBlocks& raw,
+                              const positions::RotaryTable& history, bool halves, ThreadPool& pool) {
+  Tensor rows({raw.length(), int64_t{spec.kv_heads} * spec.head_dim});
+  for (int64_t token = 0; token < raw.length(); ++token) {
+    for (int head = 0; head < spec.kv_heads; ++head)
+      std::copy_n(raw.row(head, token), spec.head_dim, rows.row(token) + int64_t{head} * spec.head_dim);
+  }
+  rotate_rows(spec, history, halves, 0, raw.length(), spec.kv_heads, rows.data(), pool);
+  kernels::KvBlocks turned(spec.kv_heads, spec.head_dim);
+  turned.append(rows.data(), raw.length(), rows.row_elements());
+  return turned;
 }
 
 // Lets keys and values begin at `begin`: those of the tokens from there to the end of the cache are computed from the
@@ -73,7 +124,8 @@ void append_state(const ScoreTerm& term, const NewTokens& tokens, LayerCache& ca
 // Appends and attends under a score term; segment by segment where the term has segments. The chunk's queries, keys and
 // values are in `work` from `row` on, its layer inputs in `normed`.
 void attend_with_term(const LayerSpec& spec, const LayerWeights& weights, int layer, const SequenceChunk& chunk,
-                      const Tensor& normed, int64_t row, AttentionWorkspace& work, ThreadPool& pool) {
+                      const Tensor& normed, int64_t row, AttentionWorkspace& work, const RunContext& context) {
+  ThreadPool& pool = context.pool;
   const ScoreTerm& term = *chunk.encoding->score_term;
   const positions::SegmentMemory* segments = term.segments();
   const PositionSet& set = chunk.positions->set_for_layer(layer);
@@ -96,7 +148,9 @@ void attend_with_term(const LayerSpec& spec, const LayerWeights& weights, int la
     append_state(term, {layer, first, count, set.token(chunk.begin + done), set.axes, normed.row(from)}, cache);
     const float* queries = work.queries.data() + from * spec.heads * spec.head_dim;
     float* output = work.attended.data() + from * spec.heads * spec.value_dim;
-    score_attention({spec, term, layer, cache, first, count, queries, output}, ranges.data() + done, pool);
+    WeightRows shown(context, {Stage::attention, layer, chunk.sequence, first}, count, spec.heads, cache.length());
+    score_attention({spec, term, layer, cache, first, count, queries, output, &shown}, ranges.data() + done, pool);
+    shown.show();
     done += count;
   }
 }
@@ -120,10 +174,10 @@ std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cach
 }
 
 void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer,
-                     std::span<const SequenceChunk> chunks, const positions::RotaryTable* rotary, bool halves,
-                     const Tensor& normed, AttentionWorkspace& work, Tensor& output, ThreadPool& pool) {
+                     std::span<const SequenceChunk> chunks, const Rotation* rotation, const Tensor& normed,
+                     AttentionWorkspace& work, Tensor& output, const RunContext& context) {
+  ThreadPool& pool = context.pool;
   const int64_t rows = normed.shape()[0];
-  const int64_t query_width = int64_t{spec.heads} * spec.head_dim;
   const int64_t key_width = int64_t{spec.kv_heads} * spec.head_dim;
   const int64_t value_width = int64_t{spec.kv_heads} * spec.value_dim;
   weights.query.apply(normed.data(), rows, work.queries.data(), pool);
@@ -134,16 +188,12 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
                       spec.norm_eps, work.queries.data(), spec.head_dim, pool);
     norm_keys(spec, weights, rows, work.keys.data(), pool);
   }
-  if (rotary != nullptr) {
-    kernels::rotate(work.queries.data(), rows, spec.heads, spec.head_dim, query_width, rotary->cosines.data(),
-                    rotary->sines.data(), rotary->pairs, rotary->groups, halves, pool);
-    kernels::rotate(work.keys.data(), rows, spec.kv_heads, spec.head_dim, key_width, rotary->cosines.data(),
-                    rotary->sines.data(), rotary->pairs, rotary->groups, halves, pool);
-  }
+  if (rotation != nullptr) rotate_pass(spec, *rotation, chunks, rows, work, pool);
   int64_t row = 0;
-  for (const SequenceChunk& chunk : chunks) {
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    const SequenceChunk& chunk = chunks[i];
     if (chunk.encoding->score_term) {
-      attend_with_term(spec, weights, layer, chunk, normed, row, work, pool);
+      attend_with_term(spec, weights, layer, chunk, normed, row, work, context);
       row += chunk.tokens();
       continue;
     }
@@ -151,7 +201,12 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
     const CacheIndex cached = cache.length();
     cache.keys.append(work.keys.data() + row * key_width, chunk.tokens(), key_width);
     cache.values.append(work.values.data() + row * value_width, chunk.tokens(), value_width);
-    attend(spec, chunk, cache, cached, row, work, pool);
+    if (rotation != nullptr && rotation->has_history(i)) {
+      const kernels::KvBlocks keys = turned_keys(spec, cache.keys, rotation->history[i], rotation->halves, pool);
+      attend(spec, layer, chunk, cache, keys, cached, row, work, context);
+    } else {
+      attend(spec, layer, chunk, cache, cache.keys, cached, row, work, context);
+    }
     row += chunk.tokens();
   }
   weights.output.apply(work.attended.data(), rows, output.data(), pool);

@@ -4,7 +4,7 @@
 #include <span>
 
 #include "decoder/decoder.h"
-#include "positions/rotary_table.h"
+#include "decoder/rotations.h"
 
 namespace azimuth::decoder {
 
@@ -18,11 +18,11 @@ struct AttentionWorkspace {
   AttentionWorkspace(const TextSpec& spec, int64_t rows);
 };
 
-// normed [rows, hidden] -> output [rows, hidden]; appends the rows' keys and values to the chunks' caches. `rotary`
-// holds the rows' cosines and sines, or is nullptr for a layer without rotation.
+// normed [rows, hidden] -> output [rows, hidden]; appends the rows' keys and values to the chunks' caches. `rotation`
+// holds their cosines and sines, or is nullptr for a layer without rotation.
 void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer,
-                     std::span<const SequenceChunk> chunks, const positions::RotaryTable* rotary, bool halves,
-                     const Tensor& normed, AttentionWorkspace& work, Tensor& output, ThreadPool& pool);
+                     std::span<const SequenceChunk> chunks, const Rotation* rotation, const Tensor& normed,
+                     AttentionWorkspace& work, Tensor& output, const RunContext& context);
 
 // The cache indices that `tokens` queries behind `cached` tokens see.
 std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, int64_t tokens);

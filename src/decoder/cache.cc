@@ -11,7 +11,7 @@ void LayerCache::truncate(CacheIndex length) {
   state.truncate(std::min(length, state.length()));
 }
 
-CacheState::CacheState(const TextSpec& spec) {
+CacheState::CacheState(const TextSpec& spec, KeyStorage keys) : key_storage_(keys) {
   for (const LayerSpec& layer : spec.layers) {
     layers_.push_back({.keys = kernels::KvBlocks(layer.kv_heads, layer.head_dim),
                        .values = kernels::KvBlocks(layer.kv_heads, layer.value_dim),

@@ -13,8 +13,12 @@ namespace azimuth::decoder {
 // Order of a token in the cache: what causality and eviction see. Never a position: rotation sees those.
 using CacheIndex = int64_t;
 
+// Raw keys are turned whenever they are read, so that the ids of cached tokens may change. What a token's hidden states
+// have seen by then stays as it was.
+enum class KeyStorage : uint8_t { rotated, raw };
+
 struct LayerCache {
-  kernels::KvBlocks keys;    // [kv_heads, head_dim] per token from `first` on, rotated
+  kernels::KvBlocks keys;    // [kv_heads, head_dim] per token from `first` on, rotated or raw
   kernels::KvBlocks values;  // [kv_heads, value_dim] per token from `first` on
   kernels::KvBlocks state;   // what a score term keeps per token, from token 0 on; empty without a term
   CacheIndex first = 0;      // 0 unless a term with segments has left earlier keys and values behind
@@ -29,7 +33,9 @@ struct LayerCache {
 // Copyable: a copy is a snapshot that shares full blocks with the original (forking a prefix costs one block a layer).
 class CacheState {
  public:
-  explicit CacheState(const TextSpec& spec);
+  explicit CacheState(const TextSpec& spec, KeyStorage keys = KeyStorage::rotated);
+
+  KeyStorage key_storage() const { return key_storage_; }
 
   CacheIndex length() const { return layers_.empty() ? 0 : layers_[0].length(); }
   size_t bytes() const;
@@ -39,6 +45,7 @@ class CacheState {
   Status truncate(CacheIndex length);
 
  private:
+  KeyStorage key_storage_;
   std::vector<LayerCache> layers_;
 };
 

@@ -2,52 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "decoder/attention_layer.h"
 #include "decoder/mlp.h"
+#include "decoder/pass_hooks.h"
+#include "decoder/rotations.h"
 #include "decoder/score_term.h"
 
 namespace azimuth::decoder {
 namespace {
 
-using RotaryTables = std::map<std::pair<int, int>, positions::RotaryTable>;  // by (rope, id set)
-
 int set_of(const PositionTable& table, int layer) {
   return table.set_of_layer.empty() ? 0 : table.set_of_layer[static_cast<size_t>(layer)];
-}
-
-// A plan may turn pairs by fewer axes than the ids have, never by more.
-Status check_axes(const FrequencyPlan& plan, const PositionSet& set) {
-  for (const int8_t axis : plan.axis) {
-    if (axis < set.axes) continue;
-    return invalid_argument("positions expected an id on axis " + std::to_string(axis) +
-                            ", which turns rotary pairs, found " + std::to_string(set.axes) +
-                            " axes; give ids for all axes of the policy");
-  }
-  return ok_status();
-}
-
-// Cosines and sines of all rows for the (rope, id set) pairs that the layers use, each computed once.
-Result<RotaryTables> rotary_tables(const TextSpec& spec, std::span<const SequenceChunk> chunks) {
-  RotaryTables tables;
-  for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {
-    const int rope = spec.layers[static_cast<size_t>(layer)].rope;
-    if (rope < 0) continue;
-    const std::pair key(rope, set_of(*chunks[0].positions, layer));
-    const auto [entry, is_new] = tables.try_emplace(key);
-    for (const SequenceChunk& chunk : chunks) {
-      if (set_of(*chunk.positions, layer) != key.second) {
-        return invalid_argument("sequences of one batch expected the same id set per layer; run them one by one");
-      }
-      if (!is_new) continue;
-      const PositionSet& set = chunk.positions->sets[static_cast<size_t>(key.second)];
-      AZ_RETURN_IF_ERROR(check_axes(chunk.encoding->plan(rope), set));
-      chunk.encoding->ropes[static_cast<size_t>(rope)]->append(set.token(chunk.begin), chunk.tokens(), set.axes,
-                                                               entry->second);
-    }
-  }
-  return tables;
 }
 
 // Every layer must find its id set.
@@ -131,18 +97,6 @@ Status add_embeddings(std::span<const SequenceChunk> chunks, Tensor& hidden) {
   return ok_status();
 }
 
-void tap_rows(const RunContext& context, Stage stage, int layer, std::span<const SequenceChunk> chunks,
-              const Tensor& hidden) {
-  if (context.tap == nullptr) return;
-  int64_t row = 0;
-  for (const SequenceChunk& chunk : chunks) {
-    const auto view =
-        TensorView::contiguous(hidden.row(row), DType::f32, Shape({chunk.tokens(), hidden.row_elements()}));
-    (*context.tap)({stage, layer, chunk.sequence, chunk.begin}, view);
-    row += chunk.tokens();
-  }
-}
-
 void add_streams(std::span<const SequenceChunk> chunks, int layer, Tensor& hidden) {
   int64_t first_row = 0;
   for (const SequenceChunk& chunk : chunks) {
@@ -190,13 +144,19 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const Run
     AZ_RETURN_IF_ERROR(check_same_shape(*chunks[0].encoding, *chunk.encoding));
     AZ_RETURN_IF_ERROR(check_score_term(chunk, static_cast<int>(spec_.layers.size())));
   }
-  AZ_ASSIGN_OR_RETURN(const RotaryTables rotary, rotary_tables(spec_, chunks));
-  std::vector<CacheIndex> lengths;
-  for (const SequenceChunk& chunk : chunks) lengths.push_back(chunk.cache->length());
+  const PassHooks hooks(chunks, context);
+  Result<Tensor> hidden = run_layers(chunks, hooks, context);
+  if (hidden.ok()) return hidden;
+  for (size_t i = 0; i < chunks.size(); ++i) AZ_RETURN_IF_ERROR(chunks[i].cache->truncate(hooks.first_tokens()[i]));
+  return hidden;
+}
 
+Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const PassHooks& hooks,
+                                   const RunContext& context) const {
+  AZ_ASSIGN_OR_RETURN(const Rotations rotations, Rotations::build(spec_, chunks, context.hooks));
   Tensor hidden = gather_rows(chunks, spec_.hidden);
   AZ_RETURN_IF_ERROR(add_embeddings(chunks, hidden));
-  tap_rows(context, Stage::embeddings, -1, chunks, hidden);
+  AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::embeddings, -1, hidden));
   const int64_t rows = hidden.shape()[0];
   Tensor normed({rows, spec_.hidden});
   Tensor update({rows, spec_.hidden});
@@ -206,17 +166,11 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const Run
   for (int index = 0; index < static_cast<int>(spec_.layers.size()); ++index) {
     const LayerSpec& layer = spec_.layers[static_cast<size_t>(index)];
     const LayerWeights& weights = weights_.layers[static_cast<size_t>(index)];
-    if (Status status = context.checkpoint(static_cast<double>(index) / static_cast<double>(spec_.layers.size()));
-        !status.ok()) {
-      for (size_t i = 0; i < chunks.size(); ++i) AZ_RETURN_IF_ERROR(chunks[i].cache->truncate(lengths[i]));
-      return status;
-    }
-    const positions::RotaryTable* table =
-        layer.rope < 0 ? nullptr : &rotary.at({layer.rope, set_of(*chunks[0].positions, index)});
-    const bool halves = layer.rope < 0 || chunks[0].encoding->plan(layer.rope).pairing == Pairing::halves;
+    AZ_RETURN_IF_ERROR(context.checkpoint(static_cast<double>(index) / static_cast<double>(spec_.layers.size())));
+    AZ_RETURN_IF_ERROR(hooks.enter_layer(index, hidden));
 
     rms(weights.attention_norm, layer.norm_eps, hidden, normed, pool);
-    attention_layer(layer, weights, index, chunks, table, halves, normed, attention, update, pool);
+    attention_layer(layer, weights, index, chunks, rotations.of_layer(index), normed, attention, update, context);
     if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, update, update, pool);
     kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
 
@@ -225,10 +179,10 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const Run
     if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, update, update, pool);
     kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
 
-    tap_rows(context, Stage::layer_output, index, chunks, hidden);
+    AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::layer_output, index, hidden));
     add_streams(chunks, index, hidden);
   }
-  tap_rows(context, Stage::final_hidden, -1, chunks, hidden);
+  AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::final_hidden, -1, hidden));
   if (context.progress) context.progress(1.0);
   return hidden;
 }

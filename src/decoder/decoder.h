@@ -64,16 +64,20 @@ struct SequenceChunk {
   int64_t end = 0;
   CacheState* cache = nullptr;
   int sequence = 0;  // index in the batch, for taps
+  // Where the cache holds raw keys and is not empty: ids of at least its tokens, which turn the keys as they are read.
+  const PositionTable* cached_positions = nullptr;
 
   int64_t tokens() const { return end - begin; }
 };
+
+class PassHooks;
 
 class Decoder {
  public:
   Decoder(TextSpec spec, DecoderWeights weights) : spec_(std::move(spec)), weights_(std::move(weights)) {}
 
   const TextSpec& spec() const { return spec_; }
-  CacheState new_cache() const { return CacheState(spec_); }
+  CacheState new_cache(KeyStorage keys = KeyStorage::rotated) const { return CacheState(spec_, keys); }
 
   // Embedding rows of `ids`, scaled as the spec says: [ids, hidden]. out_of_range for an id outside the vocabulary.
   Result<Tensor> embed(std::span<const int32_t> ids) const;
@@ -87,6 +91,10 @@ class Decoder {
   Tensor logits(const float* hidden, int64_t rows, ThreadPool& pool) const;
 
  private:
+  // forward(), but for leaving the caches alone after a failure.
+  Result<Tensor> run_layers(std::span<const SequenceChunk> chunks, const PassHooks& hooks,
+                            const RunContext& context) const;
+
   TextSpec spec_;
   DecoderWeights weights_;
 };

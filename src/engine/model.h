@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "decoder/decoder.h"
 #include "engine/additive_policy.h"
+#include "engine/policy_choice.h"
 #include "models/processor_config.h"
 #include "sampling/generation_config.h"
 #include "spec/model_spec.h"
@@ -34,6 +35,7 @@ struct Engine::Impl {
   std::optional<vision::Tower> tower;       // with weights, of models that have one
   std::optional<decoder::Decoder> decoder;  // with weights
   engine::AdditivePolicies additive;
+  engine::RecentChoices recent_choices;
 };
 
 }  // namespace azimuth

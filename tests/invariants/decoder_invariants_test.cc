@@ -148,11 +148,9 @@ TEST_P(DecoderInvariants, WritingToASnapshotLeavesItsOriginal) {
   Sequence sequence = make_sequence(engine, request);
   run(engine, {&sequence, 1}, kPrefillTokens);
   decoder::CacheState copy = sequence.cache;
-  const std::vector<PositionTable> tables = {sequence.positions};
-  const PolicyChoice policy = own_policy(engine);
   // The same step on the original before and after the copy took another token.
   const auto step = [&](decoder::CacheState cache, int32_t id) {
-    Sequence forked{sequence.prompt, {}, sequence.positions, std::move(cache)};
+    Sequence forked{sequence.prompt, {}, sequence.positions, sequence.encoding, std::move(cache)};
     Sequence* const one = &forked;
     const int64_t first = 0;
     Result<Tensor> row =
