@@ -5,6 +5,8 @@
 #include <numbers>
 #include <string>
 
+#include "media/number_text.h"
+
 namespace azimuth::media {
 namespace {
 
@@ -93,11 +95,11 @@ class TileRow {
 Status check_camera(const TileCamera& camera) {
   if (!(camera.field_of_view > 0.0 && camera.field_of_view < 180.0)) {
     return invalid_argument("a field of view between 0 and 180 degrees was expected, found " +
-                            std::to_string(camera.field_of_view) + "; 45 gives eight tiles all around");
+                            number_text(camera.field_of_view) + "; 45 gives eight tiles all around");
   }
   if (!(camera.pitch >= -90.0 && camera.pitch <= 90.0)) {
     return invalid_argument("a pitch from -90 (straight down) to 90 degrees (straight up) was expected, found " +
-                            std::to_string(camera.pitch));
+                            number_text(camera.pitch));
   }
   return ok_status();
 }

@@ -6,6 +6,7 @@
 #include "azimuth/log.h"
 #include "media/equirectangular.h"
 #include "media/letterbox.h"
+#include "media/number_text.h"
 
 namespace azimuth::media {
 namespace {
@@ -16,12 +17,12 @@ constexpr double kHighestRatio = 2.2;
 
 Status check_ring(const PanoramaOptions& options) {
   if (!(options.hfov > 0.0 && options.hfov < 180.0)) {
-    return invalid_argument("hfov expected more than 0 and less than 180 degrees, found " +
-                            std::to_string(options.hfov) + "; 45 gives eight tiles all around");
+    return invalid_argument("hfov expected more than 0 and less than 180 degrees, found " + number_text(options.hfov) +
+                            "; 45 gives eight tiles all around");
   }
   if (!(options.overlap >= 0.0 && options.overlap < 1.0)) {
     return invalid_argument("overlap expected a part of a tile from 0 to less than 1, found " +
-                            std::to_string(options.overlap));
+                            number_text(options.overlap));
   }
   return ok_status();
 }
@@ -41,8 +42,8 @@ Result<std::vector<double>> panorama_yaws(const PanoramaOptions& options) {
   const double tiles = std::ceil(360.0 / (options.hfov * (1.0 - options.overlap)));
   if (!(tiles <= static_cast<double>(kMaxPanoramaTiles))) {
     return resource_exhausted("hfov and overlap that give at most " + std::to_string(kMaxPanoramaTiles) +
-                              " tiles were expected, found " + std::to_string(options.hfov) + " degrees and " +
-                              std::to_string(options.overlap) + "; raise hfov or lower overlap");
+                              " tiles were expected, found " + number_text(options.hfov) + " degrees and " +
+                              number_text(options.overlap) + "; raise hfov or lower overlap");
   }
   std::vector<double> yaws;
   for (int tile = 0; tile < static_cast<int>(tiles); ++tile) {

@@ -61,6 +61,13 @@ void print_row(const PromptReport& report, const PositionSet& set, int64_t index
   std::printf("   %s\n", shown(report.tokens[static_cast<size_t>(index)]).c_str());
 }
 
+// Which view of a panorama a span is; nothing for other pictures.
+std::string view_name(const Span& span) {
+  if (span.views == 1) return "";
+  if (span.global_view) return ", the whole panorama";
+  return ", tile " + std::to_string(span.view) + " of " + std::to_string(span.views - 1);
+}
+
 // Rows of a picture are summed up unless all are asked for: first and last cell say where it lies.
 void print_table(const PromptReport& report, bool all) {
   const PositionSet& set = report.positions.sets[0];
@@ -76,8 +83,8 @@ void print_table(const PromptReport& report, bool all) {
     }
     print_row(report, set, span.begin);
     if (span.tokens() > 2) {
-      std::printf("%7s %s %d: grid %lld x %lld x %lld, %lld tokens\n", "...", kind_name(span.kind), span.media,
-                  static_cast<long long>(span.grid.t), static_cast<long long>(span.grid.h),
+      std::printf("%7s %s %d%s: grid %lld x %lld x %lld, %lld tokens\n", "...", kind_name(span.kind), span.media,
+                  view_name(span).c_str(), static_cast<long long>(span.grid.t), static_cast<long long>(span.grid.h),
                   static_cast<long long>(span.grid.w), static_cast<long long>(span.tokens()));
     }
     if (span.tokens() > 1) print_row(report, set, span.end - 1);
