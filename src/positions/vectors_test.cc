@@ -130,7 +130,7 @@ TEST(Allocation, EqualsTheVectors) {
     PlanRequest request;
     request.rope.rotary_dim = 2 * entry["pairs"].get<int>();
     const Result<FrequencyPlan> plan = make_plan(*policy, request);
-    if (key == "mrope_interleaved_8pairs_2-3-3") {  // what the reference computes where we refuse (positions.md 0.5)
+    if (key == "mrope_interleaved_8pairs_2-3-3") {  // what the reference computes where we refuse (positions.md 4.2)
       EXPECT_NE(plan.status().message().find("does not fit the interleaved plan"), std::string::npos);
       continue;
     }

@@ -1,4 +1,4 @@
-// The tokens of a visual block lie evenly in a fixed range of ids (positions.md 0.5): dynamic resolution without
+// The tokens of a visual block lie evenly in a fixed range of ids (positions.md 3.18): dynamic resolution without
 // growth.
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-// Views of one panorama as regions (positions.md 0.5): the view number on t, rows and columns within the view.
+// Views of one panorama as regions (positions.md 3.18): the view number on t, rows and columns within the view.
 #include <algorithm>
 
 #include "positions/layout/layouts.h"

@@ -1,4 +1,4 @@
-// Every token of a visual block has the same id (positions.md 0.5): what is left when a block's own geometry is taken
+// Every token of a visual block has the same id (positions.md 3.18): what is left when a block's own geometry is taken
 // away.
 #include "positions/layout/layouts.h"
 #include "positions/layout/span_ids.h"
