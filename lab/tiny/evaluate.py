@@ -86,6 +86,8 @@ def ask_engine(items, args):
         request.write_text(json.dumps({"conversations": [conversation(i) for i in batch], "add_generation_prompt": True,
                                        "max_new_tokens": tokens_needed(batch[0]), "ignore_eos": False}))
         command = [args.engine, "trace", str(args.model), "--request", str(request), "--dtype", args.dtype, "--json"]
+        if args.positions:
+            command += ["--positions", args.positions]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"evaluate.py: `{' '.join(command)}` returned {done.returncode}: {done.stderr.strip()}")
@@ -153,6 +155,7 @@ def main():
     p.add_argument("--model", type=Path, default=Path("models/azimuth-tiny"))
     p.add_argument("--engine", default="build/release/azimuth")
     p.add_argument("--dtype", default="f32")
+    p.add_argument("--positions", default="", help="a position policy instead of the model's own")
     p.add_argument("--scenes", type=int, default=1000)
     p.add_argument("--batch", type=int, default=50)
     p.add_argument("--out", type=Path, default=Path("build/lab-tiny/evaluation"))
