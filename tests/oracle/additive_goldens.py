@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from transformers.models.t5.modeling_t5 import T5Attention
 
 import families
 from additive_reference import PREFIX, AdditiveDecoder, weight_shapes, weight_values
@@ -81,13 +82,13 @@ def write_model(name, out):
     add_weights(folder / "model", [policy for model, policy, _ in CASES.values() if model == name], draw)
 
 
-def add_weights(folder, policies, draw):
-    """Puts the tensors position_encoding.* of some policies into the checkpoint."""
+def add_weights(folder, policies, draw, rows=40):
+    """Puts the tensors position_encoding.* of some policies into the checkpoint. rows: of a learned table."""
     config = transformers.AutoConfig.from_pretrained(folder)
     file = folder / "model.safetensors"
     tensors = load_file(file)
     for policy in policies:
-        for name, shape in weight_shapes(policy, config).items():
+        for name, shape in weight_shapes(policy, config, rows).items():
             value = weight_values(name, shape, draw.stream(PREFIX + name))
             if tensors.get(PREFIX + name, value).shape != value.shape:
                 raise SystemExit(f"expected one shape of {name} in {folder}, got two: {policy} needs {shape}")
@@ -116,6 +117,27 @@ def write_case(name, out):
     return {"model": model, "policy": policy, "prompt_ids": ids, "greedy_ids": greedy}
 
 
+# (buckets, distance, bidirectional): powers and other numbers, and distances where a logarithm is nearly whole.
+T5_SETTINGS = [
+    (32, 128, False), (32, 128, True), (2, 5, False), (3, 9, False), (4, 5, True), (6, 17, True), (8, 64, False),
+    (10, 100, True), (16, 64, False), (16, 256, True), (20, 50, False), (24, 300, True), (48, 1000, False),
+    (64, 2048, True), (64, 33, False), (128, 1024, False),
+]  # fmt: skip
+
+
+def write_t5_buckets(out):
+    """Each setting with the distances at which the bucket changes: [relative position, its bucket], ascending."""
+    cases = []
+    for buckets, distance, bidirectional in T5_SETTINGS:
+        relative = torch.arange(-2 * distance - 5, 2 * distance + 6)
+        found = T5Attention._relative_position_bucket(relative, bidirectional, buckets, distance).tolist()
+        steps = [i for i in range(len(found)) if i == 0 or found[i] != found[i - 1]]
+        changes = [[int(relative[i]), found[i]] for i in steps]
+        cases.append({"buckets": buckets, "distance": distance, "bidirectional": bidirectional, "changes": changes})
+    lines = ",\n".join(json.dumps(case) for case in cases)
+    (out / "t5_buckets.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT)
@@ -126,6 +148,7 @@ def main():
     transformers.logging.disable_progress_bar()
     for model in MODELS if not arguments.only else []:
         write_model(model, arguments.out)
+    write_t5_buckets(arguments.out)
     listing = arguments.out / "cases.json"
     cases = json.loads(listing.read_text(encoding="utf-8")) if arguments.only and listing.exists() else {}
     for name in arguments.only or CASES:

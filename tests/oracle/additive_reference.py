@@ -278,11 +278,11 @@ class AdditiveDecoder:
         return ids[count:]
 
 
-def weight_shapes(policy, config, rows=40):
+def weight_shapes(policy, config, rows):
     """{name without prefix: shape} of the tensors that a policy reads."""
     name, options = parse_policy(policy)
     heads, hidden, layers = config.num_attention_heads, config.hidden_size, range(config.num_hidden_layers)
-    dim = config.head_dim
+    dim = getattr(config, "head_dim", None) or hidden // heads
     if name == "learned":
         return {"table": (rows, hidden)}
     if name == "t5":

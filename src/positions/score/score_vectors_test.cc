@@ -158,6 +158,26 @@ TEST(T5, BucketsEqualTheVectors) {
   }
 }
 
+// Where transformers' own function changes the bucket, for settings other than the published one as well.
+TEST(T5, BucketsChangeWhereTheReferenceChangesThem) {
+  const json cases =
+      json::parse(std::ifstream(std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/additive/t5_buckets.json"));
+  ASSERT_GE(cases.size(), 16u);
+  for (const json& entry : cases) {
+    SCOPED_TRACE(entry.dump().substr(0, 60));
+    const int64_t distance = entry["distance"];
+    const T5Buckets t5 = *T5Buckets::create({entry["buckets"], distance, entry["bidirectional"]});
+    size_t next = 0;
+    int expected = -1;
+    for (int64_t relative = -2 * distance - 5; relative <= 2 * distance + 5; ++relative) {
+      if (next < entry["changes"].size() && entry["changes"][next][0] == relative)
+        expected = entry["changes"][next++][1];
+      ASSERT_EQ(t5.bucket(relative), expected) << relative;
+    }
+    EXPECT_EQ(next, entry["changes"].size());
+  }
+}
+
 TEST(T5, NoDistanceLeavesTheTable) {
   for (const int buckets : {4, 6, 8, 32, 64}) {
     for (const bool bidirectional : {false, true}) {
