@@ -24,7 +24,7 @@ enum class Stage : uint8_t {
   features,      // [cells, decoder hidden], after the projector; W
   deepstack,     // [cells, decoder hidden], DeepStack level `layer`; W
   embeddings,    // [tokens, hidden], decoder entry, after embeddings of positions; W
-  attention,     // [heads, queries, keys], attention weights of decoder layer `layer`
+  attention,     // [heads, 1, keys], attention weights of one query in decoder layer `layer`; see wants_attention
   layer_output,  // [tokens, hidden], the decoder layer's own output, before streams are added to it; W
   final_hidden,  // [tokens, hidden], after the last layer, before the final norm; W
   logits,        // [tokens, vocab], before temperature and penalties; W
@@ -32,9 +32,10 @@ enum class Stage : uint8_t {
 
 struct TapPoint {
   Stage stage = Stage::pixels;
-  int layer = -1;           // of tower or decoder, where the stage has layers; of features: index of the medium
+  int layer = -1;           // of tower or decoder, or DeepStack level
   int sequence = -1;        // index in the batch, of a decoder stage
   int64_t first_token = 0;  // of a decoder stage: index in the sequence of the token of the first row
+  int media = -1;           // of a stage before the decoder: which of the sample's pictures, then videos
 };
 
 // Values in the order of `shape`, whose last dimension runs fastest.
@@ -129,6 +130,9 @@ struct Hooks {
   // Taps see what passes and change no bit of any result.
   std::function<void(const TapPoint& point, const ReadTensor& tensor)> on_read;
   std::function<void(const RotaryIds& ids)> on_rotary_ids;
+  // Which attention weights on_read sees, asked for each query of each layer (first_token is its index); unset: none.
+  // They are computed for it alone, from the queries, the cached keys and the kernel's log-sum-exp.
+  std::function<bool(const TapPoint& query)> wants_attention;
   // Called at the stages marked W, behind on_read, and may change the values.
   std::function<Status(const TapPoint& point, WriteTensor& tensor)> on_write;
 

@@ -42,6 +42,13 @@ void softmax(float* scores, int64_t count) {
   for (int64_t j = 0; j < count; ++j) scores[j] *= share;
 }
 
+// Keeps the weights of a row that a tap wants.
+void show(const ScoreAttention& args, const ScoreRow& row) {
+  float* shown = args.shown == nullptr ? nullptr : args.shown->row(row.query - args.first_query);
+  if (shown == nullptr) return;
+  std::copy_n(row.scores, row.keys.end - row.keys.begin, shown + row.head * args.cache.length() + row.keys.begin);
+}
+
 // output: [value_dim]
 void attend(const ScoreAttention& args, const ScoreRow& row, float* output) {
   const int64_t keys = row.keys.end - row.keys.begin;
@@ -49,6 +56,7 @@ void attend(const ScoreAttention& args, const ScoreRow& row, float* output) {
   if (keys <= 0) return;
   score(args, row);
   softmax(row.scores, keys);
+  show(args, row);
   for (int64_t j = 0; j < keys; ++j) {
     const float weight = row.scores[j];
     const float* value = args.cache.value(row.kv_head, row.keys.begin + j);

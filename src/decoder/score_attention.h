@@ -2,6 +2,7 @@
 #pragma once
 
 #include "decoder/score_term.h"
+#include "decoder/weight_rows.h"
 #include "spec/layer_spec.h"
 
 namespace azimuth::decoder {
@@ -15,6 +16,7 @@ struct ScoreAttention {
   int64_t query_count = 0;
   const float* queries = nullptr;  // [query_count, heads, head_dim]
   float* output = nullptr;         // [query_count, heads, value_dim]
+  WeightRows* shown = nullptr;     // weights that a tap wants, or nullptr
 };
 
 // softmax(cap(scale (q.k + products)) + bias) V + what the term adds to the values. Of the keys that `ranges` gives

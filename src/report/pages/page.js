@@ -149,7 +149,7 @@ class CellPanel {
 
   resize() {
     const room = this.room();
-    const fitting = Math.max(5, Math.min(52, room / this.grid.columns));
+    const fitting = Math.max(5, Math.min(64, room / this.grid.columns));
     this.size = Math.min(fitting * this.zoom(), 6000 / Math.max(this.grid.columns, this.grid.rows));
     this.box.style.height = '';
     this.draw(true);
@@ -203,12 +203,12 @@ class CellPanel {
 
   numbersFit(context, low, high) {
     if (this.size < 14) return false;
-    this.font = Math.min(13, Math.max(9, this.size * 0.34));
+    this.font = Math.min(14, Math.max(9, this.size * 0.3));
     context.font = `${this.font}px ui-monospace, "Noto Sans Mono", "DejaVu Sans Mono", monospace`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
     const widest = this.widest ?? [low, high].map(this.format).sort((a, b) => b.length - a.length)[0];
-    return context.measureText(widest).width <= this.size - 3;
+    return context.measureText(widest).width <= this.size * 0.8;
   }
 
   // A rim of the opposite lightness keeps a number readable whatever the picture behind it.
@@ -224,7 +224,7 @@ class CellPanel {
   }
 
   drawMark(context, x, y) {
-    const side = Math.max(3, this.size * 0.28);
+    const side = Math.max(3, this.size * 0.22);
     context.beginPath();
     context.moveTo(x + this.size - 1, y);
     context.lineTo(x + this.size - 1 - side, y);
@@ -232,7 +232,7 @@ class CellPanel {
     context.closePath();
     context.fillStyle = '#d3302f';
     context.fill();
-    if (this.size >= 10) {
+    if (this.size >= 20) {
       context.lineWidth = 1;
       context.strokeStyle = '#ffffff';
       context.stroke();

@@ -62,6 +62,16 @@ const grids = spans.map(spanGrid);
 const twoPolicies = reports.length > 1;
 state.token = Math.min(state.token, Math.max(0, tokens.length - 1));
 state.view = [0, Math.max(1, tokens.length)];
+if (!address.has('axis')) state.axis = widestAxis();
+
+// The axis on which the cells of a picture differ most: the one worth seeing first.
+function widestAxis() {
+  const spread = axis => Math.max(0, ...spans.filter(span => span.kind !== 'text').map(span => {
+    const [low, high] = main.extent(axis, span.begin, span.end);
+    return high - low;
+  }));
+  return main.axisNames.reduce((best, _, axis) => (spread(axis) > spread(best) ? axis : best), 0);
+}
 
 function spanName(span) {
   if (span.kind === 'text') return 'text';
@@ -134,12 +144,10 @@ function writeFacts() {
   const visual = spans.filter(span => span.kind !== 'text').reduce((sum, span) => sum + span.end - span.begin, 0);
   fact('of pictures', count(visual));
   for (const report of reports) {
-    const where = twoPolicies ? ` (${report.policy})` : '';
-    if (!twoPolicies) fact('policy', report.policy);
-    fact(`next text id${where}`, number(report.raw.next_text));
-    fact(`first generated id${where}`, number(report.raw.next_decode));
     const marked = tokens.reduce((sum, _, token) => sum + (report.overlap(token) ? 1 : 0), 0);
-    fact(`overlapping tokens${where}`, count(marked));
+    const bold = text => el('b', {}, text);
+    facts.append(el('li', {class: 'policy'}, 'policy ', bold(report.policy), ': next text id ', bold(number(report.raw.next_text)),
+      ', first generated id ', bold(number(report.raw.next_decode)), ', ', bold(count(marked)), ' overlapping tokens'));
   }
 }
 
@@ -212,21 +220,24 @@ class Overview {
 
   drawBands(context) {
     const {top, bottom, left, right} = this.plot;
-    let free = -Infinity;  // labels must not touch
-    spans.forEach(span => {
-      if (span.kind === 'text' || span.end <= state.view[0] || span.begin >= state.view[1]) return;
-      const x0 = Math.max(left, this.x(span.begin));
-      const x1 = Math.min(right, this.x(span.end));
-      context.fillStyle = cssColor('--band');
-      context.fillRect(x0, top - 8, Math.max(1, x1 - x0), bottom - top + 8);
-      context.fillStyle = cssColor('--quiet');
-      context.textAlign = 'left';
-      const name = spanName(span);
-      if (x0 > free && context.measureText(name).width < x1 - x0 - 4) {
-        context.fillText(name, x0 + 4, top + 4);
-        free = x0 + context.measureText(name).width + 8;
-      }
-    });
+    const seen = spans.filter(span => span.kind !== 'text' && span.end > state.view[0] && span.begin < state.view[1]);
+    context.fillStyle = cssColor('--band');
+    for (const span of seen) {
+      const x = Math.max(left, this.x(span.begin));
+      context.fillRect(x, top - 8, Math.max(1, Math.min(right, this.x(span.end)) - x), bottom - top + 8);
+    }
+    context.fillStyle = cssColor('--quiet');
+    context.textAlign = 'left';
+    let free = -Infinity;  // names must not touch
+    for (const span of seen) {
+      // A video has many spans; its name may run over all of them.
+      const last = spans.findLast(each => each.kind === span.kind && each.media === span.media);
+      const x = Math.max(left, this.x(span.begin));
+      const width = context.measureText(spanName(span)).width;
+      if (x <= free || width > Math.min(right, this.x(last.end)) - x - 4) continue;
+      context.fillText(spanName(span), x + 4, top + 4);
+      free = span.kind === 'video' ? this.x(last.end) : x + width + 8;
+    }
   }
 
   drawFrame(context) {
@@ -237,7 +248,7 @@ class Overview {
     const [low, high] = this.extent;
     if (Number.isFinite(low)) {
       for (const id of low === high ? [low] : [low, (low + high) / 2, high]) {
-        context.fillText(number(Math.round(id * 100) / 100), left - 8, this.y(id));
+        context.fillText(number(high - low > 4 ? Math.round(id) : Math.round(id * 100) / 100), left - 8, this.y(id));
       }
     }
     context.textAlign = 'center';
@@ -404,7 +415,7 @@ class TokenList {
   constructor() {
     this.open = new Set();
     this.body = el('div', {class: 'body', role: 'presentation'});
-    this.head = el('div', {role: 'rowgroup'});
+    this.head = el('div', {class: 'head-rows', role: 'rowgroup'});
     this.box = el('div', {class: 'list', tabindex: '0', role: 'treegrid', 'aria-label': 'Tokens of the prompt',
       onkeydown: event => this.onKey(event), onscroll: () => this.fill()}, this.head, this.body);
     this.body.addEventListener('click', event => this.onClick(event));
@@ -429,7 +440,7 @@ class TokenList {
       const [low, high] = report.extent(axis, 0, tokens.length);
       return Math.max(name.length, ...[low, high].map(id => number(id).length), Number.isInteger(low + high) ? 4 : 8);
     });
-    const ids = reports.flatMap(widest).map(width => `${width + 1}ch`).join(' ');
+    const ids = reports.flatMap(widest).map(width => `${width + 0.5}ch`).join(' ');
     this.columns = `${longest + 1}ch minmax(7ch, 1fr) 6ch ${ids} 1.2ch`;
     this.writeHead();
     this.body.style.height = `${this.items.length * ROW}px`;
@@ -438,13 +449,13 @@ class TokenList {
 
   writeHead() {
     const cell = (text, kind) => el('span', {role: 'columnheader', class: kind}, text);
-    const row = el('div', {class: 'row top', role: 'row', 'aria-rowindex': 1}, cell('#', 'n'), cell('token'), cell('id', 'n'));
+    const row = el('div', {class: 'row', role: 'row', 'aria-rowindex': 1}, cell('#', 'n'), cell('token'), cell('id', 'n'));
     row.style.gridTemplateColumns = this.columns;
     for (const report of reports) for (const name of report.axisNames) row.append(cell(name, 'n'));
     row.append(el('span', {role: 'columnheader', 'aria-label': 'overlap'}));
     this.head.replaceChildren();
     if (twoPolicies) {
-      const names = el('div', {class: 'row top policies', 'aria-hidden': 'true'}, el('span'), el('span'), el('span'));
+      const names = el('div', {class: 'row policies', 'aria-hidden': 'true'}, el('span'), el('span'), el('span'));
       names.style.gridTemplateColumns = this.columns;
       for (const report of reports) {
         const name = el('span', {class: 'n', title: report.policy}, report.policy);
@@ -877,6 +888,7 @@ document.getElementById('theme').append(themeChoice());
 theme.apply();
 writeFacts();
 makeFindings();
+if (twoPolicies) document.getElementById('columns').classList.add('two');
 const list = new TokenList();
 makeOverview();
 makeSearch();
