@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "azimuth/engine.h"
+#include "azimuth/hooks.h"
+#include "azimuth/position_ids.h"
 #include "azimuth/positions.h"
 #include "azimuth/prompt.h"
 #include "azimuth/status.h"
@@ -34,6 +36,18 @@ struct Request {
   bool add_generation_prompt = true;
   std::string positions;  // policy name; "": the checkpoint's own
   std::string compat;     // "": as the engine was loaded; else azimuth, tf5 or tf4
+  // In place of the policy's ids; the policy's frequency plan stays.
+  std::optional<PositionIds> position_ids;
+  // Keys in the cache: "" or "rotated", or "raw". Raw keys are turned when they are read, so a later request may give
+  // the tokens of the cache other ids, or other frequencies, without computing them again: their hidden states stay as
+  // they were computed under the old ones. With rotated keys everything behind the first token whose ids changed is
+  // computed again. With unchanged ids both give the same bits, raw more slowly.
+  std::string keys;
+  // Frequencies that depend on the length (dynamic NTK, LongRoPE): "" or "rerotate": when they change, the whole
+  // sequence is computed again with the new ones, so that decoding equals prefilling. "as-reference": keys in the cache
+  // keep the turn that they have, as in transformers.
+  std::string frequencies;
+  Hooks hooks;
 };
 
 // Values left out come from the checkpoint's generation_config.json, and, where that is silent too, from the defaults
@@ -78,8 +92,10 @@ struct Generation {
   std::vector<double> entropies;  // of the distribution that each was drawn from, nats, likewise
   FinishReason finish = FinishReason::length;
   int64_t prompt_tokens = 0;
-  int64_t steps = 0;          // tokens drawn, the end-of-text token included
-  int64_t cached_tokens = 0;  // of the prompt, that an earlier turn had already computed
+  int64_t steps = 0;           // tokens drawn, the end-of-text token included
+  int64_t cached_tokens = 0;   // of the prompt, that an earlier turn had already computed
+  int64_t moved_tokens = 0;    // of these, with other ids than they were computed under; only with keys=raw
+  int64_t prefills_again = 0;  // times that the sequence was computed again because its frequencies had changed
   std::vector<StageTime> stages;
 };
 
@@ -106,7 +122,8 @@ struct PromptReport {
   std::vector<std::string> tokens;  // each token as text
   std::string policy;
   PositionTable positions;
-  FrequencyPlan plan;  // of the first layer type
+  FrequencyPlan plan;              // of the first layer type
+  std::vector<MediaHandle> media;  // pictures, then videos
 };
 Result<PromptReport> inspect_prompt(const Engine& engine, const Request& request);
 

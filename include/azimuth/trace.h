@@ -2,15 +2,21 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "azimuth/engine.h"
+#include "azimuth/hooks.h"
+#include "azimuth/position_ids.h"
 #include "azimuth/status.h"
 
 namespace azimuth {
 
 struct TraceOptions {
-  std::string base_directory;  // of relative paths; "": the working directory
-  std::string npy_directory;   // "": none; otherwise full arrays are written there as .npy files
+  std::string base_directory;             // of relative paths; "": the working directory
+  std::string npy_directory;              // "": none; otherwise full arrays are written there as .npy files
+  std::string positions;                  // policy, in place of the request's own "positions"; "": that one
+  std::vector<PositionIds> position_ids;  // one for each sample, in place of the request's "position_ids"; or none
+  Hooks hooks;                            // of every sample
 };
 
 // `request` is a JSON object; the answer is one JSON object on one line.

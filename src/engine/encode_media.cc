@@ -1,8 +1,34 @@
 #include <iterator>
 
+#include "engine/hooks.h"
 #include "engine/prepare.h"
 
 namespace azimuth::engine {
+namespace {
+
+// Features of one medium, of which taps learn the number; what a hook writes goes on to the decoder.
+Result<MediaFeatures> encode_one(const vision::Tower& tower, const preprocess::Patches& patches, int number,
+                                 RunContext context) {
+  const Tap* const outer = context.tap;
+  const Tap numbered = [outer, number](TapPoint point, const TensorView& tensor) {
+    point.media = number;
+    (*outer)(point, tensor);
+  };
+  if (outer != nullptr) context.tap = &numbered;
+  AZ_ASSIGN_OR_RETURN(MediaFeatures features, tower.encode(patches.pixels, patches.grid, context));
+  TapPoint point;
+  point.stage = Stage::features;
+  point.media = number;
+  AZ_RETURN_IF_ERROR(pass_tensor(context, point, features.features, true));
+  point.stage = Stage::deepstack;
+  for (size_t level = 0; level < features.deepstack.size(); ++level) {
+    point.layer = static_cast<int>(level);
+    AZ_RETURN_IF_ERROR(pass_tensor(context, point, features.deepstack[level], true));
+  }
+  return features;
+}
+
+}  // namespace
 
 Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model,
                                                 std::span<const preprocess::Patches* const> media,
@@ -13,8 +39,8 @@ Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model,
   int64_t done = 0;
   for (const preprocess::Patches* patches : media) {
     const int64_t part = patches->grid.cells();
-    AZ_ASSIGN_OR_RETURN(MediaFeatures features,
-                        model.tower->encode(patches->pixels, patches->grid, context.share(done, part, total)));
+    AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_one(*model.tower, *patches, static_cast<int>(out.size()),
+                                                           context.share(done, part, total)));
     out.push_back(std::move(features));
     done += part;
   }

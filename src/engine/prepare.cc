@@ -5,6 +5,7 @@
 
 #include "azimuth/log.h"
 #include "base/json.h"
+#include "engine/explicit_ids.h"
 #include "media/image.h"
 #include "media/panorama_views.h"
 #include "prompt/build_prompt.h"
@@ -72,6 +73,13 @@ class MediaLoader {
                        "; this build does not decode video files, extract frames first");
   }
 
+  // Pictures, then videos.
+  std::vector<MediaHandle> handles() const {
+    std::vector<MediaHandle> all = image_handles_;
+    all.insert(all.end(), video_handles_.begin(), video_handles_.end());
+    return all;
+  }
+
   std::vector<preprocess::Patches> images;
   std::vector<preprocess::VideoPatches> videos;
   prompt::MediaInputs inputs;
@@ -98,6 +106,7 @@ class MediaLoader {
     AZ_ASSIGN_OR_RETURN(preprocess::Patches patches,
                         preprocess::preprocess_image(image, processors_.image, *model_.pool));
     inputs.images.push_back({merged(patches.grid, processors_.image.merge_size), view, views});
+    image_handles_.push_back(handle(SpanKind::image, images.size(), image, patches.grid, processors_.image.patch_size));
     images.push_back(std::move(patches));
     return ok_status();
   }
@@ -108,14 +117,25 @@ class MediaLoader {
                         preprocess::preprocess_video(video, processors_.video, *model_.pool));
     inputs.videos.push_back({merged(patches.patches.grid, processors_.video.frame.merge_size), patches.metadata,
                              processors_.video.frame.temporal_patch_size});
+    video_handles_.push_back(handle(SpanKind::video, videos.size(), video.frames.front(), patches.patches.grid,
+                                    processors_.video.frame.patch_size));
     videos.push_back(std::move(patches));
     return ok_status();
+  }
+
+  static MediaHandle handle(SpanKind kind, size_t number, const media::Image& source, const Grid& patches,
+                            int64_t patch_size) {
+    return {kind,          static_cast<int>(number), source.width,
+            source.height, patches.w * patch_size,   patches.h * patch_size,
+            patches};
   }
 
   const Engine::Impl& model_;
   const models::ProcessorSpecs& processors_;
   std::string directory_;
   media::DecodeOptions options_;
+  std::vector<MediaHandle> image_handles_;
+  std::vector<MediaHandle> video_handles_;
 };
 
 // Everything that a request brings along, beside its text.
@@ -173,6 +193,25 @@ Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text, 
   return prompt::build_prompt(text, inputs, model.spec.prompt, *model.tokenizer, options);
 }
 
+// Positions that are not a policy's own: those given with the request, and what hook 1 makes of them.
+Status replace_positions(const Request& request, const PolicyChoice& policy, const TextSpec& text,
+                         PreparedSample& sample) {
+  const auto tokens = static_cast<int64_t>(sample.prompt.ids.size());
+  if (request.position_ids) {
+    AZ_ASSIGN_OR_RETURN(sample.positions, explicit_table(*request.position_ids, sample.prompt, sample.positions,
+                                                         static_cast<int>(text.layers.size())));
+    AZ_RETURN_IF_ERROR(check_table(sample.positions, tokens, *policy.encoding, text, "position ids"));
+  } else if (policy.policy.policy->function) {
+    AZ_RETURN_IF_ERROR(
+        check_table(sample.positions, tokens, *policy.encoding, text, "position policy " + policy.policy.policy->name));
+  }
+  if (!request.hooks.on_positions) return ok_status();
+  const std::string spelling = policy.policy.spelling();
+  PositionEdit edit{spelling, sample.prompt.spans, sample.prompt.ids, sample.media, sample.positions};
+  AZ_RETURN_IF_ERROR(request.hooks.on_positions(edit));
+  return check_table(sample.positions, tokens, *policy.encoding, text, "the position hook");
+}
+
 }  // namespace
 
 Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy) {
@@ -194,10 +233,12 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
   AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, text.text, loader.inputs, compat));
   sample.images = std::move(loader.images);
   sample.videos = std::move(loader.videos);
+  sample.media = loader.handles();
   sample.rendered = std::move(text.text.text);
   AZ_ASSIGN_OR_RETURN(sample.positions,
                       positions::layout_prompt(policy.policy, sample.prompt.spans,
                                                {compat, static_cast<int>(model.spec.text.layers.size())}));
+  AZ_RETURN_IF_ERROR(replace_positions(request, policy, model.spec.text, sample));
   return sample;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "azimuth/hooks.h"
 #include "azimuth/prompt.h"
 #include "azimuth/session.h"
 #include "engine/model.h"
@@ -22,6 +23,7 @@ struct PreparedSample {
   Prompt prompt;
   std::vector<preprocess::Patches> images;
   std::vector<preprocess::VideoPatches> videos;
+  std::vector<MediaHandle> media;  // what `images`, then `videos` were made from
   PositionTable positions;
 };
 

@@ -1,8 +1,157 @@
 #include "engine/sequence.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "engine/policy_choice.h"
 
 namespace azimuth::engine {
+namespace {
+
+// A generated token on its way into the decoder.
+struct Step {
+  decoder::DecoderInput input;  // one row
+  PositionTable positions;      // of the token
+  PositionTable cached;         // of the tokens before it, where the cache holds raw keys
+};
+
+void append_ids(const PositionTable& from, PositionTable& to) {
+  for (size_t i = 0; i < to.sets.size(); ++i) {
+    PositionSet& set = to.sets[i];
+    set.ids.insert(set.ids.end(), from.sets[i].ids.begin(), from.sets[i].ids.end());
+  }
+}
+
+// Ids of all tokens up to generated token `steps`, not included.
+PositionTable positions_until(const PositionTable& prompt, int64_t steps) {
+  PositionTable all = prompt;
+  append_ids(generated_positions(prompt, 0, steps), all);
+  return all;
+}
+
+Status enter(const RunContext& context, int sequence, int64_t first_token, std::span<const Span> spans,
+             const PositionTable& positions, decoder::DecoderInput& input) {
+  if (context.hooks == nullptr || !context.hooks->on_decoder_input) return ok_status();
+  DecoderEntry entry{
+      sequence,  first_token, input.tokens(), {input.hidden.data(), static_cast<size_t>(input.hidden.elements())},
+      input.ids, {},          spans,          positions};
+  for (decoder::LayerStream& stream : input.streams) {
+    entry.streams.push_back(
+        {stream.layer, stream.tokens, {stream.rows.data(), static_cast<size_t>(stream.rows.elements())}});
+  }
+  return context.hooks->on_decoder_input(entry);
+}
+
+Result<Step> make_step(const decoder::Decoder& decoder, const Sequence& sequence, int index, int32_t id, int64_t step,
+                       const RunContext& context) {
+  Step out;
+  out.input.ids = {id};
+  AZ_ASSIGN_OR_RETURN(out.input.hidden, decoder.embed(out.input.ids));
+  out.positions = generated_positions(sequence.positions, step, 1);
+  if (sequence.cache.key_storage() == decoder::KeyStorage::raw) {
+    out.cached = positions_until(sequence.positions, step);
+  }
+  AZ_RETURN_IF_ERROR(enter(context, index, sequence.cache.length(), {}, out.positions, out.input));
+  return out;
+}
+
+// ---- frequencies that follow the length
+
+// The length that each sequence has with its new token. transformers looks at the largest id of its whole batch.
+std::vector<int64_t> grown_lengths(std::span<Sequence* const> sequences, std::span<const Step> steps) {
+  std::vector<int64_t> lengths;
+  int64_t longest = 0;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    lengths.push_back(std::max(sequences[i]->growth.length, length_of(steps[i].positions)));
+    longest = std::max(longest, lengths[i]);
+  }
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    if (sequences[i]->growth.mode == FrequencyMode::as_reference) lengths[i] = longest;
+  }
+  return lengths;
+}
+
+// Gives the sequence the frequencies of `length`; true where its tokens have to be computed again for that.
+Result<bool> grow(int64_t length, Sequence& sequence) {
+  FrequencyGrowth& growth = sequence.growth;
+  if (!growth.encoding_for || length <= growth.length) return false;
+  AZ_ASSIGN_OR_RETURN(std::shared_ptr<const decoder::PositionEncoding> encoding, growth.encoding_for(length));
+  growth.length = length;
+  const bool same = same_frequencies(*encoding, *sequence.encoding);
+  sequence.encoding = std::move(encoding);
+  if (same) return false;
+  if (growth.mode == FrequencyMode::rerotate) return true;
+  growth.mixed = true;
+  return false;
+}
+
+// Computes the prompt, the generated tokens and the new one with the sequence's encoding. Returns the last row.
+Result<Tensor> prefill_again(const decoder::Decoder& decoder, const Step& step, Sequence& sequence, int index,
+                             const RunContext& context) {
+  FrequencyGrowth& growth = sequence.growth;
+  const int64_t hidden = decoder.spec().hidden;
+  const auto generated = static_cast<int64_t>(growth.ids.size());
+  const int64_t prompt = sequence.input.tokens();
+  Sequence whole{sequence.prompt,
+                 {},
+                 positions_until(sequence.positions, generated + 1),
+                 sequence.encoding,
+                 decoder.new_cache(sequence.cache.key_storage())};
+  whole.prompt.ids.insert(whole.prompt.ids.end(), growth.ids.begin(), growth.ids.end());
+  whole.prompt.ids.push_back(step.input.ids[0]);
+  whole.input.ids = whole.prompt.ids;
+  whole.input.hidden = Tensor({prompt + generated + 1, hidden});
+  float* rows = std::copy_n(sequence.input.hidden.data(), prompt * hidden, whole.input.hidden.data());
+  rows = std::copy(growth.rows.begin(), growth.rows.end(), rows);
+  std::copy_n(step.input.hidden.data(), hidden, rows);
+  for (const decoder::LayerStream& stream : sequence.input.streams)
+    whole.input.streams.push_back({stream.layer, stream.tokens, stream.rows.clone()});
+  Tensor last({1, hidden});
+  const auto keep_last = [&](int, int64_t, const float* from, int64_t count) {
+    std::copy_n(from + (count - 1) * hidden, hidden, last.data());
+    return ok_status();
+  };
+  AZ_RETURN_IF_ERROR(prefill(decoder, {&whole, 1}, context, keep_last, kPrefillTokens, index));
+  sequence.cache = std::move(whole.cache);
+  ++growth.prefills;
+  return last;
+}
+
+void remember(const Step& step, Sequence& sequence) {
+  FrequencyGrowth& growth = sequence.growth;
+  if (!growth.encoding_for || growth.mode != FrequencyMode::rerotate) return;
+  growth.ids.push_back(step.input.ids[0]);
+  growth.rows.insert(growth.rows.end(), step.input.hidden.data(),
+                     step.input.hidden.data() + step.input.hidden.elements());
+}
+
+}  // namespace
+
+int64_t length_of(const PositionTable& positions) {
+  float largest = -1.0f;
+  for (const PositionSet& set : positions.sets) {
+    if (!set.ids.empty()) largest = std::max(largest, *std::ranges::max_element(set.ids));
+  }
+  return static_cast<int64_t>(std::ceil(static_cast<double>(largest) + 1.0));
+}
+
+PositionTable generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps) {
+  PositionTable table;
+  table.set_of_layer = prompt.set_of_layer;
+  for (const PositionSet& set : prompt.sets) {
+    PositionSet generated;
+    generated.axes = set.axes;
+    generated.ids.resize(static_cast<size_t>(steps * set.axes));
+    for (int64_t i = 0; i < steps; ++i) set.decode_ids(first_step + i, generated.ids.data() + i * set.axes);
+    table.sets.push_back(std::move(generated));
+  }
+  return table;
+}
+
+Status enter_decoder(const RunContext& context, int sequence, Sequence& prompt) {
+  return enter(context, sequence, 0, prompt.prompt.spans, prompt.positions, prompt.input);
+}
+
 int64_t chunk_end(const Prompt& prompt, int64_t begin, int64_t limit) {
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   int64_t end = std::min(begin + limit, tokens);
@@ -14,7 +163,7 @@ int64_t chunk_end(const Prompt& prompt, int64_t begin, int64_t limit) {
 }
 
 Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, const RunContext& context,
-               const HiddenSink& sink, int64_t pass_tokens) {
+               const HiddenSink& sink, int64_t pass_tokens, int first_sequence) {
   int64_t total = 0;
   for (const Sequence& sequence : sequences) total += sequence.input.tokens() - sequence.cache.length();
   int64_t done = 0;
@@ -28,7 +177,7 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, c
       if (begin == sequence.input.tokens()) continue;
       const int64_t end = chunk_end(sequence.prompt, begin, pass_tokens - rows);
       chunks.push_back({&sequence.input, &sequence.positions, sequence.encoding.get(), begin, end, &sequence.cache,
-                        static_cast<int>(i)});
+                        first_sequence + static_cast<int>(i), &sequence.positions});
       rows += end - begin;
     }
     if (chunks.empty()) break;
@@ -46,24 +195,31 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, c
 
 Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences,
                            std::span<const int32_t> ids, std::span<const int64_t> steps, const RunContext& context) {
-  std::vector<decoder::DecoderInput> inputs(sequences.size());
-  std::vector<PositionTable> tables(sequences.size());
+  std::vector<Step> inputs;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    AZ_ASSIGN_OR_RETURN(Step step, make_step(decoder, *sequences[i], static_cast<int>(i), ids[i], steps[i], context));
+    inputs.push_back(std::move(step));
+  }
+  const std::vector<int64_t> lengths = grown_lengths(sequences, inputs);
+  Tensor out({static_cast<int64_t>(sequences.size()), decoder.spec().hidden});
   std::vector<decoder::SequenceChunk> chunks;
   for (size_t i = 0; i < sequences.size(); ++i) {
-    inputs[i].ids = {ids[i]};
-    AZ_ASSIGN_OR_RETURN(inputs[i].hidden, decoder.embed(inputs[i].ids));
-    tables[i].set_of_layer = sequences[i]->positions.set_of_layer;
-    for (const PositionSet& set : sequences[i]->positions.sets) {
-      PositionSet step;
-      step.axes = set.axes;
-      step.ids.resize(static_cast<size_t>(set.axes));
-      set.decode_ids(steps[i], step.ids.data());
-      tables[i].sets.push_back(std::move(step));
+    Sequence& sequence = *sequences[i];
+    const int index = static_cast<int>(i);
+    AZ_ASSIGN_OR_RETURN(const bool again, grow(lengths[i], sequence));
+    if (again) {
+      AZ_ASSIGN_OR_RETURN(const Tensor row, prefill_again(decoder, inputs[i], sequence, index, context));
+      std::copy_n(row.data(), row.elements(), out.row(index));
+      continue;
     }
-    chunks.push_back(
-        {&inputs[i], &tables[i], sequences[i]->encoding.get(), 0, 1, &sequences[i]->cache, static_cast<int>(i)});
+    chunks.push_back({&inputs[i].input, &inputs[i].positions, sequence.encoding.get(), 0, 1, &sequence.cache, index,
+                      &inputs[i].cached});
   }
-  return decoder.forward(chunks, context);
+  AZ_ASSIGN_OR_RETURN(const Tensor rows, decoder.forward(chunks, context));
+  for (size_t k = 0; k < chunks.size(); ++k)
+    std::copy_n(rows.row(static_cast<int64_t>(k)), rows.row_elements(), out.row(chunks[k].sequence));
+  for (size_t i = 0; i < sequences.size(); ++i) remember(inputs[i], *sequences[i]);
+  return out;
 }
 
 }  // namespace azimuth::engine

@@ -13,13 +13,41 @@
 
 namespace azimuth::engine {
 
+// What happens to the tokens in the cache when frequencies change with the length (positions.md 0.4).
+enum class FrequencyMode : uint8_t {
+  rerotate,      // they are computed again
+  as_reference,  // their keys stay as they are
+};
+
+// Frequencies that follow the length of their sequence: dynamic NTK, LongRoPE.
+struct FrequencyGrowth {
+  // The encoding for a length (largest id, plus 1); unset where frequencies do not depend on it.
+  std::function<Result<std::shared_ptr<const decoder::PositionEncoding>>(int64_t length)> encoding_for;
+  FrequencyMode mode = FrequencyMode::rerotate;
+  int64_t length = 0;    // that the sequence's encoding is for
+  bool mixed = false;    // keys in the cache have been turned by several encodings
+  int64_t prefills = 0;  // times that the sequence was computed again
+  // Generated tokens, as they entered the decoder.
+  std::vector<int32_t> ids;
+  std::vector<float> rows;  // [ids, hidden]
+};
+
 struct Sequence {
   Prompt prompt;
   decoder::DecoderInput input;
   PositionTable positions;
   std::shared_ptr<const decoder::PositionEncoding> encoding;
   decoder::CacheState cache;
+  FrequencyGrowth growth = {};
 };
+
+// What scalings see of the tokens in `positions`: their largest id on any axis of any set, plus 1, rounded up.
+int64_t length_of(const PositionTable& positions);
+// The ids of generated tokens [0, steps), as a table of their own.
+PositionTable generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps);
+
+// Hook 2 of the whole prompt; before its first prefill.
+Status enter_decoder(const RunContext& context, int sequence, Sequence& prompt);
 
 // Rows [count, hidden] of sequence `sequence`, tokens [first_token, first_token + count), before the final norm.
 using HiddenSink = std::function<Status(int sequence, int64_t first_token, const float* rows, int64_t count)>;
@@ -28,11 +56,13 @@ using HiddenSink = std::function<Status(int sequence, int64_t first_token, const
 inline constexpr int64_t kPrefillTokens = 512;
 
 // Runs each sequence's tokens behind its cache to the end of its prompt, in passes of at most `pass_tokens` tokens that
-// several sequences may share. Chunks end at closed boundaries only.
+// several sequences may share. Chunks end at closed boundaries only. `first_sequence`: index of the first one, for the
+// sink, taps and hooks.
 Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, const RunContext& context,
-               const HiddenSink& sink, int64_t pass_tokens = kPrefillTokens);
+               const HiddenSink& sink, int64_t pass_tokens = kPrefillTokens, int first_sequence = 0);
 
 // Feeds one generated token to each of `sequences`: its step-th (0-based). Returns hidden rows [sequences, hidden].
+// Where its frequencies change with the new length, a sequence is first prefilled again, or goes on with other ones.
 Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences,
                            std::span<const int32_t> ids, std::span<const int64_t> steps, const RunContext& context);
 

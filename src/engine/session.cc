@@ -4,8 +4,10 @@
 #include <chrono>
 
 #include "decoder/inject.h"
+#include "engine/hooks.h"
 #include "engine/prepare.h"
-#include "engine/sequence.h"
+#include "engine/start_sequence.h"
+#include "engine/turn.h"
 #include "sampling/logprobs.h"
 #include "sampling/sampler.h"
 #include "sampling/stop.h"
@@ -14,10 +16,12 @@
 namespace azimuth {
 namespace {
 
+using engine::MediaMatch;
 using engine::PolicyChoice;
 using engine::PreparedSample;
 using engine::SampleFeatures;
 using engine::Sequence;
+using engine::Turn;
 
 class Stopwatch {
  public:
@@ -27,13 +31,28 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-RunContext context_for(const Engine::Impl& model, const GenerateCallbacks& callbacks, std::string_view stage) {
-  RunContext context{*model.pool, nullptr, callbacks.cancel, {}};
-  if (callbacks.on_progress) {
-    context.progress = [&callbacks, stage](double fraction) { callbacks.on_progress(stage, fraction); };
+// What every stage of one call is given.
+struct Call {
+  const Engine::Impl& model;
+  const GenerateCallbacks& callbacks;
+  engine::HookTaps taps;
+
+  RunContext context(std::string_view stage) const {
+    RunContext context{*model.pool, nullptr, callbacks.cancel, {}};
+    taps.attach(context);
+    if (callbacks.on_progress) {
+      context.progress = [this, stage](double fraction) { callbacks.on_progress(stage, fraction); };
+    }
+    return context;
   }
-  return context;
-}
+
+  // Once tokens are drawn, cancelling is asked for between them and progress is what they say.
+  RunContext decoding() const {
+    RunContext context{*model.pool, nullptr, nullptr, {}};
+    taps.attach(context);
+    return context;
+  }
+};
 
 sampling::SamplingParams merge_options(const sampling::GenerationConfig& config, const GenerateOptions& options) {
   sampling::SamplingParams params = config.params;
@@ -68,89 +87,15 @@ std::string_view to_string(FinishReason reason) {
 
 namespace {
 
-bool same_pixels(const preprocess::Patches& a, const preprocess::Patches& b) {
-  return a.grid == b.grid && a.pixels.shape() == b.pixels.shape() &&
-         std::equal(a.pixels.data(), a.pixels.data() + a.pixels.elements(), b.pixels.data());
-}
-
-const preprocess::Patches& patches_of(const preprocess::Patches& image) {
-  return image;
-}
-const preprocess::Patches& patches_of(const preprocess::VideoPatches& video) {
-  return video.patches;
-}
-
-// A conversation as the cache knows it.
-struct Turn {
-  PreparedSample sample;
-  SampleFeatures features;
-  Sequence sequence;
-  std::vector<int32_t> ids;  // of every token in the cache: prompt, then answer
-  std::string policy;
-
-  // Ids of token `index` on the axes of id set 0.
-  std::vector<float> position(int64_t index) const {
-    const PositionSet& set = sequence.positions.sets[0];
-    if (index < set.tokens()) return {set.token(index), set.token(index) + set.axes};
-    std::vector<float> generated(static_cast<size_t>(set.axes));
-    set.decode_ids(index - set.tokens(), generated.data());
-    return generated;
-  }
-};
-
-// Features of media that the turn before had already: which (old index for each new one, -1 for new media).
-template <typename Media>
-std::vector<int> match_media(const std::vector<Media>& now, const std::vector<Media>* before) {
-  std::vector<int> match(now.size(), -1);
-  if (before == nullptr) return match;
-  for (size_t i = 0; i < now.size(); ++i) {
-    for (size_t j = 0; j < before->size() && match[i] < 0; ++j) {
-      if (same_pixels(patches_of(now[i]), patches_of((*before)[j]))) match[i] = static_cast<int>(j);
-    }
-  }
-  return match;
-}
-
-MediaFeatures clone(const MediaFeatures& features) {
-  MediaFeatures copy{features.grid, features.features.clone(), {}};
-  for (const Tensor& level : features.deepstack) copy.deepstack.push_back(level.clone());
-  return copy;
-}
-
-// Tokens at the start of `prompt` that the cache of `before` holds with the same ids, media and positions. At least one
-// token is left to compute, because the next one is drawn from its logits.
-int64_t common_prefix(const Turn& before, const Prompt& prompt, const PositionSet& positions,
-                      const std::vector<int>& images, const std::vector<int>& videos) {
-  const int64_t limit =
-      std::min<int64_t>({static_cast<int64_t>(before.ids.size()), static_cast<int64_t>(prompt.ids.size()) - 1,
-                         before.sequence.cache.length()});
-  int64_t length = 0;
-  for (const Span& span : prompt.spans) {
-    if (span.kind != SpanKind::text) {
-      const int match = (span.kind == SpanKind::video ? videos : images)[static_cast<size_t>(span.media)];
-      if (match != span.media) break;
-    }
-    for (length = span.begin; length < std::min(span.end, limit); ++length) {
-      const auto index = static_cast<size_t>(length);
-      if (prompt.ids[index] != before.ids[index]) return length;
-      const std::vector<float> old = before.position(length);
-      if (!std::equal(old.begin(), old.end(), positions.token(length))) return length;
-    }
-    if (length >= limit) break;
-  }
-  return length;
-}
-
 // One generated token after the other, from the logits of the prompt's last token.
 class AnswerLoop {
  public:
-  AnswerLoop(const Engine::Impl& model, Turn& turn, const PolicyChoice& policy, const sampling::SamplingParams& params,
-             const GenerateCallbacks& callbacks, text::Detokenizer detokenizer)
-      : model_(model),
+  AnswerLoop(const Call& call, Turn& turn, const sampling::SamplingParams& params, text::Detokenizer detokenizer)
+      : call_(call),
+        model_(call.model),
         turn_(turn),
-        policy_(policy),
         params_(params),
-        callbacks_(callbacks),
+        callbacks_(call.callbacks),
         detokenizer_(std::move(detokenizer)),
         stop_(params) {}
 
@@ -159,7 +104,7 @@ class AnswerLoop {
     out.finish = FinishReason::length;
     if (params_.max_new_tokens == 0) return ok_status();
     for (int64_t step = 0;; ++step) {
-      const Tensor logits = model_.decoder->logits(hidden.data(), 1, *model_.pool);
+      AZ_ASSIGN_OR_RETURN(const Tensor logits, logits_of(hidden));
       AZ_ASSIGN_OR_RETURN(const int32_t id, choose(logits, step, out));
       AZ_ASSIGN_OR_RETURN(const bool over, take(id, out));
       if (over) return ok_status();
@@ -175,6 +120,13 @@ class AnswerLoop {
   bool is_end_of_text(int32_t id) const {
     const std::vector<int32_t>& ends = model_.generation.end_of_text_ids;
     return std::find(ends.begin(), ends.end(), id) != ends.end();
+  }
+
+  Result<Tensor> logits_of(const Tensor& hidden) const {
+    Tensor logits = model_.decoder->logits(hidden.data(), 1, *model_.pool);
+    const TapPoint point{Stage::logits, -1, 0, turn_.sequence.cache.length() - 1};
+    AZ_RETURN_IF_ERROR(engine::pass_tensor(call_.decoding(), point, logits));
+    return logits;
   }
 
   Result<int32_t> choose(const Tensor& logits, int64_t step, Generation& out) {
@@ -227,16 +179,15 @@ class AnswerLoop {
       callbacks_.on_position(step, ids.data(), set.axes);
     }
     Sequence* const sequence = &turn_.sequence;
-    const RunContext context{*model_.pool, nullptr, nullptr, {}};
     AZ_ASSIGN_OR_RETURN(Tensor hidden,
-                        engine::decode_step(*model_.decoder, {&sequence, 1}, {&id, 1}, {&step, 1}, context));
+                        engine::decode_step(*model_.decoder, {&sequence, 1}, {&id, 1}, {&step, 1}, call_.decoding()));
     turn_.ids.push_back(id);
     return hidden;
   }
 
+  const Call& call_;
   const Engine::Impl& model_;
   Turn& turn_;
-  const PolicyChoice& policy_;
   const sampling::SamplingParams& params_;
   const GenerateCallbacks& callbacks_;
   text::Detokenizer detokenizer_;
@@ -260,58 +211,80 @@ struct Session::Impl {
   const Engine::Impl& model;
   std::optional<Turn> turn;  // the last call
 
-  Result<SampleFeatures> encode(const PreparedSample& sample, const std::vector<int>& images,
-                                const std::vector<int>& videos, const RunContext& context) const;
-  Result<Turn> start_turn(PreparedSample sample, const PolicyChoice& policy, const GenerateCallbacks& callbacks,
-                          Generation& out);
+  Result<SampleFeatures> encode(const PreparedSample& sample, const MediaMatch& media, const RunContext& context) const;
+  Result<Turn> start_turn(const Request& request, PreparedSample sample, const Call& call, Generation& out);
 };
 
-// Features of the sample's media: those of the turn before where the pixels are the same, the tower's otherwise.
-Result<SampleFeatures> Session::Impl::encode(const PreparedSample& sample, const std::vector<int>& images,
-                                             const std::vector<int>& videos, const RunContext& context) const {
-  std::vector<const preprocess::Patches*> fresh;
-  for (size_t i = 0; i < images.size(); ++i) {
-    if (images[i] < 0) fresh.push_back(&sample.images[i]);
+namespace {
+
+MediaFeatures clone(const MediaFeatures& features) {
+  MediaFeatures copy{features.grid, features.features.clone(), {}};
+  for (const Tensor& level : features.deepstack) copy.deepstack.push_back(level.clone());
+  return copy;
+}
+
+int64_t count_new_patches(const PreparedSample& sample, const MediaMatch& media) {
+  int64_t patches = 0;
+  for (size_t i = 0; i < media.images.size(); ++i) patches += media.images[i] < 0 ? sample.images[i].grid.cells() : 0;
+  for (size_t i = 0; i < media.videos.size(); ++i) {
+    patches += media.videos[i] < 0 ? sample.videos[i].patches.grid.cells() : 0;
   }
-  for (size_t i = 0; i < videos.size(); ++i) {
-    if (videos[i] < 0) fresh.push_back(&sample.videos[i].patches);
+  return patches;
+}
+
+}  // namespace
+
+// Features of the sample's media: those of the turn before where the pixels are the same, the tower's otherwise.
+Result<SampleFeatures> Session::Impl::encode(const PreparedSample& sample, const MediaMatch& media,
+                                             const RunContext& context) const {
+  std::vector<const preprocess::Patches*> fresh;
+  for (size_t i = 0; i < media.images.size(); ++i) {
+    if (media.images[i] < 0) fresh.push_back(&sample.images[i]);
+  }
+  for (size_t i = 0; i < media.videos.size(); ++i) {
+    if (media.videos[i] < 0) fresh.push_back(&sample.videos[i].patches);
   }
   AZ_ASSIGN_OR_RETURN(std::vector<MediaFeatures> encoded, engine::encode_media(model, fresh, context));
   SampleFeatures out;
   size_t next = 0;  // of `encoded`: new pictures, then new videos
-  for (const int match : images) {
+  for (const int match : media.images) {
     out.images.push_back(match < 0 ? std::move(encoded[next++])
                                    : clone(turn->features.images[static_cast<size_t>(match)]));
   }
-  for (const int match : videos) {
+  for (const int match : media.videos) {
     out.videos.push_back(match < 0 ? std::move(encoded[next++])
                                    : clone(turn->features.videos[static_cast<size_t>(match)]));
   }
   return out;
 }
 
-Result<Turn> Session::Impl::start_turn(PreparedSample sample, const PolicyChoice& policy,
-                                       const GenerateCallbacks& callbacks, Generation& out) {
-  const std::vector<int> images = match_media(sample.images, turn ? &turn->sample.images : nullptr);
-  const std::vector<int> videos = match_media(sample.videos, turn ? &turn->sample.videos : nullptr);
+Result<Turn> Session::Impl::start_turn(const Request& request, PreparedSample sample, const Call& call,
+                                       Generation& out) {
+  AZ_ASSIGN_OR_RETURN(const engine::SequenceOptions options, engine::sequence_options(request));
+  AZ_ASSIGN_OR_RETURN(const PolicyChoice choice, engine::choose_policy(model, request.positions));
+  const std::string policy = choice.policy.spelling();
+  // What hooks changed is not what the same request would give without them, nor another hook.
+  const bool hooked = request.hooks.changes_states();
+  const Turn* before = turn && !turn->hooked && !hooked ? &*turn : nullptr;
+  const MediaMatch media = engine::match_media(sample, before);
   const Stopwatch vision;
-  AZ_ASSIGN_OR_RETURN(SampleFeatures features, encode(sample, images, videos, context_for(model, callbacks, "vision")));
-  int64_t patches = 0;
-  for (size_t i = 0; i < images.size(); ++i) patches += images[i] < 0 ? sample.images[i].grid.cells() : 0;
-  for (size_t i = 0; i < videos.size(); ++i) patches += videos[i] < 0 ? sample.videos[i].patches.grid.cells() : 0;
+  AZ_ASSIGN_OR_RETURN(SampleFeatures features, encode(sample, media, call.context("vision")));
+  const int64_t patches = count_new_patches(sample, media);
   if (patches > 0) out.stages.push_back({"vision", vision.seconds(), patches, "patches"});
 
   AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
                       decoder::inject(*model.decoder, sample.prompt, features.images, features.videos));
-  decoder::CacheState cache = model.decoder->new_cache();
-  if (turn && turn->policy == policy.policy.spelling()) {
-    out.cached_tokens = common_prefix(*turn, sample.prompt, sample.positions.sets[0], images, videos);
-    cache = turn->sequence.cache;
-    AZ_RETURN_IF_ERROR(cache.truncate(out.cached_tokens));
+  AZ_ASSIGN_OR_RETURN(Sequence sequence, engine::start_sequence(model, options, sample, std::move(input)));
+  if (before != nullptr) {
+    const engine::Reuse reuse = engine::find_reuse(*before, sequence, policy, media);
+    out.cached_tokens = reuse.tokens;
+    out.moved_tokens = reuse.moved;
+    if (reuse.tokens > 0) sequence.cache = before->sequence.cache;
+    AZ_RETURN_IF_ERROR(sequence.cache.truncate(reuse.tokens));
   }
+  AZ_RETURN_IF_ERROR(engine::enter_decoder(call.context("prefill"), 0, sequence));
   std::vector<int32_t> ids = sample.prompt.ids;
-  Sequence sequence{sample.prompt, std::move(input), sample.positions, policy.encoding, std::move(cache)};
-  return Turn{std::move(sample), std::move(features), std::move(sequence), std::move(ids), policy.policy.spelling()};
+  return Turn{std::move(sample), std::move(features), std::move(sequence), std::move(ids), policy, hooked};
 }
 
 Session::Session(const Engine& engine) : impl_(std::make_unique<Impl>(Impl{engine.impl(), {}})) {}
@@ -334,40 +307,25 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
   params.max_new_tokens = std::min(params.max_new_tokens, model.spec.text.context_length - out.prompt_tokens);
   out.stages.push_back({"preprocess", preparing.seconds(), out.prompt_tokens, "tokens"});
 
-  AZ_ASSIGN_OR_RETURN(Turn turn, impl_->start_turn(std::move(sample), policy, callbacks, out));
+  const Call call{model, callbacks, engine::HookTaps(request.hooks)};
+  AZ_ASSIGN_OR_RETURN(Turn turn, impl_->start_turn(request, std::move(sample), call, out));
   const Stopwatch prefilling;
   Tensor last({1, model.spec.text.hidden});
   const auto keep_last = [&](int, int64_t, const float* rows, int64_t count) {
     std::copy_n(rows + (count - 1) * last.elements(), last.elements(), last.data());
     return ok_status();
   };
-  AZ_RETURN_IF_ERROR(
-      engine::prefill(*model.decoder, {&turn.sequence, 1}, context_for(model, callbacks, "prefill"), keep_last));
+  AZ_RETURN_IF_ERROR(engine::prefill(*model.decoder, {&turn.sequence, 1}, call.context("prefill"), keep_last));
   out.stages.push_back({"prefill", prefilling.seconds(), out.prompt_tokens - out.cached_tokens, "tokens"});
 
   AZ_ASSIGN_OR_RETURN(text::Detokenizer detokenizer, text::Detokenizer::create(*model.tokenizer, true));
   const Stopwatch decoding;
-  AnswerLoop loop(model, turn, policy, params, callbacks, std::move(detokenizer));
+  AnswerLoop loop(call, turn, params, std::move(detokenizer));
   AZ_RETURN_IF_ERROR(loop.run(std::move(last), out));
+  out.prefills_again = turn.sequence.growth.prefills;
   out.stages.push_back({"decode", decoding.seconds(), out.steps, "tokens"});
   impl_->turn = std::move(turn);
   return out;
-}
-
-Result<PromptReport> inspect_prompt(const Engine& engine, const Request& request) {
-  const Engine::Impl& model = engine.impl();
-  AZ_ASSIGN_OR_RETURN(PolicyChoice policy, engine::choose_policy(model.spec.text, request.positions));
-  AZ_ASSIGN_OR_RETURN(PreparedSample sample, engine::prepare(model, request, policy));
-  PromptReport report;
-  for (const int32_t id : sample.prompt.ids) {
-    AZ_ASSIGN_OR_RETURN(std::string token, model.tokenizer->decode({&id, 1}, false));
-    report.tokens.push_back(std::move(token));
-  }
-  report.prompt = std::move(sample.prompt);
-  report.policy = policy.policy.spelling();
-  report.positions = std::move(sample.positions);
-  report.plan = policy.encoding->plan(0);
-  return report;
 }
 
 }  // namespace azimuth

@@ -6,9 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "decoder/inject.h"
+#include "engine/hooks.h"
 #include "engine/npy.h"
 #include "engine/prepare.h"
-#include "engine/sequence.h"
+#include "engine/start_sequence.h"
 #include "engine/trace_request.h"
 
 namespace azimuth {
@@ -169,15 +170,16 @@ struct PromptNumbers {
   std::vector<double> entropies;  // [n]
 };
 
-// Adds the numbers of hidden rows [count, hidden] that begin at token `first`.
-void add_logits(const Engine::Impl& model, const Prompt& prompt, int64_t first, const float* hidden, int64_t count,
-                PromptNumbers& numbers) {
+// Adds the numbers of hidden rows [count, hidden] of sequence `sequence`, which begin at token `first`.
+Status add_logits(const Engine::Impl& model, const RunContext& context, const Prompt& prompt, int sequence,
+                  int64_t first, const float* hidden, int64_t count, PromptNumbers& numbers) {
   const int64_t width = model.spec.text.hidden;
   const int64_t vocab = model.spec.text.vocab;
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   for (int64_t begin = 0; begin < count; begin += kLogitRows) {
     const int64_t rows = std::min(kLogitRows, count - begin);
-    const Tensor logits = model.decoder->logits(hidden + begin * width, rows, *model.pool);
+    Tensor logits = model.decoder->logits(hidden + begin * width, rows, *model.pool);
+    AZ_RETURN_IF_ERROR(engine::pass_tensor(context, {Stage::logits, -1, sequence, first + begin}, logits));
     std::vector<double> lse(static_cast<size_t>(rows));
     std::vector<double> entropy(static_cast<size_t>(rows));
     kernels::log_sum_exp(logits.data(), rows, vocab, vocab, 1.0f, lse.data(), entropy.data(), *model.pool);
@@ -192,10 +194,13 @@ void add_logits(const Engine::Impl& model, const Prompt& prompt, int64_t first, 
       }
     }
   }
+  return ok_status();
 }
 
-Status run_prompts(const Engine::Impl& model, std::span<Sequence> sequences, std::vector<PromptNumbers>& numbers) {
+Status run_prompts(const Engine::Impl& model, std::span<Sequence> sequences, const RunContext& outer,
+                   std::vector<PromptNumbers>& numbers) {
   const Tap last_rows = [&](const TapPoint& point, const TensorView& rows) {
+    if (outer.tap != nullptr) (*outer.tap)(point, rows);
     if (point.stage != Stage::layer_output) return;
     const int64_t end = point.first_token + rows.shape[0];
     if (end != sequences[static_cast<size_t>(point.sequence)].input.tokens()) return;
@@ -204,13 +209,13 @@ Status run_prompts(const Engine::Impl& model, std::span<Sequence> sequences, std
     numbers[static_cast<size_t>(point.sequence)].layers.push_back(
         {{"norm", m.norm}, {"std", m.std}, {"first8", first_values(last, std::min<int64_t>(8, rows.shape[1]))}});
   };
-  const RunContext context{*model.pool, &last_rows, nullptr, {}};
-  return prefill(*model.decoder, sequences, context,
-                 [&](int sequence, int64_t first, const float* rows, int64_t count) {
-                   const auto index = static_cast<size_t>(sequence);
-                   add_logits(model, sequences[index].prompt, first, rows, count, numbers[index]);
-                   return ok_status();
-                 });
+  RunContext context = outer;
+  context.tap = &last_rows;
+  return prefill(
+      *model.decoder, sequences, context, [&](int sequence, int64_t first, const float* rows, int64_t count) {
+        const auto index = static_cast<size_t>(sequence);
+        return add_logits(model, outer, sequences[index].prompt, sequence, first, rows, count, numbers[index]);
+      });
 }
 
 struct Greedy {
@@ -233,9 +238,8 @@ void choose_greedy(const Engine::Impl& model, const float* logits, Greedy& greed
 }
 
 Status run_greedy(const Engine::Impl& model, std::span<Sequence> sequences, const engine::TraceRequest& request,
-                  const std::vector<PromptNumbers>& numbers, std::vector<Greedy>& greedy) {
+                  const RunContext& context, const std::vector<PromptNumbers>& numbers, std::vector<Greedy>& greedy) {
   if (request.max_new_tokens == 0) return ok_status();
-  const RunContext context{*model.pool, nullptr, nullptr, {}};
   for (size_t i = 0; i < sequences.size(); ++i) choose_greedy(model, numbers[i].logits_last.data(), greedy[i]);
   for (int64_t step = 0; step + 1 < request.max_new_tokens; ++step) {
     std::vector<Sequence*> active;
@@ -251,9 +255,12 @@ Status run_greedy(const Engine::Impl& model, std::span<Sequence> sequences, cons
     if (active.empty()) break;
     const std::vector<int64_t> steps(active.size(), step);
     AZ_ASSIGN_OR_RETURN(const Tensor hidden, decode_step(*model.decoder, active, ids, steps, context));
-    const Tensor logits = model.decoder->logits(hidden.data(), hidden.shape()[0], *model.pool);
-    for (size_t k = 0; k < index.size(); ++k)
-      choose_greedy(model, logits.row(static_cast<int64_t>(k)), greedy[index[k]]);
+    for (size_t k = 0; k < index.size(); ++k) {
+      Tensor logits = model.decoder->logits(hidden.row(static_cast<int64_t>(k)), 1, *model.pool);
+      const TapPoint point{Stage::logits, -1, static_cast<int>(k), active[k]->cache.length() - 1};
+      AZ_RETURN_IF_ERROR(engine::pass_tensor(context, point, logits));
+      choose_greedy(model, logits.data(), greedy[index[k]]);
+    }
   }
   return ok_status();
 }
@@ -273,15 +280,37 @@ Status add_greedy(const Engine::Impl& model, const PositionTable& positions, con
 }
 
 Result<std::vector<PreparedSample>> prepare_all(const Engine::Impl& model, engine::TraceRequest& request,
-                                                const engine::PolicyChoice& policy) {
+                                                const engine::PolicyChoice& policy, const Hooks& hooks) {
   std::vector<PreparedSample> samples;
   for (size_t i = 0; i < request.samples.size(); ++i) {
     request.samples[i].compat = request.compat;
+    request.samples[i].hooks = hooks;
     Result<PreparedSample> sample = engine::prepare(model, request.samples[i], policy);
     if (!sample.ok()) return sample.status().with_context("sample " + std::to_string(i));
     samples.push_back(std::move(*sample));
   }
   return samples;
+}
+
+// Pictures seen, prompts filled in, caches empty.
+Result<std::vector<Sequence>> start_sequences(const Engine::Impl& model, const engine::TraceRequest& request,
+                                              const std::vector<PreparedSample>& samples, const RunContext& context,
+                                              std::vector<SampleFeatures>& features) {
+  int64_t longest = 0;
+  for (const PreparedSample& sample : samples) longest = std::max(longest, engine::length_of(sample.positions));
+  std::vector<Sequence> sequences;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    AZ_ASSIGN_OR_RETURN(const engine::SequenceOptions options, engine::sequence_options(request.samples[i]));
+    AZ_ASSIGN_OR_RETURN(SampleFeatures encoded, engine::encode_sample(model, samples[i], context));
+    AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
+                        decoder::inject(*model.decoder, samples[i].prompt, encoded.images, encoded.videos));
+    AZ_ASSIGN_OR_RETURN(Sequence sequence,
+                        engine::start_sequence(model, options, samples[i], std::move(input), longest));
+    AZ_RETURN_IF_ERROR(engine::enter_decoder(context, static_cast<int>(i), sequence));
+    sequences.push_back(std::move(sequence));
+    features.push_back(std::move(encoded));
+  }
+  return sequences;
 }
 
 // Full arrays of one sample beside the summaries: DIR/SAMPLE.field.npy.
@@ -315,8 +344,15 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   const Engine::Impl& model = engine.impl();
   if (!model.decoder) return invalid_argument("trace expected an engine with weights, found one loaded without");
   AZ_ASSIGN_OR_RETURN(engine::TraceRequest request, engine::read_trace_request(request_text, options));
-  AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy, engine::choose_policy(model, ""));
-  AZ_ASSIGN_OR_RETURN(std::vector<PreparedSample> samples, prepare_all(model, request, policy));
+  if (!options.positions.empty()) {
+    request.positions = options.positions;
+    for (Request& sample : request.samples) sample.positions = options.positions;
+  }
+  if (!options.position_ids.empty()) {
+    AZ_RETURN_IF_ERROR(engine::set_position_ids(options.position_ids, "position ids", request.samples));
+  }
+  AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy, engine::choose_policy(model, request.positions));
+  AZ_ASSIGN_OR_RETURN(std::vector<PreparedSample> samples, prepare_all(model, request, policy, options.hooks));
 
   json out;
   std::vector<const Tensor*> image_pixels;
@@ -329,21 +365,17 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   add_pixels("pixel_values", image_pixels, out);
   add_pixels("pixel_values_videos", video_pixels, out);
 
-  std::vector<Sequence> sequences;
+  const engine::HookTaps taps(options.hooks);
+  RunContext context{*model.pool, nullptr, nullptr, {}};
+  taps.attach(context);
   std::vector<SampleFeatures> features;
-  const RunContext context{*model.pool, nullptr, nullptr, {}};
-  for (const PreparedSample& sample : samples) {
-    AZ_ASSIGN_OR_RETURN(SampleFeatures encoded, engine::encode_sample(model, sample, context));
-    if (model.spec.vision) add_features(encoded, model.spec.vision->deepstack.size(), out);
-    AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
-                        decoder::inject(*model.decoder, sample.prompt, encoded.images, encoded.videos));
-    sequences.push_back(
-        {sample.prompt, std::move(input), sample.positions, policy.encoding, model.decoder->new_cache()});
-    features.push_back(std::move(encoded));
+  AZ_ASSIGN_OR_RETURN(std::vector<Sequence> sequences, start_sequences(model, request, samples, context, features));
+  if (model.spec.vision) {
+    for (const SampleFeatures& each : features) add_features(each, model.spec.vision->deepstack.size(), out);
   }
 
   std::vector<PromptNumbers> numbers(sequences.size());
-  AZ_RETURN_IF_ERROR(run_prompts(model, sequences, numbers));
+  AZ_RETURN_IF_ERROR(run_prompts(model, sequences, context, numbers));
   for (size_t i = 0; i < numbers.size(); ++i) {
     out["layers_last"].push_back(numbers[i].layers);
     out["logits_last"].push_back(numbers[i].logits_last);
@@ -352,7 +384,7 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
     AZ_RETURN_IF_ERROR(write_arrays(options.npy_directory, i, features[i], samples[i], numbers[i]));
   }
   std::vector<Greedy> greedy(sequences.size());
-  AZ_RETURN_IF_ERROR(run_greedy(model, sequences, request, numbers, greedy));
+  AZ_RETURN_IF_ERROR(run_greedy(model, sequences, request, context, numbers, greedy));
   for (size_t i = 0; i < greedy.size(); ++i)
     AZ_RETURN_IF_ERROR(add_greedy(model, samples[i].positions, greedy[i], out));
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
