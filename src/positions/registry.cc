@@ -125,13 +125,29 @@ struct Match {
   std::string parameters;
 };
 
+// Aliases of all policies, their expressions compiled once.
+struct CompiledAlias {
+  std::shared_ptr<const Policy> policy;
+  std::regex pattern;
+  std::string parameters;
+};
+
+const std::vector<CompiledAlias>& compiled_aliases() {
+  static const std::vector<CompiledAlias> aliases = [] {
+    std::vector<CompiledAlias> out;
+    for (const auto& policy : all_policies()) {
+      for (const Alias& alias : policy->aliases) out.push_back({policy, std::regex(alias.pattern), alias.parameters});
+    }
+    return out;
+  }();
+  return aliases;
+}
+
 Match match_alias(const std::string& name) {
   if (name.size() > 64) return {};  // longer than any alias; keeps the expressions cheap on foreign input
-  for (const auto& policy : all_policies()) {
-    for (const Alias& alias : policy->aliases) {
-      std::smatch groups;
-      if (std::regex_match(name, groups, std::regex(alias.pattern))) return {policy, groups.format(alias.parameters)};
-    }
+  for (const CompiledAlias& alias : compiled_aliases()) {
+    std::smatch groups;
+    if (std::regex_match(name, groups, alias.pattern)) return {alias.policy, groups.format(alias.parameters)};
   }
   // Keys of axis maps: the plan of a name at another size.
   std::smatch groups;
