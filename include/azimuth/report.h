@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "azimuth/attend.h"
 #include "azimuth/engine.h"
 #include "azimuth/prompt.h"
 #include "azimuth/session.h"
@@ -52,5 +53,18 @@ struct PositionsPage {
 Result<std::string> positions_html(const PositionsPage& page);
 // A still drawing of the same, SVG 1.1. Runs of text beyond 400 tokens are drawn by their ends.
 Result<std::string> positions_svg(const PositionsPage& page);
+
+// What `azimuth attend --json` prints, one JSON object: tokens, and for each query and layer the share of its attention
+// on pictures by head, the weights of their tokens by head, and the weights of all tokens as a mean over heads; the
+// sinks. Six digits.
+std::string attend_json(const AttendReport& report);
+
+struct AttendPage {
+  std::string model;  // for the heading
+  AttendReport report;
+  std::vector<PictureView> pictures;  // may be empty
+};
+// A page to explore: shares by layer and head, weights over the pictures, sinks.
+std::string attend_html(const AttendPage& page);
 
 }  // namespace azimuth

@@ -13,6 +13,7 @@ void add_run(CLI::App& app, int& exit_code);
 void add_chat(CLI::App& app, int& exit_code);
 void add_trace(CLI::App& app, int& exit_code);
 void add_positions(CLI::App& app, int& exit_code);
+void add_attend(CLI::App& app, int& exit_code);
 void add_info(CLI::App& app, int& exit_code);
 void add_layout(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);

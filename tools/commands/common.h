@@ -35,6 +35,9 @@ CLI::Validator in_range(T lowest, T highest) {
 int report(const Status& status);
 
 Result<std::string> read_text_file(const std::string& path);
+Status write_text_file(const std::string& path, const std::string& text);
+// A token as it is shown: line ends and tabs spelt out, so that a row stays a row.
+std::string one_line(const std::string& token);
 // The directory of `path`, against which the paths inside of that file are resolved.
 std::string directory_of(const std::string& path);
 

@@ -1,7 +1,6 @@
 // azimuth positions: the position of every token of a prompt.
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "azimuth/report.h"
@@ -39,26 +38,10 @@ std::string format_id(double id) {
   return text;
 }
 
-// A token as it is shown: line ends and tabs spelt out, so that a row stays a row.
-std::string shown(const std::string& token) {
-  std::string out;
-  for (const char c : token) {
-    if (c == '\n')
-      out += "\\n";
-    else if (c == '\t')
-      out += "\\t";
-    else if (c == '\r')
-      out += "\\r";
-    else
-      out += c;
-  }
-  return out;
-}
-
 void print_row(const PromptReport& report, const PositionSet& set, int64_t index) {
   std::printf("%7lld", static_cast<long long>(index));
   for (int axis = 0; axis < set.axes; ++axis) std::printf(" %9s", format_id(set.token(index)[axis]).c_str());
-  std::printf("   %s\n", shown(report.tokens[static_cast<size_t>(index)]).c_str());
+  std::printf("   %s\n", one_line(report.tokens[static_cast<size_t>(index)]).c_str());
 }
 
 // Which view of a panorama a span is; nothing for other pictures.
@@ -105,14 +88,6 @@ Result<Request> make_request(const PositionsCommand& command) {
   }
   AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0, command.panoramas));
   return request;
-}
-
-Status write_text_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(text.data(), static_cast<std::streamsize>(text.size()));
-  file.close();
-  if (file) return ok_status();
-  return invalid_argument("expected to write " + path + ", could not; check the directory and its permissions");
 }
 
 // Page and drawing of the reports, where they are asked for.

@@ -195,7 +195,7 @@ class CellPanel {
         context.fillStyle = color;
         context.fillRect(x, y, this.size - gap, this.size - gap);
         context.globalAlpha = 1;
-        if (numbers) this.drawNumber(context, this.format(value), x, y, color);
+        if (numbers) this.drawNumber(context, (this.cellText ?? this.format)(value), x, y, color);
         if (this.mark(token)) this.drawMark(context, x, y);
       }
     }
