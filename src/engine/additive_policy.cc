@@ -204,16 +204,4 @@ Result<AdditiveParts> make_additive_parts(const positions::PolicyInstance& polic
   return internal_error("policy " + policy.policy->name + " adds something that no part of the decoder makes");
 }
 
-Result<AdditiveParts> AdditivePolicies::parts(const positions::PolicyInstance& policy, const TextSpec& text,
-                                              ThreadPool& pool) const {
-  if (policy.policy->mechanism == positions::Mechanism::rotary) return AdditiveParts{};
-  const std::string spelling = policy.spelling();
-  const std::lock_guard lock(mutex_);
-  if (spelling != last_) {
-    AZ_ASSIGN_OR_RETURN(last_parts_, make_additive_parts(policy, text, weights_, pool));
-    last_ = spelling;
-  }
-  return last_parts_;
-}
-
 }  // namespace azimuth::engine

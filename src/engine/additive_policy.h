@@ -2,8 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
-#include <string>
 
 #include "base/thread_pool.h"
 #include "decoder/score_term.h"
@@ -17,20 +15,6 @@ namespace azimuth::engine {
 struct AdditiveParts {
   std::shared_ptr<const positions::AddedEmbedding> embedding;
   std::shared_ptr<const decoder::ScoreTerm> score_term;
-};
-
-// Makes the parts of policies, and keeps those of the last one: a conversation asks again at every turn.
-class AdditivePolicies {
- public:
-  void set_weights(PositionWeights weights) { weights_ = std::move(weights); }
-  // As make_additive_parts.
-  Result<AdditiveParts> parts(const positions::PolicyInstance& policy, const TextSpec& text, ThreadPool& pool) const;
-
- private:
-  PositionWeights weights_;
-  mutable std::mutex mutex_;
-  mutable std::string last_;  // spelling of the policy that `last_parts_` belong to
-  mutable AdditiveParts last_parts_;
 };
 
 // Both empty for a rotary policy. Errors: tensors of another shape than the policy and the decoder need, parameters

@@ -191,8 +191,7 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   if (options.load_weights) {
     impl->checkpoint_bytes = static_cast<int64_t>(checkpoint.weight_bytes());
     AZ_RETURN_IF_ERROR(load_weights(checkpoint, *impl));
-    AZ_ASSIGN_OR_RETURN(engine::PositionWeights position_weights, engine::PositionWeights::read(checkpoint));
-    impl->additive.set_weights(std::move(position_weights));
+    AZ_ASSIGN_OR_RETURN(impl->position_weights, engine::PositionWeights::read(checkpoint));
     AZ_RETURN_IF_ERROR(engine::choose_policy(*impl, "").status().with_context("config.json"));
   }
   return Engine(std::move(impl));

@@ -9,8 +9,8 @@
 #include "azimuth/engine.h"
 #include "base/thread_pool.h"
 #include "decoder/decoder.h"
-#include "engine/additive_policy.h"
 #include "engine/policy_choice.h"
+#include "engine/position_weights.h"
 #include "models/processor_config.h"
 #include "sampling/generation_config.h"
 #include "spec/model_spec.h"
@@ -34,7 +34,7 @@ struct Engine::Impl {
   std::optional<text::ChatTemplate> chat_template;
   std::optional<vision::Tower> tower;       // with weights, of models that have one
   std::optional<decoder::Decoder> decoder;  // with weights
-  engine::AdditivePolicies additive;
+  engine::PositionWeights position_weights;
   engine::RecentChoices recent_choices;
 };
 

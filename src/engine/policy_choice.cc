@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/additive_policy.h"
 #include "engine/model.h"
 
 namespace azimuth::engine {
@@ -66,6 +67,7 @@ Result<PolicyChoice> choose_policy(const TextSpec& text, const std::string& name
     AZ_ASSIGN_OR_RETURN(choice.policy, positions::find_policy(name));
   }
   auto encoding = std::make_shared<decoder::PositionEncoding>();
+  encoding->complete = choice.policy.policy->mechanism == positions::Mechanism::rotary;
   for (int rope = 0; rope < static_cast<int>(text.ropes.size()); ++rope) {
     positions::PlanRequest request;
     request.rope = text.ropes[static_cast<size_t>(rope)];
@@ -81,17 +83,20 @@ Result<PolicyChoice> choose_policy(const TextSpec& text, const std::string& name
 
 Result<PolicyChoice> choose_policy(const Engine::Impl& model, const std::string& name, int64_t length) {
   const TextSpec& text = model.spec.text;
-  const int64_t effective = effective_length(text, length);
   AZ_ASSIGN_OR_RETURN(const positions::PolicyInstance policy,
                       positions::find_policy(name.empty() ? text.policy : name));
+  const bool rotary = policy.policy->mechanism == positions::Mechanism::rotary;
+  const int64_t effective = rotary ? effective_length(text, length) : 0;
   const std::string key = policy.spelling() + " " + std::to_string(effective);
   PolicyChoice choice = model.recent_choices.find(key);
   if (choice.encoding) return choice;
   AZ_ASSIGN_OR_RETURN(choice, choose_policy(text, name, effective));
-  AZ_ASSIGN_OR_RETURN(AdditiveParts parts, model.additive.parts(choice.policy, text, *model.pool));
+  AZ_ASSIGN_OR_RETURN(AdditiveParts parts,
+                      make_additive_parts(choice.policy, text, model.position_weights, *model.pool));
   auto encoding = std::make_shared<decoder::PositionEncoding>(*choice.encoding);
   encoding->embedding = std::move(parts.embedding);
   encoding->score_term = std::move(parts.score_term);
+  encoding->complete = true;
   choice.encoding = std::move(encoding);
   model.recent_choices.keep(key, choice);
   return choice;

@@ -244,7 +244,7 @@ class AdditiveDecoder:
     def with_memory(self, module, key, value):
         """Keys and values of the memory, computed from its hidden states, in front of the segment's."""
         hidden = self.memory.get(module.layer_idx)
-        if hidden is None:
+        if hidden is None or hidden.shape[1] == 0:
             return key, value
         shape = (1, hidden.shape[1], -1, module.head_dim)
         old_key = module.k_proj(hidden).view(shape)
