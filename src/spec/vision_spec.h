@@ -11,11 +11,10 @@ namespace azimuth {
 // How a tower knows where a patch is, beside a learned table.
 enum class TowerRotary : uint8_t {
   none,
-  axial_halves,  // first half of the pairs turns with the row, second half with the column, halves pairing (Qwen)
-  axial_split,   // first half of the head turns with the column, second with the row, halves pairing in each (Gemma 4)
-  axial_interleaved,  // first half of the pairs turns with the column, second with the row, interleaved (rope-vit
-                      // axial)
-  mixed,  // interleaved pairs of each layer and head turn by learned shares of column and row (rope-vit mixed)
+  axial_halves,       // pairs for rows, then for columns, over halves of the head (Qwen)
+  axial_split,        // half of the head for columns, half for rows, each with its own halves (Gemma 4)
+  axial_interleaved,  // pairs for columns, then for rows, of neighbouring channels (rope-vit axial)
+  mixed,              // neighbouring channels; shares of column and row learned per layer and head (rope-vit mixed)
 };
 
 // How a learned position grid is resampled to the grid of an image (positions.md 1.2).

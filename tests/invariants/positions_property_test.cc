@@ -41,7 +41,7 @@ rc::Gen<std::string> block(const std::string& kind, int most_cells) {
 }
 
 // Up to six segments as parse_segments reads them. Sizes do not grow with rapidcheck's own notion of size.
-std::string any_prompt(int most_cells = 12 * 12 * 12) {
+std::string any_prompt(int most_cells = 600) {
   const auto segment = rc::gen::resize(100, rc::gen::oneOf(text(), block("i", most_cells), block("v", most_cells)));
   const auto segments = *rc::gen::resize(6, rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(segment)));
   std::string prompt;

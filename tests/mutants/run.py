@@ -104,6 +104,18 @@ def plant(source, fault):
     return source.replace(places[0], fault.new)
 
 
+def check_places(faults):
+    """Stops with a line for each fault whose text is gone."""
+    lost = []
+    for fault in faults:
+        try:
+            plant((ROOT / fault.file).read_text(encoding="utf-8"), fault)
+        except (OSError, ValueError) as error:
+            lost.append(str(error))
+    if lost:
+        sys.exit("\n".join(lost))
+
+
 class Planted:
     """A fault in the copy, for as long as the context lasts."""
 
@@ -119,25 +131,47 @@ class Planted:
         self.path.write_text(self.original, encoding="utf-8")
 
 
+def ask_traces(jobs):
+    """(killed, what saw it) by the golden traces."""
+    error = build([GOLDEN], jobs)
+    if error:
+        return False, f"does not build: {error}"
+    names, stage = failures(GOLDEN)
+    if not names:
+        return False, "SURVIVES"
+    red = cases(names)
+    seen = f"{len(red)} golden {'trace' if len(red) == 1 else 'traces'}" + (f", first in `{stage}`" if stage else "")
+    return True, f"{seen} ({red[0]}{', ...' if len(red) > 1 else ''})"
+
+
+def ask_unit_test(test, jobs):
+    """(killed, what saw it) by azimuth_<test>_test."""
+    target = f"azimuth_{test}_test"
+    error = build([target], jobs)
+    if error:
+        return False, f"does not build: {error}"
+    names, _ = failures(target)
+    return (True, f"`{target}`: {names[0]}") if names else (False, "SURVIVES")
+
+
 def try_fault(fault, jobs):
     """(killed, what saw it)."""
     with Planted(fault):
-        error = build([GOLDEN], jobs)
-        if error:
-            return False, f"does not build: {error}"
-        names, stage = failures(GOLDEN)
+        answer = ask_traces(jobs) if fault.traced else (False, "SURVIVES")
+        return answer if answer != (False, "SURVIVES") or not fault.test else ask_unit_test(fault.test, jobs)
+
+
+def check_green(faults, jobs):
+    """Stops unless all tests that these faults are shown to are green without a fault."""
+    targets = [GOLDEN] if any(fault.traced for fault in faults) else []
+    targets += sorted({f"azimuth_{fault.test}_test" for fault in faults if fault.test})
+    error = build(targets, jobs)
+    if error:
+        sys.exit(f"the tree does not build without a fault: {error}")
+    for target in targets:
+        names, stage = failures(target)
         if names:
-            red = cases(names)
-            seen = f"{len(red)} golden {'trace' if len(red) == 1 else 'traces'}" + (f", first in `{stage}`" if stage else "")
-            return True, f"{seen} ({red[0]}{', ...' if len(red) > 1 else ''})"
-        if not fault.test:
-            return False, "SURVIVES"
-        target = f"azimuth_{fault.test}_test"
-        error = build([target], jobs)
-        if error:
-            return False, f"does not build: {error}"
-        names, _ = failures(target)
-        return (True, f"`{target}`: {names[0]}") if names else (False, "SURVIVES")
+            sys.exit(f"expected {target} to be green without a fault, got {', '.join(names)} ({stage})")
 
 
 def remember(fault, killed, seen):
@@ -174,20 +208,14 @@ def main():
             print(f"{fault.name}: {fault.why} ({fault.file})")
         return
     if arguments.check:
-        for fault in faults:
-            plant((ROOT / fault.file).read_text(encoding="utf-8"), fault)
+        check_places(faults)
         print(f"{len(faults)} faults have their place")
         return
     os.nice(10)  # nobody waits for a mutant
     copy_tree()
     use_built_crate()
     configure()
-    error = build([GOLDEN], arguments.jobs)
-    if error:
-        sys.exit(f"the tree does not build without a fault: {error}")
-    names, stage = failures(GOLDEN)
-    if names:
-        sys.exit(f"expected green tests without a fault, got {', '.join(names)} ({stage})")
+    check_green(faults, arguments.jobs)
 
     survivors = 0
     for fault in faults:

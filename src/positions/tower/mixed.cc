@@ -21,8 +21,7 @@ TowerRotation mixed_rotation(const VisionSpec& vision, const std::vector<PatchPo
     const auto y = static_cast<float>(patches[patch].row);
     for (size_t i = 0; i < width; ++i) {
       const float angle = x * frequencies[i] + y * frequencies[width + i];  // f32, as the reference adds them
-      table.cosines[patch * width + i] = static_cast<float>(std::cos(static_cast<double>(angle)));
-      table.sines[patch * width + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+      rotate_unit(angle, 1.0f, 1.0f, table.cosines[patch * width + i], table.sines[patch * width + i]);
     }
   }
   TowerRotation rotations;
