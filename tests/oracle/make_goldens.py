@@ -40,6 +40,12 @@ TEXT = {
     "request.samples": 2, "request.no_generation_prompt": False, "text.act": "silu",
 }  # fmt: skip
 
+GROWS = {
+    "dtype": "f32", "request.samples": 1, "request.raw": False, "request.new_tokens": 24, "sample0.turns": 1,
+    "sample0.system": False, "text.tie": False, "text.kv_heads": 2, "text.group": 2, "text.intermediate": 52,
+    "sample0.line0": "What is in the picture?",
+}  # fmt: skip
+
 # name: (family, seed, forced choices)
 CASES = {
     "qwen3_vl_merge3_patch10": ("qwen3_vl", 1, {
@@ -128,6 +134,21 @@ CASES = {
         **TEXT, "dtype": "f32", "text.rope": "yarn", "text.rope_original": 32, "text.bias": False,
         "text.mlp_bias": True, "text.tie": False, "text.kv_heads": 1, "text.group": 3, "request.raw": True,
         "text.scale": 0.03,
+    }),
+    # Frequencies that follow the length: the answer leaves the trained length, or the prompt has done so.
+    "qwen3_dynamic_grows": ("qwen3", 31, {
+        **TEXT, **GROWS, "text.rope_grows": "dynamic", "text.rope_trained": 40, "text.head_dim": 12, "text.window": False,
+    }),
+    "llama_dynamic_beyond": ("llama", 32, {
+        **TEXT, **GROWS, "text.rope_grows": "dynamic", "text.rope_trained": 12, "text.head_dim": 16,
+        "text.hidden_per_head": 12,
+    }),
+    "llama_longrope_crosses": ("llama", 33, {
+        **TEXT, **GROWS, "text.rope_grows": "longrope", "text.rope_trained": 40, "text.head_dim": 16,
+        "text.hidden_per_head": 12,
+    }),
+    "qwen3_longrope_beyond": ("qwen3", 34, {
+        **TEXT, **GROWS, "text.rope_grows": "longrope", "text.rope_trained": 12, "text.head_dim": 12, "text.window": False,
     }),
 }  # fmt: skip
 

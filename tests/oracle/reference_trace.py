@@ -40,7 +40,7 @@ from transformers.video_utils import VideoMetadata
 REFERENCE = "5.23.0"
 KNOWN_KEYS = {
     "conversations", "prompts", "images", "videos", "add_generation_prompt", "processor_kwargs", "max_new_tokens",
-    "ignore_eos", "compat", "padding_side",
+    "ignore_eos", "compat", "padding_side", "frequencies",
 }  # fmt: skip
 
 
@@ -107,6 +107,8 @@ def read_request(path):
         print(f"reference_trace: unknown key {key!r} is ignored", file=sys.stderr)
     if "conversations" not in request and "prompts" not in request:
         raise SystemExit("expected 'conversations' or 'prompts' in the request, got neither")
+    if request.get("frequencies", "as-reference") != "as-reference":
+        raise SystemExit(f"expected frequencies as-reference, got {request['frequencies']!r}")
     if request.get("compat", "tf5") != "tf5":
         raise SystemExit(f"expected compat tf5, which is all that this reference can be, got {request['compat']!r}")
     return request

@@ -1,5 +1,6 @@
 #include "models/parts/dense_decoder.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "models/parts/config_keys.h"
@@ -84,6 +85,10 @@ Result<TextSpec> read_dense_decoder(const JsonView& config, const DenseTraits& t
                       config.integer_or("max_position_embeddings", traits.context, 1, int64_t{1} << 40));
   AZ_ASSIGN_OR_RETURN(text.tied_head, config.boolean_or("tie_word_embeddings", false));
   AZ_ASSIGN_OR_RETURN(RopeSpec rope, read_rope(config, layer.head_dim, traits.theta, traits.section));
+  // The dynamic kinds name the length that they grow from.
+  if (rope.scaling == RopeScaling::dynamic || rope.scaling == RopeScaling::dynamic_linear) {
+    text.context_length = static_cast<int64_t>(static_cast<double>(text.context_length) * std::max(1.0, rope.factor));
+  }
   text.ropes.push_back(std::move(rope));
   text.policy = traits.policy;
   return text;

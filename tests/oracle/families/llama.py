@@ -15,4 +15,5 @@ def write(draw, folder):
     head_dim = draw.pick("text.head_dim", [8, 12, 16])
     config["hidden_size"] = config["num_attention_heads"] * draw.pick("text.hidden_per_head", [8, 12, 16])
     config["head_dim"] = head_dim
+    text_only.grow_rope(draw, config)
     text_only.write(draw, folder, config, LlamaForCausalLM, "llama3")

@@ -13,4 +13,5 @@ def write(draw, folder):
         "attention_bias": draw.chance("text.bias", 0.25),
         "rope_parameters": text_only.rope_parameters(draw),
     }
+    text_only.grow_rope(draw, config)
     text_only.write(draw, folder, config, Qwen3ForCausalLM, "qwen")

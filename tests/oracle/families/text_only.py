@@ -80,6 +80,22 @@ def rope_parameters(draw):
     return rope
 
 
+def grow_rope(draw, config):
+    """Now and then, frequencies that follow the length, from a trained length that short requests leave."""
+    kind = draw.odd("text.rope_grows", 0.15, ["dynamic", "longrope"])
+    if not kind:
+        return
+    trained = draw.pick("text.rope_trained", [24, 40, 64])
+    rope = {"rope_theta": config["rope_parameters"]["rope_theta"], "rope_type": kind, "factor": 16.0}
+    if kind == "dynamic":
+        config["max_position_embeddings"] = trained
+    else:
+        factors = draw.stream("text.rope_factors").uniform(1.0, 6.0, (2, config["head_dim"] // 2))
+        rope["short_factor"], rope["long_factor"] = [[round(float(f), 3) for f in row] for row in factors]
+        rope["original_max_position_embeddings"] = trained
+    config["rope_parameters"] = rope
+
+
 def sliding_window(draw):
     """Qwen's windows: off, or a short one on the layers from max_window_layers on."""
     if not draw.chance("text.window", 0.3):
@@ -102,6 +118,10 @@ def conversation(draw, name):
 def request(draw):
     samples = draw.pick("request.samples", [1, 2, 3])
     body = {"max_new_tokens": draw.pick("request.new_tokens", [4, 12, 24])}
+    if draw.made.get("text.rope_grows"):
+        # The reference keeps the largest length of all samples that it has seen, so it sees one.
+        samples = 1
+        body["frequencies"] = "as-reference"
     if draw.chance("request.raw", 0.3):
         body["prompts"] = [raw_line(draw, f"prompt{i}") for i in range(samples)]
     else:
