@@ -136,7 +136,6 @@ class AttentionMap {
   constructor() {
     this.panels = [];
     this.home = document.getElementById('figures');
-    this.pictures = decodePictures(data.pictures, () => this.redraw());
     document.getElementById('map-bar').append(
       choices('Colours', 'scale', [['linear', 'even'], ['log', 'logarithmic']], state.scale, scale => {
         state.scale = scale;
@@ -162,7 +161,7 @@ class AttentionMap {
     const panel = new CellPanel({
       span, frame, grid: grids[index],
       ariaLabel: `${name}: ${grids[index].rows} rows, ${grids[index].columns} columns of attention weights`,
-      picture: () => this.pictures.get(`${index}/${frame}`),
+      picture: () => pictures.get(`${index}/${frame}`),
       value: token => this.shade(weightOf(token)),
       range: () => [this.shade(0), this.shade(Math.max(1e-9, ...cellWeights))],
       format: shade => percent(this.unshade(shade)),
@@ -245,6 +244,7 @@ theme.apply();
 writeFacts();
 makeQueryChoice();
 computeCells();
+const pictures = decodePictures(data.pictures, () => map.redraw());
 map = new AttentionMap();
 redraw();
 theme.listeners.push(redraw);

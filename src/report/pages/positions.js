@@ -651,7 +651,6 @@ class Figures {
       document.getElementById('columns').classList.add('single');
       return;
     }
-    this.pictures = decodePictures(data.pictures, () => this.redraw());
     this.writeBar();
     this.media = new Map();
     for (const index of visual) {
@@ -710,7 +709,7 @@ class Figures {
     const panel = new CellPanel({
       span, grid, frame,
       ariaLabel: `${name}${twoPolicies ? `, ${report.policy}` : ''}: ${grid.rows} rows, ${grid.columns} columns`,
-      picture: () => this.pictures.get(`${spanIndex}/${frame}`),
+      picture: () => pictures.get(`${spanIndex}/${frame}`),
       value: token => report.ids[token][report.axis()],
       range: () => this.range(report, span),
       format: number,
@@ -892,6 +891,7 @@ if (twoPolicies) document.getElementById('columns').classList.add('two');
 const list = new TokenList();
 makeOverview();
 makeSearch();
+const pictures = decodePictures(data.pictures, () => figures.redraw());
 const figures = new Figures();
 makeSpectrum();
 redraw();
