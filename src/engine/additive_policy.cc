@@ -27,7 +27,12 @@ struct Sources {
 
   int64_t made_elements = 0;
 
-  Result<std::shared_ptr<const Tensor>> tensor(const std::string& name, const Shape& shape) {
+  // A tensor whose shape the model gives.
+  Result<std::shared_ptr<const Tensor>> tensor(const std::string& name, const Shape& shape) const {
+    return weights.get(name, shape);
+  }
+  // A tensor whose shape the policy's parameters give.
+  Result<std::shared_ptr<const Tensor>> table(const std::string& name, const Shape& shape) {
     if (weights.find(name) == nullptr) AZ_RETURN_IF_ERROR(take(shape.elements()));
     return weights.get(name, shape);
   }
@@ -73,7 +78,7 @@ Status make_learned(Sources& from, AdditiveParts& parts) {
   const Tensor* found = from.weights.find("table");
   int64_t rows = from.parameters.count("rows");
   if (found != nullptr && found->shape().rank() == 2 && !from.parameters.given("rows")) rows = found->shape()[0];
-  AZ_ASSIGN_OR_RETURN(std::shared_ptr<const Tensor> table, from.tensor("table", Shape({rows, from.text.hidden})));
+  AZ_ASSIGN_OR_RETURN(std::shared_ptr<const Tensor> table, from.table("table", Shape({rows, from.text.hidden})));
   AZ_ASSIGN_OR_RETURN(positions::LearnedEmbedding embedding,
                       positions::LearnedEmbedding::create(std::move(table), options));
   parts.embedding = std::make_shared<positions::LearnedEmbedding>(std::move(embedding));
@@ -86,11 +91,10 @@ Status make_shaw(Sources& from, AdditiveParts& parts) {
   decoder::ShawTerm::Tables values;
   for (size_t i = 0; i < from.text.layers.size(); ++i) {
     const LayerSpec& layer = from.text.layers[i];
-    AZ_ASSIGN_OR_RETURN(auto table, from.tensor(layer_name(i, "relative_keys"), Shape({clip.rows(), layer.head_dim})));
+    AZ_ASSIGN_OR_RETURN(auto table, from.table(layer_name(i, "relative_keys"), Shape({clip.rows(), layer.head_dim})));
     keys.push_back(std::move(table));
     if (!from.parameters.flag("values")) continue;
-    AZ_ASSIGN_OR_RETURN(auto sums,
-                        from.tensor(layer_name(i, "relative_values"), Shape({clip.rows(), layer.value_dim})));
+    AZ_ASSIGN_OR_RETURN(auto sums, from.table(layer_name(i, "relative_values"), Shape({clip.rows(), layer.value_dim})));
     values.push_back(std::move(sums));
   }
   parts.score_term = std::make_shared<decoder::ShawTerm>(clip, std::move(keys), std::move(values));
@@ -103,7 +107,7 @@ Status make_t5(Sources& from, AdditiveParts& parts) {
                                            .max_distance = from.parameters.count("distance"),
                                            .bidirectional = from.parameters.flag("bidirectional")};
   AZ_ASSIGN_OR_RETURN(positions::T5Buckets buckets, positions::T5Buckets::create(options));
-  AZ_ASSIGN_OR_RETURN(auto bias, from.tensor("relative_bias", Shape({options.buckets, heads})));
+  AZ_ASSIGN_OR_RETURN(auto bias, from.table("relative_bias", Shape({options.buckets, heads})));
   parts.score_term = std::make_shared<decoder::T5Term>(std::move(buckets), std::move(bias), from.score_scale());
   return ok_status();
 }

@@ -35,7 +35,9 @@ Result<Tensor> read_tensor(const formats::Checkpoint& checkpoint, const std::str
   AZ_ASSIGN_OR_RETURN(const TensorView mapped, checkpoint.tensor(name));
   std::vector<std::byte> bytes(mapped.bytes());
   AZ_RETURN_IF_ERROR(guarded_read(name, [&] { std::memcpy(bytes.data(), mapped.data, mapped.bytes()); }));
-  return to_f32(TensorView::contiguous(bytes.data(), mapped.dtype, mapped.shape));
+  Result<Tensor> tensor = to_f32(TensorView::contiguous(bytes.data(), mapped.dtype, mapped.shape));
+  if (!tensor.ok()) return tensor.status().with_context("tensor " + name);
+  return tensor;
 }
 
 }  // namespace

@@ -31,10 +31,10 @@ int64_t LearnedEmbedding::positions() const {
   return options_.interpolate > 0 ? options_.interpolate : table_->shape()[0] - options_.offset;
 }
 
-Status LearnedEmbedding::check(float id, int64_t token) const {
+Status LearnedEmbedding::check(float id) const {
   const bool inside = id >= 0.0f && id <= static_cast<float>(positions() - 1);
   if (inside && (options_.interpolate > 0 || std::floor(id) == id)) return ok_status();
-  const std::string found = ", found " + plain(id) + " for token " + std::to_string(token);
+  const std::string found = ", found " + plain(id);
   if (inside) {
     return invalid_argument("learned positions expected whole ids" + found +
                             "; with interpolate=N fractions are read between rows");
@@ -44,7 +44,7 @@ Status LearnedEmbedding::check(float id, int64_t token) const {
 }
 
 Status LearnedEmbedding::add(const float* ids, int64_t stride, int64_t tokens, float* rows) const {
-  for (int64_t token = 0; token < tokens; ++token) AZ_RETURN_IF_ERROR(check(ids[token * stride], token));
+  for (int64_t token = 0; token < tokens; ++token) AZ_RETURN_IF_ERROR(check(ids[token * stride]));
   const int64_t width = table_->row_elements();
   const int64_t last = table_->shape()[0] - options_.offset - 1;
   // Source rows per position; 1 without interpolation.

@@ -27,7 +27,7 @@ class LearnedEmbedding : public AddedEmbedding {
   LearnedEmbedding(std::shared_ptr<const Tensor> table, const LearnedOptions& options)
       : table_(std::move(table)), options_(options) {}
   int64_t positions() const;  // that have a vector: [0, positions)
-  Status check(float id, int64_t token) const;
+  Status check(float id) const;
 
   std::shared_ptr<const Tensor> table_;
   LearnedOptions options_;
