@@ -100,8 +100,8 @@ bool turns(const std::string& name) {
   return policy_of(name).policy->mechanism == Mechanism::rotary;
 }
 
-PositionTable table_of(const std::string& name, std::span<const Span> spans) {
-  Result<PositionTable> table = layout_prompt(policy_of(name), spans, {.layers = kLayers});
+PositionTable table_of(const std::string& name, std::span<const Span> spans, Compat compat = Compat::azimuth) {
+  Result<PositionTable> table = layout_prompt(policy_of(name), spans, {.compat = compat, .layers = kLayers});
   if (!table.ok()) RC_FAIL(name + ": " + std::string(table.status().message()));
   return std::move(*table);
 }
@@ -140,14 +140,15 @@ RC_GTEST_PROP(PositionProperties, EveryTokenHasAFiniteIdInEverySet, ()) {
 RC_GTEST_PROP(PositionProperties, LayoutGoesOnAtEverySpanEnd, ()) {
   const std::vector<Span> spans = number_views(spans_of(any_prompt()));
   const auto cut = *rc::gen::inRange<size_t>(0, spans.size() + 1);
+  const LayoutOptions options{.compat = *rc::gen::element(Compat::azimuth, Compat::tf5), .layers = kLayers};
   const std::span<const Span> all(spans);
   for (const std::string& name : policies()) {
     PositionTable table;
     PositionState state;
     const PolicyInstance policy = policy_of(name);
-    RC_ASSERT(layout_continue(policy, all.first(cut), {.layers = kLayers}, state, table).ok());
-    RC_ASSERT(layout_continue(policy, all.subspan(cut), {.layers = kLayers}, state, table).ok());
-    assert_equal(table, table_of(name, spans), name);
+    RC_ASSERT(layout_continue(policy, all.first(cut), options, state, table).ok());
+    RC_ASSERT(layout_continue(policy, all.subspan(cut), options, state, table).ok());
+    assert_equal(table, table_of(name, spans, options.compat), name);
   }
 }
 
