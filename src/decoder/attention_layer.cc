@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "decoder/score_attention.h"
+#include "decoder/term_layer.h"
 #include "decoder/weight_rows.h"
 
 namespace azimuth::decoder {
@@ -45,12 +45,6 @@ void attend(const LayerSpec& spec, int layer, const SequenceChunk& chunk, const 
   weights.show();
 }
 
-void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows, float* keys, ThreadPool& pool) {
-  if (!spec.qk_norm) return;
-  kernels::rms_norm(keys, rows * spec.kv_heads, spec.head_dim, spec.head_dim, weights.key_norm.data(), spec.norm_eps,
-                    keys, spec.head_dim, pool);
-}
-
 void rotate_rows(const LayerSpec& spec, const positions::RotaryTable& table, bool halves, int64_t first, int64_t rows,
                  int heads, float* x, ThreadPool& pool) {
   const int64_t width = int64_t{heads} * spec.head_dim;
@@ -91,70 +85,6 @@ kernels::KvBlocks turned_keys(const LayerSpec& spec, const kernels::KvBlocks& ra
   return turned;
 }
 
-// Lets keys and values begin at `begin`: those of the tokens from there to the end of the cache are computed from the
-// layer inputs that the term's state rows are.
-void recall(const LayerSpec& spec, const LayerWeights& weights, CacheIndex begin, LayerCache& cache, int64_t hidden,
-            ThreadPool& pool) {
-  const int64_t rows = cache.length() - begin;
-  const int64_t key_width = int64_t{spec.kv_heads} * spec.head_dim;
-  const int64_t value_width = int64_t{spec.kv_heads} * spec.value_dim;
-  Tensor inputs({rows, hidden});
-  for (int64_t row = 0; row < rows; ++row) std::copy_n(cache.state.row(0, begin + row), hidden, inputs.row(row));
-  Tensor keys({rows, key_width});
-  Tensor values({rows, value_width});
-  weights.key.apply(inputs.data(), rows, keys.data(), pool);
-  weights.value.apply(inputs.data(), rows, values.data(), pool);
-  norm_keys(spec, weights, rows, keys.data(), pool);
-  cache.keys.truncate(0);
-  cache.values.truncate(0);
-  cache.first = begin;
-  cache.keys.append(keys.data(), rows, key_width);
-  cache.values.append(values.data(), rows, value_width);
-}
-
-// Appends the term's state rows of new tokens.
-void append_state(const ScoreTerm& term, const NewTokens& tokens, LayerCache& cache) {
-  if (tokens.first == 0) cache.state = kernels::KvBlocks(1, term.state_width());
-  const float* previous = tokens.first == 0 ? nullptr : cache.state.row(0, tokens.first - 1);
-  Tensor rows({tokens.count, term.state_width()});
-  term.write_state(tokens, previous, rows.data());
-  cache.state.append(rows.data(), tokens.count, term.state_width());
-}
-
-// Appends and attends under a score term; segment by segment where the term has segments. The chunk's queries, keys and
-// values are in `work` from `row` on, its layer inputs in `normed`.
-void attend_with_term(const LayerSpec& spec, const LayerWeights& weights, int layer, const SequenceChunk& chunk,
-                      const Tensor& normed, int64_t row, AttentionWorkspace& work, const RunContext& context) {
-  ThreadPool& pool = context.pool;
-  const ScoreTerm& term = *chunk.encoding->score_term;
-  const positions::SegmentMemory* segments = term.segments();
-  const PositionSet& set = chunk.positions->set_for_layer(layer);
-  const int64_t key_width = int64_t{spec.kv_heads} * spec.head_dim;
-  const int64_t value_width = int64_t{spec.kv_heads} * spec.value_dim;
-  LayerCache& cache = chunk.cache->layer(layer);
-  const CacheIndex cached = cache.length();
-  const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk.tokens());
-  for (int64_t done = 0; done < chunk.tokens();) {
-    const CacheIndex first = cached + done;
-    int64_t count = chunk.tokens() - done;
-    if (segments != nullptr) {
-      count = std::min(count, segments->segment_end(first) - first);
-      const CacheIndex begin = segments->memory_begin(first);
-      if (begin != cache.first) recall(spec, weights, begin, cache, normed.row_elements(), pool);
-    }
-    const int64_t from = row + done;
-    cache.keys.append(work.keys.data() + from * key_width, count, key_width);
-    cache.values.append(work.values.data() + from * value_width, count, value_width);
-    append_state(term, {layer, first, count, set.token(chunk.begin + done), set.axes, normed.row(from)}, cache);
-    const float* queries = work.queries.data() + from * spec.heads * spec.head_dim;
-    float* output = work.attended.data() + from * spec.heads * spec.value_dim;
-    WeightRows shown(context, {Stage::attention, layer, chunk.sequence, first}, count, spec.heads, cache.length());
-    score_attention({spec, term, layer, cache, first, count, queries, output, &shown}, ranges.data() + done, pool);
-    shown.show();
-    done += count;
-  }
-}
-
 }  // namespace
 
 AttentionWorkspace::AttentionWorkspace(const TextSpec& spec, int64_t rows)
@@ -171,6 +101,12 @@ std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cach
     ranges[static_cast<size_t>(i)] = {first, query + 1};
   }
   return ranges;
+}
+
+void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows, float* keys, ThreadPool& pool) {
+  if (!spec.qk_norm) return;
+  kernels::rms_norm(keys, rows * spec.kv_heads, spec.head_dim, spec.head_dim, weights.key_norm.data(), spec.norm_eps,
+                    keys, spec.head_dim, pool);
 }
 
 void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer,

@@ -24,6 +24,9 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
                      std::span<const SequenceChunk> chunks, const Rotation* rotation, const Tensor& normed,
                      AttentionWorkspace& work, Tensor& output, const RunContext& context);
 
+// The norm of fresh keys [rows, kv_heads, head_dim], where the layer has one.
+void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows, float* keys, ThreadPool& pool);
+
 // The cache indices that `tokens` queries behind `cached` tokens see.
 std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, int64_t tokens);
 

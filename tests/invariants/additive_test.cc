@@ -12,6 +12,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "engine/model.h"
 #include "engine/policy_choice.h"
@@ -38,13 +39,13 @@ const json& cases() {
   return all;
 }
 
-// Loaded once per model and thread count.
-const Engine& load(const std::string& model, int threads = 1) {
-  static std::map<std::pair<std::string, int>, Engine> engines;
-  const std::pair key(model, threads);
+// Loaded once per model, thread count and type of weights.
+const Engine& load(const std::string& model, int threads = 1, const std::string& dtype = "f32") {
+  static std::map<std::tuple<std::string, int, std::string>, Engine> engines;
+  const std::tuple key(model, threads, dtype);
   if (const auto found = engines.find(key); found != engines.end()) return found->second;
   EngineOptions options;
-  options.dtype = "f32";
+  options.dtype = dtype;
   options.threads = threads;
   Result<Engine> engine = Engine::load(golden(model) + "/model", options);
   EXPECT_TRUE(engine.ok()) << engine.status().message();
@@ -202,10 +203,15 @@ INSTANTIATE_TEST_SUITE_P(Cases, AdditiveGoldens, ::testing::ValuesIn(golden_case
 
 // ---- invariants, of every golden policy
 
-class AdditiveInvariants : public ::testing::TestWithParam<std::string> {
+struct InvariantCase {
+  std::string name;
+  std::string dtype;
+};
+
+class AdditiveInvariants : public ::testing::TestWithParam<InvariantCase> {
  protected:
-  const json& golden_case() const { return cases()[GetParam()]; }
-  std::string model() const { return golden_case()["model"]; }
+  const json& golden_case() const { return cases()[GetParam().name]; }
+  const Engine& load_model(int threads = 1) const { return load(golden_case()["model"], threads, GetParam().dtype); }
   std::string policy() const { return golden_case()["policy"]; }
   // The golden prompt, doubled, so that several segments and windows fit.
   std::vector<int32_t> ids() const {
@@ -218,14 +224,14 @@ class AdditiveInvariants : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(AdditiveInvariants, ChunkedPrefillEqualsOneShot) {
-  const Engine& engine = load(model());
+  const Engine& engine = load_model();
   const PolicyChoice choice = choose(engine, policy());
   const Rows whole = run_fresh(engine, choice, ids(), 1 << 20);
   for (const int64_t pass_tokens : {1, 2, 3, 7, 16}) EXPECT_EQ(run_fresh(engine, choice, ids(), pass_tokens), whole);
 }
 
 TEST_P(AdditiveInvariants, BatchEqualsAlone) {
-  const Engine& engine = load(model());
+  const Engine& engine = load_model();
   const PolicyChoice choice = choose(engine, policy());
   const std::vector<int32_t> all = ids();
   std::vector<std::vector<int32_t>> prompts;
@@ -240,16 +246,16 @@ TEST_P(AdditiveInvariants, BatchEqualsAlone) {
 }
 
 TEST_P(AdditiveInvariants, AnyThreadCountGivesTheSameBits) {
-  const Engine& alone = load(model());
+  const Engine& alone = load_model();
   const Rows one = run_fresh(alone, choose(alone, policy()), ids());
   for (const int threads : {2, 3, 5}) {
-    const Engine& engine = load(model(), threads);
+    const Engine& engine = load_model(threads);
     EXPECT_EQ(run_fresh(engine, choose(engine, policy()), ids()), one) << threads;
   }
 }
 
 TEST_P(AdditiveInvariants, TruncatedSnapshotEqualsFreshRun) {
-  const Engine& engine = load(model());
+  const Engine& engine = load_model();
   const PolicyChoice choice = choose(engine, policy());
   const int64_t hidden = engine.impl().spec.text.hidden;
   Sequence sequence = make_sequence(engine, choice, ids());
@@ -266,7 +272,7 @@ TEST_P(AdditiveInvariants, TruncatedSnapshotEqualsFreshRun) {
 }
 
 TEST_P(AdditiveInvariants, DecodingEqualsPrefillingAgain) {
-  const Engine& engine = load(model());
+  const Engine& engine = load_model();
   const PolicyChoice choice = choose(engine, policy());
   const int64_t hidden = engine.impl().spec.text.hidden;
   const std::vector<int32_t> all = ids();
@@ -284,7 +290,7 @@ TEST_P(AdditiveInvariants, DecodingEqualsPrefillingAgain) {
 
 // A pass that is stopped half-way leaves no trace in the cache.
 TEST_P(AdditiveInvariants, CancelledPassLeavesTheCache) {
-  const Engine& engine = load(model());
+  const Engine& engine = load_model();
   const PolicyChoice choice = choose(engine, policy());
   const int64_t hidden = engine.impl().spec.text.hidden;
   const Rows fresh = run_fresh(engine, choice, ids());
@@ -302,14 +308,16 @@ TEST_P(AdditiveInvariants, CancelledPassLeavesTheCache) {
   EXPECT_EQ(run(engine, sequence), Rows(fresh.begin() + kept * hidden, fresh.end()));
 }
 
-std::vector<std::string> case_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, each] : cases().items()) names.push_back(name);
-  return names;
+std::vector<InvariantCase> invariant_cases() {
+  std::vector<InvariantCase> all;
+  for (const auto& [name, each] : cases().items()) {
+    for (const std::string dtype : {"f32", "bf16"}) all.push_back({name, dtype});
+  }
+  return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, AdditiveInvariants, ::testing::ValuesIn(case_names()),
-                         [](const auto& each) { return each.param; });
+INSTANTIATE_TEST_SUITE_P(Cases, AdditiveInvariants, ::testing::ValuesIn(invariant_cases()),
+                         [](const auto& each) { return each.param.name + "_" + each.param.dtype; });
 
 // ---- what only some policies have
 
