@@ -17,9 +17,26 @@ kernels::KeyRange visible(const ScoreTerm& term, CacheIndex query, const kernels
   return {std::max(range.begin, segments->memory_begin(query)), std::min(range.end, segments->segment_end(query))};
 }
 
+// Calls visit(key, count) for runs of visible keys whose rows lie one behind the other.
+template <typename Visit>
+void for_each_run(const ScoreRow& row, Visit visit) {
+  for (CacheIndex key = row.keys.begin; key < row.keys.end;) {
+    const int64_t slot = (key - row.cache->first) % kernels::kAttentionBlock;
+    const int64_t count = std::min(row.keys.end - key, kernels::kAttentionBlock - slot);
+    visit(key, count);
+    key += count;
+  }
+}
+
 void score(const ScoreAttention& args, const ScoreRow& row) {
   const int64_t keys = row.keys.end - row.keys.begin;
-  for (int64_t j = 0; j < keys; ++j) row.scores[j] = dot(row.vector, row.key(row.keys.begin + j), args.spec.head_dim);
+  for_each_run(row, [&](CacheIndex first, int64_t count) {
+    const float* key = row.key(first);
+    float* scores = row.scores + (first - row.keys.begin);
+    for (int64_t i = 0; i < count; ++i, key += args.spec.head_dim) {
+      scores[i] = dot(row.vector, key, args.spec.head_dim);
+    }
+  });
   args.term.add_products(row);
   const float scale = args.term.scale().value_or(args.spec.attention_scale);
   const float cap = args.spec.attention_soft_cap;
@@ -57,11 +74,13 @@ void attend(const ScoreAttention& args, const ScoreRow& row, float* output) {
   score(args, row);
   softmax(row.scores, keys);
   show(args, row);
-  for (int64_t j = 0; j < keys; ++j) {
-    const float weight = row.scores[j];
-    const float* value = args.cache.value(row.kv_head, row.keys.begin + j);
-    for (int channel = 0; channel < args.spec.value_dim; ++channel) output[channel] += weight * value[channel];
-  }
+  for_each_run(row, [&](CacheIndex first, int64_t count) {
+    const float* value = args.cache.value(row.kv_head, first);
+    const float* weights = row.scores + (first - row.keys.begin);
+    for (int64_t i = 0; i < count; ++i, value += args.spec.value_dim) {
+      for (int channel = 0; channel < args.spec.value_dim; ++channel) output[channel] += weights[i] * value[channel];
+    }
+  });
   args.term.add_values(row, output);
 }
 

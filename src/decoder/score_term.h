@@ -68,6 +68,8 @@ class ScoreTerm {
 // The base of terms that need nothing but ids: a state row is the token's id.
 class IdTerm : public ScoreTerm {
  public:
+  static float id(const ScoreRow& row, CacheIndex index) { return *row.state(index); }
+
   int state_width() const override { return 1; }
   Status check_ids(const NewTokens&) const override { return ok_status(); }
   void write_state(const NewTokens& tokens, const float* previous, float* out) const override;
@@ -78,10 +80,5 @@ class DistanceTerm : public IdTerm {
  public:
   Status check_ids(const NewTokens& tokens) const override;
 };
-
-// id of the key minus id of the query.
-inline float id_offset(const ScoreRow& row, CacheIndex key) {
-  return *row.state(key) - *row.state(row.query);
-}
 
 }  // namespace azimuth::decoder

@@ -10,8 +10,9 @@ AlibiTerm::AlibiTerm(const TextSpec& spec) {
 
 void AlibiTerm::add_bias(const ScoreRow& row) const {
   const float slope = slopes_[static_cast<size_t>(row.layer)][static_cast<size_t>(row.head)];
+  const float query_id = id(row, row.query);
   for (CacheIndex key = row.keys.begin; key < row.keys.end; ++key) {
-    row.scores[key - row.keys.begin] += slope * id_offset(row, key);
+    row.scores[key - row.keys.begin] += slope * (id(row, key) - query_id);
   }
 }
 

@@ -5,7 +5,7 @@
 namespace azimuth::decoder {
 
 int64_t ShawTerm::table_row(const ScoreRow& row, CacheIndex key) const {
-  return clip_.row(static_cast<int64_t>(id_offset(row, key)));
+  return clip_.row(static_cast<int64_t>(id(row, key) - id(row, row.query)));
 }
 
 void ShawTerm::add_products(const ScoreRow& row) const {
