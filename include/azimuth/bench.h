@@ -13,7 +13,8 @@ struct BenchOptions {
   int64_t generated_tokens = 32;
   int64_t image_width = 0;  // 0: no picture
   int64_t image_height = 0;
-  int repetitions = 3;  // after one warm-up; medians are reported
+  std::string positions;  // policy; "": the checkpoint's own
+  int repetitions = 3;    // after one warm-up; medians are reported
 };
 
 struct BenchReport {

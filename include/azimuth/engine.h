@@ -29,6 +29,7 @@ struct ModelInfo {
   std::string policy;        // the checkpoint's own position policy
   std::vector<int> section;  // rotary pairs per axis; empty for one axis
   double rope_theta = 0.0;
+  bool frequencies_follow_length = false;  // dynamic NTK, LongRoPE: see Request::frequencies
   int64_t vocab = 0;
   int64_t hidden = 0;
   int64_t layers = 0;

@@ -92,10 +92,11 @@ struct Generation {
   std::vector<double> entropies;  // of the distribution that each was drawn from, nats, likewise
   FinishReason finish = FinishReason::length;
   int64_t prompt_tokens = 0;
-  int64_t steps = 0;           // tokens drawn, the end-of-text token included
-  int64_t cached_tokens = 0;   // of the prompt, that an earlier turn had already computed
-  int64_t moved_tokens = 0;    // of these, with other ids than they were computed under; only with keys=raw
-  int64_t prefills_again = 0;  // times that the sequence was computed again because its frequencies had changed
+  int64_t steps = 0;            // tokens drawn, the end-of-text token included
+  int64_t cached_tokens = 0;    // of the prompt, that an earlier turn had already computed
+  int64_t moved_tokens = 0;     // of these, with other ids than they were computed under; only with keys=raw
+  int64_t prefills_again = 0;   // times that the sequence was computed again because its frequencies had changed
+  bool kept_old_turns = false;  // they changed and cached keys kept the turn that they had: frequencies=as-reference
   std::vector<StageTime> stages;
 };
 

@@ -88,7 +88,8 @@ Status generate(const Engine::Impl& model, engine::Sequence& sequence, int64_t t
 }
 
 Status bench_decoder(const Engine::Impl& model, const BenchOptions& options, BenchReport& report) {
-  AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy, engine::choose_policy(model, ""));
+  AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy,
+                      engine::choose_policy(model, options.positions, options.prompt_tokens));
   AZ_ASSIGN_OR_RETURN(engine::Sequence sequence, made_up_prompt(model, policy, options.prompt_tokens));
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   const auto ignore_rows = [](int, int64_t, const float*, int64_t) { return ok_status(); };

@@ -12,6 +12,7 @@ ModelInfo Engine::info() const {
   info.policy = text.policy;
   info.section = text.ropes.front().section;
   info.rope_theta = text.ropes.front().theta;
+  info.frequencies_follow_length = engine::depends_on_length(text);
   info.vocab = text.vocab;
   info.hidden = text.hidden;
   info.layers = static_cast<int64_t>(text.layers.size());

@@ -323,6 +323,7 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
   AnswerLoop loop(call, turn, params, std::move(detokenizer));
   AZ_RETURN_IF_ERROR(loop.run(std::move(last), out));
   out.prefills_again = turn.sequence.growth.prefills;
+  out.kept_old_turns = turn.sequence.growth.mixed;
   out.stages.push_back({"decode", decoding.seconds(), out.steps, "tokens"});
   impl_->turn = std::move(turn);
   return out;

@@ -86,6 +86,8 @@ void add_bench(CLI::App& app, int& exit_code) {
       ->type_name("N")
       ->check(in_range(1, 1 << 20));
   sub->add_option("--image", command->image, "Size of a made-up picture, such as 416x288 [none]")->type_name("WxH");
+  sub->add_option("--positions", command->options.positions, "Position policy [the checkpoint's own]")
+      ->type_name("POLICY");
   sub->add_option("--repetitions", command->options.repetitions, "Runs after the warm-up; the median is printed [3]")
       ->type_name("N")
       ->check(in_range(1, 1000));

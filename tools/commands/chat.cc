@@ -8,6 +8,7 @@
 
 #include "commands/common.h"
 #include "commands/generate_options.h"
+#include "commands/position_options.h"
 
 namespace azimuth::tools {
 namespace {
@@ -23,13 +24,17 @@ struct ChatOptions {
   ModelOptions model;
   GenerateOptions generate;
   std::string system;
-  std::string positions;
+  PositionOptions positions;
   bool verbose = false;
 };
 
 class Chat {
  public:
-  Chat(const Engine& engine, const ChatOptions& options) : session_(engine), options_(options) { clear(); }
+  // `positions`: what every request starts from.
+  Chat(const Engine& engine, const ChatOptions& options, Request positions)
+      : session_(engine), options_(options), positions_(std::move(positions)) {
+    clear();
+  }
 
   // False where the conversation is over.
   bool line(const std::string& text) {
@@ -89,9 +94,8 @@ class Chat {
       std::fwrite(piece.data(), 1, piece.size(), stdout);
       std::fflush(stdout);
     };
-    Request request;
+    Request request = positions_;
     request.messages = messages_.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    request.positions = options_.positions;
     const Result<Generation> answer = session_.generate(request, options_.generate, callbacks);
     progress.clear();
     if (!answer.ok()) {
@@ -107,18 +111,23 @@ class Chat {
 
   Session session_;
   const ChatOptions& options_;
+  Request positions_;
   nlohmann::json messages_;
   std::vector<std::string> images_;
 };
 
 int chat(ChatOptions& options) {
+  Request positions;
+  if (const Status status = apply_position_options(options.positions, positions); !status.ok()) return report(status);
+  // The file has the first question's ids; the conversation goes on behind them.
+  if (positions.position_ids) positions.position_ids->continues = true;
   Result<Engine> engine = load_engine(options.model);
   if (!engine.ok()) return report(engine.status());
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (terminal)
     std::printf("%s, %s. /help lists commands.\n", engine->info().model_type.c_str(), engine->info().dtype.c_str());
   catch_interrupts();
-  Chat conversation(*engine, options);
+  Chat conversation(*engine, options, std::move(positions));
   for (std::string text;;) {
     if (terminal) std::fputs("> ", stdout);
     std::fflush(stdout);
@@ -135,7 +144,8 @@ void add_chat(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE");
   add_model_options(*command, options->model, "bf16");
   command->add_option("--system", options->system, "System message");
-  command->add_option("--positions", options->positions, "Position policy [the checkpoint's own]")->type_name("POLICY");
+  add_position_options(*command, options->positions);
+  add_cache_options(*command, options->positions);
   add_generate_options(*command, options->generate);
   command->add_flag("--verbose,-v", options->verbose, "Print time and rate of every stage");
   command->footer(kHelp);

@@ -49,6 +49,21 @@ void print_stages(const Generation& generation) {
     std::fprintf(stderr, "%lld of %lld prompt tokens were in the cache\n",
                  static_cast<long long>(generation.cached_tokens), static_cast<long long>(generation.prompt_tokens));
   }
+  if (generation.moved_tokens > 0) {
+    std::fprintf(stderr, "%lld of these have other ids than their hidden states were computed under (--keys raw)\n",
+                 static_cast<long long>(generation.moved_tokens));
+  }
+  if (generation.prefills_again > 0) {
+    std::fprintf(stderr,
+                 "the sequence was computed again %lld times, because its frequencies follow its length "
+                 "(--frequencies rerotate)\n",
+                 static_cast<long long>(generation.prefills_again));
+  }
+  if (generation.kept_old_turns) {
+    std::fprintf(stderr,
+                 "frequencies changed with the length, and keys in the cache kept their turn "
+                 "(--frequencies as-reference)\n");
+  }
 }
 
 }  // namespace azimuth::tools

@@ -39,6 +39,9 @@ void print_text(const ModelInfo& info) {
   }
   std::printf("positions    %s%s%s, base %g\n", info.policy.c_str(), info.section.empty() ? "" : " ",
               section_text(info.section).c_str(), info.rope_theta);
+  if (info.frequencies_follow_length) {
+    std::puts("             frequencies follow the length: computed again as it grows (--frequencies rerotate)");
+  }
   std::printf("context      %lld tokens\n", static_cast<long long>(info.context_length));
   std::printf("parameters   %.2f M decoder, %.2f M tower\n", static_cast<double>(info.text_parameters) / 1e6,
               static_cast<double>(info.vision_parameters) / 1e6);
@@ -52,6 +55,7 @@ nlohmann::json to_json(const ModelInfo& info) {
           {"policy", info.policy},
           {"section", info.section},
           {"rope_theta", info.rope_theta},
+          {"frequencies_follow_length", info.frequencies_follow_length},
           {"vocab", info.vocab},
           {"hidden", info.hidden},
           {"layers", info.layers},

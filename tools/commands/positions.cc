@@ -5,6 +5,7 @@
 
 #include "azimuth/report.h"
 #include "commands/common.h"
+#include "commands/position_options.h"
 
 namespace azimuth::tools {
 namespace {
@@ -15,7 +16,7 @@ struct PositionsCommand {
   std::string prompt;
   std::vector<std::string> images;
   PanoramaArguments panoramas;
-  std::string policy;
+  PositionOptions positions;
   std::string compare;
   std::string html_file;
   std::string svg_file;
@@ -77,7 +78,7 @@ void print_table(const PromptReport& report, bool all) {
 
 Result<Request> make_request(const PositionsCommand& command) {
   Request request;
-  request.positions = command.policy;
+  AZ_RETURN_IF_ERROR(apply_position_options(command.positions, request));
   if (!command.messages_file.empty()) {
     AZ_ASSIGN_OR_RETURN(request.messages, read_text_file(command.messages_file));
     request.base_directory = directory_of(command.messages_file);
@@ -114,6 +115,7 @@ Result<std::vector<PromptReport>> inspect_policies(const PositionsCommand& comma
   reports.push_back(std::move(first));
   if (command.compare.empty()) return reports;
   request.positions = command.compare;
+  request.position_ids.reset();
   AZ_ASSIGN_OR_RETURN(PromptReport second, inspect_prompt(engine, request));
   reports.push_back(std::move(second));
   return reports;
@@ -131,6 +133,7 @@ Status show_positions(PositionsCommand& command) {
   if (command.json) {
     std::puts(positions_json(reports[0]).c_str());
   } else if (!draws) {
+    if (request.position_ids) std::printf("ids from %s\n", command.positions.ids_file.c_str());
     print_table(reports[0], command.all);
   }
   return draws ? write_drawings(command, engine, request, std::move(reports)) : ok_status();
@@ -154,10 +157,7 @@ void add_positions(CLI::App& app, int& exit_code) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   add_panorama_options(*sub, command->panoramas);
-  std::string policies;
-  for (const std::string& name : position_policies()) policies += (policies.empty() ? "" : ", ") + name;
-  sub->add_option("--positions", command->policy, "Position policy [the checkpoint's own]: " + policies)
-      ->type_name("POLICY");
+  add_position_options(*sub, command->positions);
   sub->add_option("--compare", command->compare, "Second policy, drawn beside the first")->type_name("POLICY");
   sub->add_option("--html", command->html_file, "Write a page to explore; one file that loads nothing")
       ->type_name("FILE");

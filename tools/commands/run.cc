@@ -5,6 +5,7 @@
 
 #include "commands/common.h"
 #include "commands/generate_options.h"
+#include "commands/position_options.h"
 
 namespace azimuth::tools {
 namespace {
@@ -19,13 +20,14 @@ struct RunOptions {
   PanoramaArguments panoramas;
   std::vector<std::string> frames;
   double fps = 0.0;
-  std::string positions;
+  PositionOptions positions;
+  bool print_positions = false;
   bool verbose = false;
 };
 
 Result<Request> make_request(const RunOptions& options) {
   Request request;
-  request.positions = options.positions;
+  AZ_RETURN_IF_ERROR(apply_position_options(options.positions, request));
   if (!options.messages_file.empty()) {
     if (!options.prompt.empty() || !options.images.empty() || !options.panoramas.files.empty() ||
         !options.frames.empty()) {
@@ -43,8 +45,10 @@ Result<Request> make_request(const RunOptions& options) {
 }
 
 int run(RunOptions& options) {
-  const Result<Request> request = make_request(options);
+  Result<Request> request = make_request(options);
   if (!request.ok()) return report(request.status());
+  PositionPrinter printer;
+  if (options.print_positions) printer.attach(request->hooks);
   const auto start = std::chrono::steady_clock::now();
   Result<Engine> engine = load_engine(options.model);
   if (!engine.ok()) return report(engine.status());
@@ -95,7 +99,10 @@ void add_run(CLI::App& app, int& exit_code) {
   command->add_option("--system", options->system, "System message");
   command->add_option("--messages", options->messages_file, "JSON file with the whole conversation, in place of PROMPT")
       ->type_name("FILE");
-  command->add_option("--positions", options->positions, "Position policy [the checkpoint's own]")->type_name("POLICY");
+  add_position_options(*command, options->positions);
+  add_cache_options(*command, options->positions);
+  command->add_flag("--print-positions", options->print_positions,
+                    "Print the ids that reach the rotary embedding, per layer type, of the prompt and of every step");
   add_generate_options(*command, options->generate);
   command->add_flag("--verbose,-v", options->verbose, "Print time and rate of every stage");
   command->footer(

@@ -5,6 +5,7 @@
 
 #include "azimuth/trace.h"
 #include "commands/common.h"
+#include "commands/position_options.h"
 
 namespace azimuth::tools {
 namespace {
@@ -13,6 +14,7 @@ struct TraceCommand {
   ModelOptions model;
   std::string request_file;
   std::string messages_file;
+  PositionOptions positions;
   TraceOptions options;
   bool json = false;
 };
@@ -34,6 +36,12 @@ int trace_command(TraceCommand& command) {
       short_form ? request_of_messages(command.messages_file) : read_text_file(command.request_file);
   if (!request.ok()) return report(request.status());
   if (short_form) command.options.base_directory = directory_of(command.messages_file);
+  command.options.positions = command.positions.policy;
+  if (!command.positions.ids_file.empty()) {
+    Result<std::vector<PositionIds>> ids = read_position_ids(command.positions.ids_file);
+    if (!ids.ok()) return report(ids.status());
+    command.options.position_ids = std::move(*ids);
+  }
   Result<Engine> engine = load_engine(command.model);
   if (!engine.ok()) return report(engine.status());
   const Result<std::string> answer = trace(*engine, *request, command.options);
@@ -53,6 +61,7 @@ void add_trace(CLI::App& app, int& exit_code) {
       ->type_name("FILE");
   sub->add_option("--messages", command->messages_file, "JSON list of messages; its paths are relative to the file")
       ->type_name("FILE");
+  add_position_options(*sub, command->positions);
   sub->add_option("--npy", command->options.npy_directory, "Also write full arrays into this directory")
       ->type_name("DIR");
   sub->add_flag("--json", command->json, "Accepted; the answer always is JSON");
