@@ -30,7 +30,7 @@ compile = $(call configure,$(1)); \
   echo "build: $(2), preset $(1), $(JOBS) jobs"; \
   cmake --build build/$(1) --target $(2) -j $(JOBS)
 
-.PHONY: help setup build demo test asan test-oracle golden mutants fuzz bench format tidy clean
+.PHONY: help setup build demo test asan test-oracle test-pages page-pictures golden mutants fuzz bench format tidy clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,15 @@ $(ORACLE)/ready: tests/oracle/requirements.txt
 test-oracle: setup golden  ## compare with live transformers on random checkpoints; FAMILY=all SEEDS=1-20
 	@$(call compile,release,azimuth azimuth_trace_compare)
 	@$(ORACLE)/bin/python tests/oracle/run_live.py --azimuth $(AZIMUTH) --family $(FAMILY) --seeds $(SEEDS)
+	@$(ORACLE)/bin/python tests/oracle/additive_live.py --azimuth $(AZIMUTH) --seeds $(SEEDS)
+
+test-pages: build  ## the pages of positions and attend in Chromium
+	@scripts/setup.sh pages
+	@python3 tests/pages/pages_test.py $(AZIMUTH)
+
+page-pictures: build  ## make the pictures of docs/inspector.md again
+	@scripts/setup.sh pages
+	@python3 tests/pages/pictures.py $(AZIMUTH) docs/pictures/inspector
 
 golden: $(ORACLE)/ready  ## make the committed reference outputs again; git diff shows what changed
 	@for script in tests/oracle/*_goldens.py; do echo "golden: $$script"; $(ORACLE)/bin/python $$script; done
