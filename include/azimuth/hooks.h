@@ -122,19 +122,19 @@ struct RotaryRows : RotaryIds {
 };
 
 struct Hooks {
-  std::function<Status(PositionEdit& edit)> on_positions;       // hook 1
-  std::function<Status(DecoderEntry& entry)> on_decoder_input;  // hook 2
-  std::function<Status(LayerEntry& entry)> on_layer_input;      // hook 2b
-  std::function<Status(RotaryRows& rows)> on_rotary;            // hook 3
+  std::function<Status(PositionEdit& edit)> on_positions = {};       // hook 1
+  std::function<Status(DecoderEntry& entry)> on_decoder_input = {};  // hook 2
+  std::function<Status(LayerEntry& entry)> on_layer_input = {};      // hook 2b
+  std::function<Status(RotaryRows& rows)> on_rotary = {};            // hook 3
 
   // Taps see what passes and change no bit of any result.
-  std::function<void(const TapPoint& point, const ReadTensor& tensor)> on_read;
-  std::function<void(const RotaryIds& ids)> on_rotary_ids;
+  std::function<void(const TapPoint& point, const ReadTensor& tensor)> on_read = {};
+  std::function<void(const RotaryIds& ids)> on_rotary_ids = {};
   // Which attention weights on_read sees, asked for each query of each layer (first_token is its index); unset: none.
   // They are computed for it alone, from the queries, the cached keys and the kernel's log-sum-exp.
-  std::function<bool(const TapPoint& query)> wants_attention;
+  std::function<bool(const TapPoint& query)> wants_attention = {};
   // Called at the stages marked W, behind on_read, and may change the values.
-  std::function<Status(const TapPoint& point, WriteTensor& tensor)> on_write;
+  std::function<Status(const TapPoint& point, WriteTensor& tensor)> on_write = {};
 
   // True where a hook may change what a token leaves in the cache. A session then computes the whole prompt: what it
   // remembers belongs to other numbers. Edited positions need no such care, they are compared.
