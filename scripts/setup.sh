@@ -4,6 +4,7 @@
 #   scripts/setup.sh build    compiler, libraries and Rust toolchain: the command, its tests and its benchmarks
 #   scripts/setup.sh clang    clang and its tools: make fuzz, format and tidy
 #   scripts/setup.sh oracle   Python with virtual environments: make test-oracle and golden
+#   scripts/setup.sh pages    Chromium and Python: make test-pages and page-pictures
 #
 # Installs only what is missing, so that a second run asks no server and needs no root. Leaves build/setup.env, which
 # names the cargo to build with; the Makefile sources it.
@@ -21,6 +22,7 @@ build_packages=(
 )
 clang_packages=(clang clang-format clang-tidy libclang-rt-14-dev)
 oracle_packages=(python3 python3-venv)
+pages_packages=(chromium python3 fonts-noto-mono fonts-dejavu-core)
 
 lists_read=""
 
@@ -108,6 +110,7 @@ case "${1:-build}" in
     ;;
   clang) install_packages "${clang_packages[@]}" ;;
   oracle) install_packages "${oracle_packages[@]}" ;;
-  *) fail "expected build, clang or oracle, found '$1'" ;;
+  pages) install_packages "${pages_packages[@]}" ;;
+  *) fail "expected build, clang, oracle or pages, found '$1'" ;;
 esac
 say "everything for ${1:-build} is here"

@@ -46,6 +46,8 @@ bool compress(const media::Image& image, ErrorHandler& errors, jpeg_compress_str
   info.in_color_space = JCS_RGB;
   jpeg_set_defaults(&info);
   jpeg_set_quality(&info, kQuality, TRUE);
+  // Colours at full resolution: the pictures are small, and drawings have sharp coloured edges.
+  info.comp_info[0].h_samp_factor = info.comp_info[0].v_samp_factor = 1;
   jpeg_start_compress(&info, TRUE);
   while (info.next_scanline < info.image_height) {
     auto* row = const_cast<JSAMPROW>(image.rgb.data() + size_t{info.next_scanline} * info.image_width * 3);

@@ -8,7 +8,7 @@
 
 namespace azimuth::report {
 
-// "data:image/jpeg;base64,...": the picture as a baseline JPEG of quality 85.
+// "data:image/jpeg;base64,...": the picture as a baseline JPEG of quality 85, colours at full resolution.
 Result<std::string> jpeg_data_url(const media::Image& image);
 
 }  // namespace azimuth::report

@@ -138,6 +138,7 @@ function writeNow() {
 
 function writeFacts() {
   const facts = document.getElementById('facts');
+  facts.replaceChildren();
   const fact = (name, value) => facts.append(el('li', {}, `${name} `, el('b', {}, value)));
   if (data.model) fact('model', data.model);
   fact('tokens', count(tokens.length));
@@ -146,8 +147,8 @@ function writeFacts() {
   for (const report of reports) {
     const marked = tokens.reduce((sum, _, token) => sum + (report.overlap(token) ? 1 : 0), 0);
     const bold = text => el('b', {}, text);
-    facts.append(el('li', {class: 'policy'}, 'policy ', bold(report.policy), ': next text id ', bold(number(report.raw.next_text)),
-      ', first generated id ', bold(number(report.raw.next_decode)), ', ', bold(count(marked)), ' overlapping tokens'));
+    facts.append(el('li', {class: 'policy'}, 'policy ', bold(report.policy), ': next text id ', bold(number(report.sets[report.set].next_text)),
+      ', first generated id ', bold(number(report.sets[report.set].next_decode)), ', ', bold(count(marked)), ' overlapping tokens'));
   }
 }
 
@@ -381,7 +382,7 @@ function makeOverview() {
     bar.append(choices('Id set', 'set', [...Array(sets).keys()].map(set => [set, `${set} (${layers(set).length} layers)`]),
       state.set, set => {
         state.set = set;
-        list.build();
+        writeFacts();
         redraw();
       }));
   }
@@ -665,7 +666,7 @@ class Figures {
   }
 
   writeBar() {
-    const alpha = el('input', {type: 'range', min: 0, max: 100, value: state.alpha * 100, 'aria-label': 'Strength of the colours',
+    const alpha = el('input', {type: 'range', class: 'short', min: 0, max: 100, value: state.alpha * 100, 'aria-label': 'Strength of the colours',
       oninput: event => {
         state.alpha = Number(event.target.value) / 100;
         this.redraw();
@@ -675,13 +676,13 @@ class Figures {
       this.resize();
     };
     document.getElementById('picture-bar').append(
-      choices('Colours span', 'range', [['picture', 'each picture'], ['prompt', 'all pictures']], state.range, range => {
+      choices('Colours over', 'range', [['picture', 'each picture'], ['prompt', 'all pictures']], state.range, range => {
         state.range = range;
         this.redraw();
       }),
-      el('label', {class: 'field'}, 'Colours', alpha),
-      el('span', {class: 'push'}, el('button', {type: 'button', 'aria-label': 'Larger cells', onclick: zoom(1.5)}, 'Larger'), ' ',
-        el('button', {type: 'button', 'aria-label': 'Smaller cells', onclick: zoom(1 / 1.5)}, 'Smaller')));
+      el('label', {class: 'field'}, 'Strength', alpha),
+      el('span', {class: 'push field'}, 'Cells ', el('button', {type: 'button', 'aria-label': 'Smaller cells', onclick: zoom(1 / 1.5)}, '−'), ' ',
+        el('button', {type: 'button', 'aria-label': 'Larger cells', onclick: zoom(1.5)}, '+')));
   }
 
   figure(name, members) {
