@@ -148,6 +148,8 @@ struct HeadOptions {
   std::string scaling;       // Hugging Face's rope_parameters as JSON ("rope_type", "factor", ...); "": none
   int64_t length = 0;        // what dynamic scalings see; 0: the largest id plus 1
   Compat compat = Compat::azimuth;
+  // An interleave that runs past the last pair gets fewer pairs, as in the references, instead of being refused.
+  bool cuts_section = false;
 };
 
 // A spectrum with the layers that it belongs to ("" where all layers have the same).

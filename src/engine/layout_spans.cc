@@ -59,6 +59,7 @@ Result<FrequencyPlan> plan_of(const PolicyInstance& policy, const nlohmann::json
   request.section_kind = positions::allocation_of(policy);  // a section that is given is meant for this plan
   request.kv_heads = head.kv_heads;
   request.length = length;
+  request.cuts_section = head.cuts_section;
   return positions::make_plan(policy, request);
 }
 

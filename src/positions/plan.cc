@@ -57,7 +57,7 @@ Result<FrequencyPlan> make_plan(const PolicyInstance& policy, const PlanRequest&
   }
   plan.pairs = static_cast<int>(spectrum.inv_freq.size());
   AZ_ASSIGN_OR_RETURN(const std::vector<int> section, choose_section(policy, kind, request, plan.pairs));
-  AZ_ASSIGN_OR_RETURN(AxisMap map, allocate(kind, section, plan.pairs, request.kv_heads));
+  AZ_ASSIGN_OR_RETURN(AxisMap map, allocate(kind, section, plan.pairs, request.kv_heads, request.cuts_section));
   plan.groups = map.groups;
   plan.axis = std::move(map.axis);
   for (int group = 0; group < plan.groups; ++group) {

@@ -102,6 +102,7 @@ struct PlanRequest {
   // The kind of plan that rope.section belongs to. A policy with another kind takes its own published section, scaled
   // to the head by largest remainder.
   AllocationKind section_kind = AllocationKind::one_axis;
+  bool cuts_section = false;  // as allocate's `cuts`
 };
 
 Result<FrequencyPlan> make_plan(const PolicyInstance& policy, const PlanRequest& request);

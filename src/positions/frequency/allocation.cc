@@ -156,16 +156,20 @@ int axes_of(AllocationKind kind) {
   return kind_of(kind).axes;
 }
 
+bool keeps_section(AllocationKind kind) {
+  return kind_of(kind).keeps_counts || kind == AllocationKind::per_head;
+}
+
 std::vector<int> published_section(AllocationKind kind) {
   return kind_of(kind).published;
 }
 
-Result<AxisMap> allocate(AllocationKind kind, std::span<const int> section, int pairs, int kv_heads) {
+Result<AxisMap> allocate(AllocationKind kind, std::span<const int> section, int pairs, int kv_heads, bool cuts) {
   const Kind& entry = kind_of(kind);
   if (entry.axes_of_pairs == nullptr) return per_head(section, pairs, kv_heads);
   if (entry.reads_section) AZ_RETURN_IF_ERROR(check_section(section, pairs));
   AxisMap map{1, entry.axes_of_pairs(section, pairs)};
-  for (int axis = 0; axis < 3 && entry.keeps_counts; ++axis) {
+  for (int axis = 0; axis < 3 && entry.keeps_counts && !cuts; ++axis) {
     const int wanted = section[static_cast<size_t>(axis)];
     const auto given = static_cast<int>(std::ranges::count(map.axis, static_cast<int8_t>(axis)));
     if (given == wanted) continue;

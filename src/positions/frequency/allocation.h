@@ -28,6 +28,8 @@ std::string_view to_string(AllocationKind kind);
 const std::vector<std::string>& allocation_names();
 // How many axes ids need for this kind: 1 or 3.
 int axes_of(AllocationKind kind);
+// Whether a section says how many pairs (or KV heads) each axis gets, and is refused where it cannot have them.
+bool keeps_section(AllocationKind kind);
 // The section that was published for this kind, for 64 pairs (8 KV heads for per_head); empty where none is read.
 std::vector<int> published_section(AllocationKind kind);
 
@@ -40,7 +42,8 @@ struct AxisMap {
 // `section`: rotary pairs per axis t, h, w, or KV heads per axis for per_head; ignored by one_axis and mmrope.
 // Errors: a section that is not three counts, that does not add up, or that the kind cannot give (the interleave that
 // the reference would silently cut).
-Result<AxisMap> allocate(AllocationKind kind, std::span<const int> section, int pairs, int kv_heads);
+// `cuts`: gives such an interleave the pairs that there are, as the reference does.
+Result<AxisMap> allocate(AllocationKind kind, std::span<const int> section, int pairs, int kv_heads, bool cuts = false);
 
 // `section` scaled so that it adds up to `pairs`: largest remainder, ties in the order t, h, w.
 std::vector<int> scale_section(std::span<const int> section, int pairs);
