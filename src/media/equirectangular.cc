@@ -125,7 +125,7 @@ Result<std::vector<Image>> gnomonic_tiles(const Image& panorama, const TileCamer
   AZ_RETURN_IF_ERROR(check_camera(camera));
   AZ_RETURN_IF_ERROR(check_pixels(camera.size, yaws.size()));
   if (!std::ranges::all_of(yaws, [](double yaw) { return std::isfinite(yaw); })) {
-    return invalid_argument("yaws that are finite numbers of degrees were expected, found another");
+    return invalid_argument("yaws that are finite numbers of degrees were expected, found NaN or an infinite one");
   }
   const int64_t row_bytes = camera.size * kChannels;
   std::vector<Image> tiles(yaws.size());
