@@ -1,18 +1,12 @@
 #include "azimuth/attend.h"
 
 #include <algorithm>
+#include <map>
 
-#include "decoder/inject.h"
-#include "engine/prepare.h"
-#include "engine/sequence.h"
+#include "engine/model.h"
 
 namespace azimuth {
 namespace {
-
-using engine::PolicyChoice;
-using engine::PreparedSample;
-using engine::SampleFeatures;
-using engine::Sequence;
 
 constexpr size_t kMostSinkQueries = 64;
 
@@ -55,46 +49,42 @@ std::vector<int64_t> sink_queries(const Prompt& prompt, const std::vector<int64_
   return queries;
 }
 
-// Collects rows of attention weights while the sequence runs.
+// Keeps rows of attention weights that pass. A row may pass again, where a sequence is computed again under the
+// frequencies of a greater length; the last one counts.
 class Collector {
  public:
-  Collector(AttendReport& report, std::vector<int64_t> queries, size_t layers)
-      : report_(report), prompt_tokens_(static_cast<int64_t>(report.prompt.prompt.ids.size())) {
-    for (const int64_t token : queries) report_.queries.push_back({token, std::vector<LayerAttention>(layers)});
-    totals_.resize(layers);
-    for (std::vector<double>& total : totals_) total.resize(static_cast<size_t>(prompt_tokens_));
-    hooks_.wants_attention = [this](const TapPoint& query) { return wants(query.first_token); };
-    tap_ = [this](const TapPoint& point, const TensorView& tensor) {
-      if (point.stage == Stage::attention) take(point, tensor);
+  // Of the tokens of `queries`, and of `generated` ones behind the prompt.
+  Collector(AttendReport& report, const std::vector<int64_t>& queries, int64_t generated, size_t layers)
+      : report_(report), sinks_(layers) {
+    const auto tokens = static_cast<int64_t>(report.prompt.prompt.ids.size());
+    const auto add = [&](int64_t token) { report_.queries.push_back({token, std::vector<LayerAttention>(layers)}); };
+    for (const int64_t token : queries) add(token);
+    for (int64_t token = tokens; token < tokens + generated; ++token) add(token);
+  }
+
+  // Adds its own reading to what `hooks` do already.
+  void attach(Hooks& hooks) {
+    const auto theirs = hooks.wants_attention;
+    hooks.wants_attention = [this, theirs](const TapPoint& query) {
+      return wants(query.first_token) || (theirs && theirs(query));
+    };
+    hooks.on_read = [this, theirs, read = hooks.on_read](const TapPoint& point, const ReadTensor& tensor) {
+      const bool attention = point.stage == Stage::attention;
+      if (attention && wants(point.first_token)) take(point, tensor);
+      if (read && (!attention || (theirs && theirs(point)))) read(point, tensor);
     };
   }
 
-  void add_query(int64_t token) { report_.queries.push_back({token, std::vector<LayerAttention>(totals_.size())}); }
-
-  RunContext context(const Engine::Impl& model) const {
-    RunContext context{*model.pool, &tap_, nullptr, {}};
-    context.hooks = &hooks_;
-    return context;
-  }
-
-  void find_sinks() {
-    for (const std::vector<double>& total : totals_) {
-      AttentionSink sink;
-      const auto count = static_cast<double>(report_.sink_queries.size());
-      const auto largest = std::max_element(total.begin(), total.end());
-      sink.token = largest - total.begin();
-      sink.weight = *largest / count;
-      for (const int64_t token : report_.visual_tokens) {
-        const double weight = total[static_cast<size_t>(token)] / count;
-        if (sink.visual_token >= 0 && weight <= sink.visual_weight) continue;
-        sink.visual_token = token;
-        sink.visual_weight = weight;
-      }
-      report_.sinks.push_back(sink);
-    }
+  void finish() {
+    // An answer may have ended before all of its tokens were there.
+    const auto unread = [](const AttendQuery& query) { return query.layers[0].heads == 0; };
+    std::erase_if(report_.queries, unread);
+    for (const auto& rows : sinks_) report_.sinks.push_back(sink_of(rows));
   }
 
  private:
+  using RowsByQuery = std::map<int64_t, std::vector<float>>;  // mean over heads [keys], by query token
+
   AttendQuery* query_at(int64_t token) {
     const auto found = std::find_if(report_.queries.begin(), report_.queries.end(),
                                     [token](const AttendQuery& query) { return query.token == token; });
@@ -106,80 +96,81 @@ class Collector {
   bool wants(int64_t token) { return is_sink_query(token) || query_at(token) != nullptr; }
 
   // tensor: [heads, 1, keys]
-  void take(const TapPoint& point, const TensorView& tensor) {
-    const auto heads = static_cast<int>(tensor.shape[0]);
-    const int64_t keys = point.first_token + 1;  // behind the query there are only zeros
-    const int64_t stride = tensor.shape[2];
-    const auto* weights = reinterpret_cast<const float*>(tensor.data);
-    std::vector<float> mean(static_cast<size_t>(keys));
-    for (int64_t key = 0; key < keys; ++key) {
-      double sum = 0.0;
-      for (int head = 0; head < heads; ++head) sum += static_cast<double>(weights[head * stride + key]);
-      mean[static_cast<size_t>(key)] = static_cast<float>(sum / heads);
-    }
-    if (is_sink_query(point.first_token)) {
-      std::vector<double>& total = totals_[static_cast<size_t>(point.layer)];
-      for (size_t key = 0; key < mean.size() && key < total.size(); ++key) total[key] += static_cast<double>(mean[key]);
-    }
+  void take(const TapPoint& point, const ReadTensor& tensor) {
+    LayerAttention layer;
+    layer.heads = static_cast<int>(tensor.shape[0]);
+    const auto stride = static_cast<size_t>(tensor.shape[2]);
+    const auto keys = static_cast<size_t>(point.first_token + 1);  // behind the query there are only zeros
+    layer.mean = mean_over_heads(tensor.values, layer.heads, stride, keys);
+    if (is_sink_query(point.first_token)) sinks_[static_cast<size_t>(point.layer)][point.first_token] = layer.mean;
     AttendQuery* query = query_at(point.first_token);
     if (query == nullptr) return;
-    LayerAttention& layer = query->layers[static_cast<size_t>(point.layer)];
-    layer.heads = heads;
-    layer.mean = std::move(mean);
-    for (int head = 0; head < heads; ++head) take_visual(weights + head * stride, keys, layer);
+    for (size_t head = 0; head < static_cast<size_t>(layer.heads); ++head) {
+      take_visual(tensor.values.subspan(head * stride, keys), layer);
+    }
+    query->layers[static_cast<size_t>(point.layer)] = std::move(layer);
   }
 
-  void take_visual(const float* weights, int64_t keys, LayerAttention& layer) {
+  static std::vector<float> mean_over_heads(std::span<const float> weights, int heads, size_t stride, size_t keys) {
+    std::vector<float> mean(keys);
+    for (size_t key = 0; key < keys; ++key) {
+      double sum = 0.0;
+      for (size_t head = 0; head < static_cast<size_t>(heads); ++head) {
+        sum += static_cast<double>(weights[head * stride + key]);
+      }
+      mean[key] = static_cast<float>(sum / heads);
+    }
+    return mean;
+  }
+
+  // weights: of one head [keys]
+  void take_visual(std::span<const float> weights, LayerAttention& layer) const {
     double share = 0.0;
     for (const int64_t token : report_.visual_tokens) {
-      const float weight = token < keys ? weights[token] : 0.0f;
+      const auto key = static_cast<size_t>(token);
+      const float weight = key < weights.size() ? weights[key] : 0.0f;
       share += static_cast<double>(weight);
       layer.visual.push_back(weight);
     }
     layer.visual_share.push_back(static_cast<float>(share));
   }
 
+  AttentionSink sink_of(const RowsByQuery& rows) const {
+    std::vector<double> total(report_.prompt.prompt.ids.size());
+    for (const auto& [query, row] : rows) {
+      for (size_t key = 0; key < row.size(); ++key) total[key] += static_cast<double>(row[key]);
+    }
+    const auto count = static_cast<double>(rows.size());
+    AttentionSink sink;
+    const auto largest = std::max_element(total.begin(), total.end());
+    sink.token = largest - total.begin();
+    sink.weight = *largest / count;
+    for (const int64_t token : report_.visual_tokens) {
+      const double weight = total[static_cast<size_t>(token)] / count;
+      if (sink.visual_token >= 0 && weight <= sink.visual_weight) continue;
+      sink.visual_token = token;
+      sink.visual_weight = weight;
+    }
+    return sink;
+  }
+
   AttendReport& report_;
-  int64_t prompt_tokens_;
-  std::vector<std::vector<double>> totals_;  // [layers][prompt tokens], over sink queries
-  Hooks hooks_;
-  Tap tap_;
+  std::vector<RowsByQuery> sinks_;  // [layers]
 };
 
-// Prompt through the decoder; the answer is the hidden row of its last token.
-Result<Tensor> run_prompt(const Engine::Impl& model, Sequence& sequence, const RunContext& context) {
-  Tensor last({1, model.spec.text.hidden});
-  const auto keep_last = [&](int, int64_t, const float* rows, int64_t count) {
-    std::copy_n(rows + (count - 1) * last.elements(), last.elements(), last.data());
-    return ok_status();
-  };
-  AZ_RETURN_IF_ERROR(engine::prefill(*model.decoder, {&sequence, 1}, context, keep_last));
-  return last;
+// Generated tokens are drawn one further than asked for: a token is read when it is fed back.
+GenerateOptions greedy(int64_t generated) {
+  GenerateOptions options;
+  options.temperature = 0.0;
+  options.max_new_tokens = generated == 0 ? 0 : generated + 1;
+  return options;
 }
 
-Status generate(const Engine::Impl& model, int64_t count, Sequence& sequence, Tensor hidden, Collector& collector,
-                AttendReport& report) {
-  const std::vector<int32_t>& ends = model.generation.end_of_text_ids;
-  for (int64_t step = 0; step < count; ++step) {
-    const Tensor logits = model.decoder->logits(hidden.data(), 1, *model.pool);
-    const auto id = static_cast<int32_t>(kernels::argmax(logits.data(), logits.elements()));
-    if (std::find(ends.begin(), ends.end(), id) != ends.end()) return ok_status();
-    report.generated_ids.push_back(id);
-    AZ_ASSIGN_OR_RETURN(std::string text, model.tokenizer->decode({&id, 1}, false));
-    report.generated_tokens.push_back(std::move(text));
-    collector.add_query(sequence.cache.length());
-    Sequence* const sequences[] = {&sequence};
-    AZ_ASSIGN_OR_RETURN(hidden,
-                        engine::decode_step(*model.decoder, sequences, {&id, 1}, {&step, 1}, collector.context(model)));
-  }
-  return ok_status();
-}
-
-Status check_room(const TextSpec& spec, int64_t prompt_tokens, int64_t generated) {
-  if (generated >= 0 && prompt_tokens + generated <= spec.context_length) return ok_status();
-  return out_of_range("generated tokens expected a number from 0 to " +
-                      std::to_string(spec.context_length - prompt_tokens) + ", the room behind the prompt, found " +
-                      std::to_string(generated));
+Status check_room(int64_t context, int64_t prompt_tokens, int64_t generated) {
+  const int64_t room = context - prompt_tokens - 1;
+  if (generated >= 0 && generated <= room) return ok_status();
+  return out_of_range("generated tokens expected a number from 0 to " + std::to_string(std::max<int64_t>(0, room)) +
+                      ", the room behind the prompt, found " + std::to_string(generated));
 }
 
 }  // namespace
@@ -192,23 +183,22 @@ Result<AttendReport> attend(const Engine& engine, const Request& request, const 
   const Prompt& prompt = report.prompt.prompt;
   const auto tokens = static_cast<int64_t>(prompt.ids.size());
   if (tokens == 0) return invalid_argument("attend expected a prompt with tokens, found an empty one");
-  AZ_RETURN_IF_ERROR(check_room(model.spec.text, tokens, options.generated));
-  AZ_ASSIGN_OR_RETURN(std::vector<int64_t> queries, chosen_queries(options, tokens));
+  AZ_RETURN_IF_ERROR(check_room(model.spec.text.context_length, tokens, options.generated));
+  AZ_ASSIGN_OR_RETURN(const std::vector<int64_t> queries, chosen_queries(options, tokens));
   report.visual_tokens = visual_tokens(prompt);
   report.sink_queries = sink_queries(prompt, queries);
 
-  AZ_ASSIGN_OR_RETURN(const PolicyChoice policy, engine::choose_policy(model, request.positions));
-  AZ_ASSIGN_OR_RETURN(PreparedSample sample, engine::prepare(model, request, policy));
-  Collector collector(report, std::move(queries), model.spec.text.layers.size());
-  const RunContext context = collector.context(model);
-  AZ_ASSIGN_OR_RETURN(const SampleFeatures features, engine::encode_sample(model, sample, context));
-  AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
-                      decoder::inject(*model.decoder, sample.prompt, features.images, features.videos));
-  Sequence sequence{std::move(sample.prompt), std::move(input), std::move(sample.positions), policy.encoding,
-                    model.decoder->new_cache()};
-  AZ_ASSIGN_OR_RETURN(Tensor last, run_prompt(model, sequence, context));
-  AZ_RETURN_IF_ERROR(generate(model, options.generated, sequence, std::move(last), collector, report));
-  collector.find_sinks();
+  Collector collector(report, queries, options.generated, model.spec.text.layers.size());
+  Request observed = request;
+  collector.attach(observed.hooks);
+  AZ_ASSIGN_OR_RETURN(const Generation answer, Session(engine).generate(observed, greedy(options.generated)));
+  for (const int32_t id : answer.ids) {
+    if (static_cast<int64_t>(report.generated_ids.size()) == options.generated) break;
+    AZ_ASSIGN_OR_RETURN(std::string text, model.tokenizer->decode({&id, 1}, false));
+    report.generated_ids.push_back(id);
+    report.generated_tokens.push_back(std::move(text));
+  }
+  collector.finish();
   return report;
 }
 

@@ -178,14 +178,32 @@ TEST(Attend, ReadingChangesNoBit) {
   }
 }
 
+TEST(Attend, HooksOfTheRequestStillSeeWhatTheyWant) {
+  const Engine engine = load("qwen3_vl_two_images");
+  Request request = request_of("qwen3_vl_two_images");
+  int64_t layers = 0;
+  std::vector<int64_t> attention;
+  request.hooks.wants_attention = [](const TapPoint& query) { return query.layer == 1 && query.first_token == 7; };
+  request.hooks.on_read = [&](const TapPoint& point, const ReadTensor&) {
+    layers += point.stage == Stage::layer_output;
+    if (point.stage == Stage::attention) attention.push_back(point.first_token);
+  };
+  const Result<AttendReport> report = attend(engine, request, {.queries = {-1}, .generated = 0});
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  EXPECT_EQ(layers, 3);
+  EXPECT_EQ(attention, std::vector<int64_t>{7});
+  ASSERT_EQ(report->queries.size(), 1u);
+  EXPECT_EQ(report->queries[0].token, 63);
+}
+
 TEST(Attend, RefusesWhatItCannotRead) {
   const Engine engine = load("qwen3_vl_two_images");
   const Request request = request_of("qwen3_vl_two_images");
   const auto failure = [&](const AttendOptions& options) { return attend(engine, request, options).status(); };
-  EXPECT_EQ(failure({.queries = {64}}).code(), StatusCode::out_of_range);
-  EXPECT_EQ(failure({.queries = {-65}}).code(), StatusCode::out_of_range);
-  EXPECT_EQ(failure({.generated = -1}).code(), StatusCode::out_of_range);
-  EXPECT_EQ(failure({.generated = int64_t{1} << 40}).code(), StatusCode::out_of_range);
+  EXPECT_EQ(failure({.queries = {64}, .generated = 0}).code(), StatusCode::out_of_range);
+  EXPECT_EQ(failure({.queries = {-65}, .generated = 0}).code(), StatusCode::out_of_range);
+  EXPECT_EQ(failure({.queries = {}, .generated = -1}).code(), StatusCode::out_of_range);
+  EXPECT_EQ(failure({.queries = {}, .generated = int64_t{1} << 40}).code(), StatusCode::out_of_range);
   EngineOptions options;
   options.load_weights = false;
   const Result<Engine> empty = Engine::load(kGolden + "trace/qwen3_vl_two_images/model", options);
