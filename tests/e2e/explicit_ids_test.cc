@@ -279,6 +279,26 @@ TEST(ExplicitIds, AxesThatThePlanNeeds) {
   EXPECT_EQ(answer(session, request, 3).logprobs, expected.logprobs);
 }
 
+// A learned table has as many rows as it was trained with: an id outside is an error, never a wrap (positions.md 1.2).
+TEST(ExplicitIds, IdsOutsideALearnedTable) {
+  const Engine& engine = load(std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/additive/llama/model");
+  Request request;
+  request.has_prompt = true;
+  request.prompt = "ok";
+  request.positions = "learned";
+  const PromptReport report = inspect(engine, request);
+  Session session(engine);
+  ASSERT_TRUE(session.generate(request, greedy(1)).ok());
+  for (const float outside : {-1.0f, 100000.0f, 0.5f}) {
+    request.position_ids = same_ids(report);
+    request.position_ids->sets[0].ids[0] = outside;
+    const Status status = session.generate(request, greedy(1)).status();
+    EXPECT_FALSE(status.ok()) << outside;
+    EXPECT_NE(status.message().find("expected"), std::string::npos) << status.message();
+    EXPECT_NE(status.message().find("found"), std::string::npos) << status.message();
+  }
+}
+
 // ---- what a session does when ids change
 
 TEST(SessionReuse, IdsOfEverySetAreCompared) {
