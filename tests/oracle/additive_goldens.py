@@ -3,9 +3,9 @@
 
     additive_goldens.py [--out DIR] [--only CASE]
 
-Each model is a random checkpoint of a registered family with tensors position_encoding.* beside its own. A case is a model,
-a policy and a prompt: cases.json holds ids, CASE.safetensors the logits of all positions and the outputs of all layers at
-the last one. The same script writes the same files.
+Each model is a random checkpoint of a registered family with tensors position_encoding.* beside its own. A case is a
+model, a policy and a prompt: cases.json holds ids, CASE.safetensors the logits of all positions and the outputs of all
+layers at the last one. The same script writes the same files.
 """
 
 import argparse

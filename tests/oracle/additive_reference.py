@@ -1,9 +1,9 @@
 """Decoders of transformers with an additive position encoding in place of the rotary one.
 
-The model is transformers' own class: only its attention function is replaced (through the registry that the library has
-for that), its rotary embedding is switched off, and vectors are added to its embeddings. What an encoding adds comes from
-transformers' own pieces where there is one (BLOOM, T5, Wav2Vec2-BERT, OPT, M2M100), else from a few lines of torch that
-follow the paper. Nothing is cached: a continuation runs the whole sequence again, so no way of caching can be wrong.
+The model is transformers' own class: only its attention function is replaced (through the registry that the library
+has for that), its rotary embedding is switched off, and vectors are added to its embeddings. What an encoding adds
+comes from transformers' own pieces where there is one (BLOOM, T5, Wav2Vec2-BERT, OPT, M2M100), else from a few lines
+of torch that follow the paper. Nothing is cached: a continuation runs the whole sequence again, so no way of caching can be wrong.
 """
 
 import types
@@ -103,7 +103,10 @@ class Shaw(Encoding):
         left, right = self.sides()
         embedding = nn.Embedding.from_pretrained(self.weights[f"layers.{layer}.relative_keys"])
         module = types.SimpleNamespace(
-            left_max_position_embeddings=left, right_max_position_embeddings=right, distance_embedding=embedding, scaling=scale
+            left_max_position_embeddings=left,
+            right_max_position_embeddings=right,
+            distance_embedding=embedding,
+            scaling=scale,
         )
         query, relative = _apply_relative_key_position_encoding(module, query, key)
         return query @ key.transpose(2, 3) * scale + relative
@@ -173,8 +176,8 @@ class TransformerXl(Encoding):
 
 
 ENCODINGS = {
-    "sinusoidal": Sinusoidal, "learned": Learned, "shaw": Shaw, "transformer_xl": TransformerXl, "t5": T5, "alibi": Alibi,
-    "cable": Cable,
+    "sinusoidal": Sinusoidal, "learned": Learned, "shaw": Shaw, "transformer_xl": TransformerXl, "t5": T5,
+    "alibi": Alibi, "cable": Cable,
 }  # fmt: skip
 
 
@@ -215,8 +218,11 @@ class AdditiveDecoder:
 
     def __init__(self, folder, policy):
         tensors = load_file(folder / "model.safetensors")
-        weights = {name.removeprefix(PREFIX): value.float() for name, value in tensors.items() if name.startswith(PREFIX)}
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="azimuth_additive")
+        names = [name for name in tensors if name.startswith(PREFIX)]
+        weights = {name.removeprefix(PREFIX): tensors[name].float() for name in names}
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="azimuth_additive"
+        )
         self.model = model.eval()
         name, options = parse_policy(policy)
         self.encoding = ENCODINGS[name](options, weights, model.config)
@@ -297,7 +303,8 @@ def weight_shapes(policy, config, rows):
     if name == "transformer_xl":
         shapes = {f"layers.{i}.relative_projection": (heads * dim, hidden) for i in layers}
         places = [f"layers.{i}." for i in layers] if options.get("untied") == "1" else [""]
-        return {**shapes, **{place + part: (heads, dim) for place in places for part in ("content_bias", "position_bias")}}
+        biases = [place + part for place in places for part in ("content_bias", "position_bias")]
+        return {**shapes, **dict.fromkeys(biases, (heads, dim))}
     return {}
 
 
