@@ -410,5 +410,31 @@ TEST(TraceHooks, NameTheSequenceOfABatch) {
   EXPECT_NE(changed["logits_last"][1], plain["logits_last"][1]);
 }
 
+// ---- the page about hooks
+
+std::string without_spaces(const std::string& path) {
+  std::ifstream file(path);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::erase_if(text, [](unsigned char c) { return std::isspace(c) != 0; });
+  return text;
+}
+
+// The examples run as tests, and the page shows what they do.
+TEST(HooksPage, SnippetsAreFromTheExamples) {
+  const std::string root = AZIMUTH_SOURCE_DIR;
+  const std::string page = without_spaces(root + "/docs/hooks.md");
+  const std::string examples =
+      without_spaces(root + "/examples/hooks.cc") + without_spaces(root + "/examples/panorope.cc");
+  int snippets = 0;
+  for (size_t at = page.find("```cpp"); at != std::string::npos; at = page.find("```cpp", at)) {
+    const size_t begin = at + 6;
+    at = page.find("```", begin);
+    const std::string snippet = page.substr(begin, at - begin);
+    EXPECT_NE(examples.find(snippet), std::string::npos) << snippet;
+    ++snippets;
+  }
+  EXPECT_EQ(snippets, 3);
+}
+
 }  // namespace
 }  // namespace azimuth
