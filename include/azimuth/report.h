@@ -8,6 +8,7 @@
 
 #include "azimuth/attend.h"
 #include "azimuth/engine.h"
+#include "azimuth/lint.h"
 #include "azimuth/prompt.h"
 #include "azimuth/session.h"
 #include "azimuth/status.h"
@@ -38,18 +39,20 @@ struct TokenOverlap {
 std::vector<TokenOverlap> find_overlaps(const PromptReport& report, size_t set = 0);
 
 // What `azimuth positions --json` prints, one JSON object: policy, spans, tokens with their ids, how the sequence goes
-// on, and the spectrum. Text that is not UTF-8 has its bytes replaced.
-std::string positions_json(const PromptReport& report);
+// on, the spectrum, and the linter's findings where `lint` is given. Text that is not UTF-8 has its bytes replaced.
+std::string positions_json(const PromptReport& report, const LintReport* lint = nullptr);
 
 // Everything that a page or drawing about positions shows.
 struct PositionsPage {
   std::string model;                   // for the heading
   std::vector<PromptReport> policies;  // one, or two that lay out the same prompt
   std::vector<PictureView> pictures;   // may be empty: grids are drawn on a plain ground
+  std::vector<LintReport> lint;        // of each policy; or empty: the page has no findings
 };
 
 // A page to explore: tokens, grids over the pictures, overlaps, spectrum; policies side by side.
-// invalid_argument unless there are one or two policies of prompts with the same spans.
+// invalid_argument unless there are one or two policies of prompts with the same spans, and as many lint reports or
+// none.
 Result<std::string> positions_html(const PositionsPage& page);
 // A still drawing of the same, SVG 1.1. Runs of text beyond 400 tokens are drawn by their ends.
 Result<std::string> positions_svg(const PositionsPage& page);

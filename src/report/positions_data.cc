@@ -104,6 +104,21 @@ json by_group(const std::vector<T>& values, int groups) {
   return lists;
 }
 
+json findings_of(const LintReport& lint) {
+  json findings = json::array();
+  for (const LintFinding& finding : lint.findings) {
+    findings.push_back({{"check", finding.check},
+                        {"severity", to_string(finding.severity)},
+                        {"guideline", to_string(finding.guideline)},
+                        {"message", finding.message},
+                        {"may_cause", finding.may_cause},
+                        {"published", finding.published},
+                        {"begin", finding.begin},
+                        {"end", finding.end}});
+  }
+  return findings;
+}
+
 }  // namespace
 
 const char* kind_name(SpanKind kind) {
@@ -138,7 +153,7 @@ std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-json positions_object(const PromptReport& report) {
+json positions_object(const PromptReport& report, const LintReport* lint) {
   const PositionSet& set = report.positions.sets[0];
   json out = {{"policy", report.policy},
               {"axes", set.axes},
@@ -154,6 +169,7 @@ json positions_object(const PromptReport& report) {
     out["sets"] = sets_of(report);
     out["set_of_layer"] = report.positions.set_of_layer;
   }
+  if (lint != nullptr) out["findings"] = findings_of(*lint);
   return out;
 }
 
@@ -161,8 +177,8 @@ json positions_object(const PromptReport& report) {
 
 namespace azimuth {
 
-std::string positions_json(const PromptReport& report) {
-  return report::dump(report::positions_object(report));
+std::string positions_json(const PromptReport& report, const LintReport* lint) {
+  return report::dump(report::positions_object(report, lint));
 }
 
 }  // namespace azimuth

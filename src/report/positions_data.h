@@ -4,12 +4,13 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "azimuth/lint.h"
 #include "azimuth/session.h"
 
 namespace azimuth::report {
 
-// The object of `azimuth positions --json`.
-nlohmann::json positions_object(const PromptReport& report);
+// The object of `azimuth positions --json`; `lint` may be nullptr.
+nlohmann::json positions_object(const PromptReport& report, const LintReport* lint = nullptr);
 
 // "text", "image" or "video".
 const char* kind_name(SpanKind kind);

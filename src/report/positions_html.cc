@@ -25,6 +25,11 @@ Status check_page(const PositionsPage& page) {
     return invalid_argument("a page about positions expected one policy or two, found " +
                             std::to_string(page.policies.size()));
   }
+  if (!page.lint.empty() && page.lint.size() != page.policies.size()) {
+    return invalid_argument("a page about positions expected a lint report for each of its " +
+                            std::to_string(page.policies.size()) + " policies or none, found " +
+                            std::to_string(page.lint.size()));
+  }
   for (const PromptReport& policy : page.policies) {
     if (!policy.positions.sets.empty() && same_prompt(policy.prompt, page.policies[0].prompt)) continue;
     return invalid_argument(
@@ -46,7 +51,9 @@ Result<std::string> positions_html(const PositionsPage& page) {
   using nlohmann::json;
   AZ_RETURN_IF_ERROR(report::check_page(page));
   json reports = json::array();
-  for (const PromptReport& policy : page.policies) reports.push_back(report::positions_object(policy));
+  for (size_t i = 0; i < page.policies.size(); ++i) {
+    reports.push_back(report::positions_object(page.policies[i], page.lint.empty() ? nullptr : &page.lint[i]));
+  }
   const json data = {{"model", page.model},
                      {"reports", std::move(reports)},
                      {"pictures", report::pictures_list(page.pictures)},

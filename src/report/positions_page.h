@@ -7,7 +7,7 @@
 
 namespace azimuth::report {
 
-// invalid_argument unless there are one or two policies of the same prompt.
+// invalid_argument unless there are one or two policies of the same prompt, and a lint report for each or for none.
 Status check_page(const PositionsPage& page);
 // "mrope", or "mrope and vanilla".
 std::string policy_names(const PositionsPage& page);

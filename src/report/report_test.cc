@@ -173,7 +173,7 @@ TEST(Overlap, BehindTheLastPictureComesTheNextText) {
 TEST(PositionsHtml, HoldsTheNumbersOfJsonAndThePictures) {
   const Engine engine = load();
   const Request request = question("How many?");
-  PositionsPage page{"a model", {inspect(engine, request), inspect(engine, question("How many?", "vanilla"))}, {}};
+  PositionsPage page{"a model", {inspect(engine, request), inspect(engine, question("How many?", "vanilla"))}, {}, {}};
   Result<std::vector<PictureView>> pictures = picture_views(engine, request);
   ASSERT_TRUE(pictures.ok()) << pictures.status().message();
   page.pictures = std::move(*pictures);
@@ -188,11 +188,28 @@ TEST(PositionsHtml, HoldsTheNumbersOfJsonAndThePictures) {
   EXPECT_EQ(html->find("{{"), std::string::npos) << "every place is filled";
 }
 
+TEST(PositionsHtml, HoldsTheLintersFindings) {
+  const Engine engine = load();
+  const Request request = question("How many?", "videorope");
+  const Result<LintReport> lint = lint_prompt(engine, request);
+  ASSERT_TRUE(lint.ok()) << lint.status().message();
+  ASSERT_FALSE(lint->findings.empty()) << "VideoRoPE's pictures overlap with text";
+  const Result<std::string> html = positions_html({"", {inspect(engine, request)}, {}, {*lint}});
+  ASSERT_TRUE(html.ok());
+  const json findings = page_data(*html)["reports"][0]["findings"];
+  ASSERT_EQ(findings.size(), lint->findings.size());
+  for (size_t i = 0; i < findings.size(); ++i) {
+    EXPECT_EQ(findings[i]["message"], lint->findings[i].message);
+    EXPECT_EQ(findings[i]["severity"], to_string(lint->findings[i].severity));
+  }
+  EXPECT_FALSE(json::parse(positions_json(inspect(engine, request))).contains("findings"));
+}
+
 TEST(PositionsHtml, HostileTokensStayInTheirPlace) {
   PromptReport report = by_hand(1, {0, 1, 2, 3, 4}, 5);
   report.tokens = {"</script><script>alert(1)</script>", "<!-- {{data}}", "\xff\xfe", "\"'&\n", "\xe2\x80\xa8"};
   report.policy = "<b>&\"</title>";
-  const Result<std::string> html = positions_html({"<model>", {report}, {}});
+  const Result<std::string> html = positions_html({"<model>", {report}, {}, {}});
   ASSERT_TRUE(html.ok());
   const json data = page_data(*html);
   EXPECT_EQ(data["reports"][0]["tokens"][0]["text"], report.tokens[0]);
@@ -206,9 +223,10 @@ TEST(PositionsHtml, RefusesPoliciesOfDifferentPrompts) {
   const PromptReport one = by_hand(1, {0, 1, 2, 3, 4}, 5);
   PromptReport other = one;
   other.prompt.spans[1].grid = {1, 2, 1};
-  EXPECT_EQ(positions_html({"", {one, other}, {}}).status().code(), StatusCode::invalid_argument);
-  EXPECT_EQ(positions_html({"", {}, {}}).status().code(), StatusCode::invalid_argument);
-  EXPECT_EQ(positions_svg({"", {one, one, one}, {}}).status().code(), StatusCode::invalid_argument);
+  EXPECT_EQ(positions_html({"", {one, other}, {}, {}}).status().code(), StatusCode::invalid_argument);
+  EXPECT_EQ(positions_html({"", {}, {}, {}}).status().code(), StatusCode::invalid_argument);
+  EXPECT_EQ(positions_html({"", {one, one}, {}, {LintReport()}}).status().code(), StatusCode::invalid_argument);
+  EXPECT_EQ(positions_svg({"", {one, one, one}, {}, {}}).status().code(), StatusCode::invalid_argument);
 }
 
 TEST(PositionsSvg, IsWellFormedAndShowsEveryId) {
@@ -217,7 +235,7 @@ TEST(PositionsSvg, IsWellFormedAndShowsEveryId) {
   for (const char* policy : {"", "vanilla", "circle"}) {
     Request other = request;
     other.positions = policy;
-    PositionsPage page{"a <model>", {inspect(engine, other)}, {}};
+    PositionsPage page{"a <model>", {inspect(engine, other)}, {}, {}};
     Result<std::vector<PictureView>> pictures = picture_views(engine, other);
     ASSERT_TRUE(pictures.ok());
     page.pictures = std::move(*pictures);
@@ -251,7 +269,7 @@ TEST(PositionsSvg, LongTextIsDrawnByItsEnds) {
   report.prompt.ids.assign(1000, 7);
   report.prompt.spans = {{.kind = SpanKind::text, .begin = 0, .end = 1000, .grid = {}}};
   for (int i = 0; i < 1000; ++i) report.positions.sets[0].ids.push_back(static_cast<float>(i));
-  const Result<std::string> svg = positions_svg({"", {report}, {}});
+  const Result<std::string> svg = positions_svg({"", {report}, {}, {}});
   ASSERT_TRUE(svg.ok());
   expect_well_formed(*svg);
   EXPECT_NE(svg->find("920 text tokens, ids 40 to 959"), std::string::npos);

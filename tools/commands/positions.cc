@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "azimuth/lint.h"
 #include "azimuth/report.h"
 #include "commands/common.h"
 #include "commands/position_options.h"
@@ -91,10 +92,9 @@ Result<Request> make_request(const PositionsCommand& command) {
   return request;
 }
 
-// Page and drawing of the reports, where they are asked for.
+// Page and drawing, where they are asked for.
 Status write_drawings(const PositionsCommand& command, const Engine& engine, const Request& request,
-                      std::vector<PromptReport> policies) {
-  PositionsPage page{std::filesystem::path(engine.info().directory).filename().string(), std::move(policies), {}};
+                      PositionsPage page) {
   AZ_ASSIGN_OR_RETURN(page.pictures, picture_views(engine, request));
   if (!command.html_file.empty()) {
     AZ_ASSIGN_OR_RETURN(const std::string html, positions_html(page));
@@ -107,18 +107,21 @@ Status write_drawings(const PositionsCommand& command, const Engine& engine, con
   return ok_status();
 }
 
-// The prompt under the chosen policy, and under the other one where two are compared.
-Result<std::vector<PromptReport>> inspect_policies(const PositionsCommand& command, const Engine& engine,
-                                                   Request request) {
-  std::vector<PromptReport> reports;
-  AZ_ASSIGN_OR_RETURN(PromptReport first, inspect_prompt(engine, request));
-  reports.push_back(std::move(first));
-  if (command.compare.empty()) return reports;
-  request.positions = command.compare;
-  request.position_ids.reset();
-  AZ_ASSIGN_OR_RETURN(PromptReport second, inspect_prompt(engine, request));
-  reports.push_back(std::move(second));
-  return reports;
+void print_findings(const LintReport& lint) {
+  for (const LintFinding& finding : lint.findings) {
+    std::printf("%s: %s%s%s: %s\n", std::string(to_string(finding.severity)).c_str(),
+                std::string(to_string(finding.guideline)).c_str(), finding.guideline == LintGuideline::none ? "" : " ",
+                finding.check.c_str(), finding.message.c_str());
+  }
+}
+
+// Adds the prompt under the request's policy, and what the linter says to it.
+Status add_policy(const Engine& engine, const Request& request, PositionsPage& page) {
+  AZ_ASSIGN_OR_RETURN(PromptReport report, inspect_prompt(engine, request));
+  AZ_ASSIGN_OR_RETURN(LintReport lint, lint_prompt(engine, request));
+  page.policies.push_back(std::move(report));
+  page.lint.push_back(std::move(lint));
+  return ok_status();
 }
 
 Status show_positions(PositionsCommand& command) {
@@ -129,14 +132,24 @@ Status show_positions(PositionsCommand& command) {
   AZ_ASSIGN_OR_RETURN(const Request request, make_request(command));
   command.model.engine.load_weights = false;
   AZ_ASSIGN_OR_RETURN(const Engine engine, load_engine(command.model));
-  AZ_ASSIGN_OR_RETURN(std::vector<PromptReport> reports, inspect_policies(command, engine, request));
+  PositionsPage page;
+  page.model = std::filesystem::path(engine.info().directory).filename().string();
+  AZ_RETURN_IF_ERROR(add_policy(engine, request, page));
   if (command.json) {
-    std::puts(positions_json(reports[0]).c_str());
+    std::puts(positions_json(page.policies[0], &page.lint[0]).c_str());
   } else if (!draws) {
     if (request.position_ids) std::printf("ids from %s\n", command.positions.ids_file.c_str());
-    print_table(reports[0], command.all);
+    print_table(page.policies[0], command.all);
+    print_findings(page.lint[0]);
   }
-  return draws ? write_drawings(command, engine, request, std::move(reports)) : ok_status();
+  if (!draws) return ok_status();
+  if (!command.compare.empty()) {
+    Request other = request;
+    other.positions = command.compare;
+    other.position_ids.reset();
+    AZ_RETURN_IF_ERROR(add_policy(engine, other, page));
+  }
+  return write_drawings(command, engine, request, std::move(page));
 }
 
 int positions_command(PositionsCommand& command) {

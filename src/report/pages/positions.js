@@ -868,16 +868,26 @@ function makeSpectrum() {
 // Findings of the linter, where the page has any.
 
 function makeFindings() {
-  if (!data.findings) return;
+  if (!reports.some(report => report.raw.findings)) return;
   document.getElementById('findings').hidden = false;
   const home = document.getElementById('finding-list');
-  if (data.findings.length === 0) {
-    home.append(el('p', {}, 'The linter found nothing.'));
-    return;
+  for (const report of reports) {
+    if (twoPolicies) home.append(el('h3', {}, report.policy));
+    home.append(report.raw.findings.length ? findingTable(report.raw.findings) : el('p', {}, 'The linter found nothing.'));
   }
-  const keys = Object.keys(data.findings[0]);
-  home.append(el('table', {}, el('thead', {}, el('tr', {}, ...keys.map(key => el('th', {scope: 'col'}, key)))),
-    el('tbody', {}, ...data.findings.map(finding => el('tr', {}, ...keys.map(key => el('td', {}, String(finding[key]))))))));
+}
+function findingTable(findings) {
+  const row = finding => {
+    const where = el('button', {type: 'button', onclick: () => select(finding.begin)},
+      finding.end - finding.begin > 1 ? `${finding.begin}–${finding.end - 1}` : String(finding.begin));
+    const cause = [finding.may_cause, finding.published].filter(Boolean).join(' Published: ');
+    return el('tr', {}, el('td', {class: finding.severity === 'error' ? 'alarm' : ''}, finding.severity),
+      el('td', {}, [finding.guideline, finding.check].filter(Boolean).join(' ')), el('td', {}, finding.message), el('td', {}, cause),
+      el('td', {}, finding.end > finding.begin ? where : ''));
+  };
+  return el('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Findings of the linter'}, el('table', {},
+    el('thead', {}, el('tr', {}, ...['', 'check', 'what was found', 'what it may cause', 'tokens'].map(name => el('th', {scope: 'col'}, name)))),
+    el('tbody', {}, ...findings.map(row))));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
