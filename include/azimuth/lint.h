@@ -190,11 +190,12 @@ struct PolicyMatrixCell {
   PolicyFit fit = PolicyFit::runs;
   std::string reason;  // why not, or which numbers; empty where it runs
 };
-// Rows are policies, columns the model types that load() accepts, each with the sizes that its config has by default.
+// Rows are policies, columns the model types that load() accepts, each with the sizes of a published checkpoint.
 struct PolicyMatrix {
   std::vector<std::string> policies;
   std::vector<std::string> model_types;
-  std::vector<PolicyMatrixCell> cells;  // [policies, model_types]
+  std::vector<std::string> checkpoints;  // [model_types]
+  std::vector<PolicyMatrixCell> cells;   // [policies, model_types]
 };
 Result<PolicyMatrix> policy_matrix();
 

@@ -129,6 +129,8 @@ Result<std::vector<Result<LintReport>>> lint_policies(const Engine& engine, cons
   AZ_ASSIGN_OR_RETURN(const Compat compat, compat_of(model, request));
   Request plain = request;
   plain.positions = "vanilla";  // lays any prompt out
+  plain.position_ids.reset();
+  plain.hooks.on_positions = nullptr;
   AZ_ASSIGN_OR_RETURN(const PolicyChoice vanilla, engine::choose_policy(model.spec.text, plain.positions));
   AZ_ASSIGN_OR_RETURN(const engine::PreparedSample sample, engine::prepare(model, plain, vanilla));
   std::vector<Result<LintReport>> reports;

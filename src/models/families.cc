@@ -46,6 +46,11 @@ std::vector<std::string> known_families() {
   return names;
 }
 
+Result<PublishedConfig> published_config(std::string_view model_type) {
+  AZ_ASSIGN_OR_RETURN(const Family* family, find(families(), model_type, "model_type"));
+  return PublishedConfig{family->published, family->published_config};
+}
+
 Result<ModelSpec> read_model_spec(const JsonView& config) {
   AZ_ASSIGN_OR_RETURN(const std::string model_type, config.string("model_type"));
   AZ_ASSIGN_OR_RETURN(const Family* family, find(families(), model_type, "model_type"));

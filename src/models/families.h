@@ -28,6 +28,9 @@ struct VisionPart {
 struct Family {
   std::string model_type;  // of config.json
   Result<ModelSpec> (*read)(const JsonView& config);
+  // config.json of a published checkpoint, by name, with the keys that say which position policies fit its decoder.
+  std::string published = "";
+  std::string published_config = "{}";
 };
 
 Result<const TextPart*> find_text_part(std::string_view model_type);
@@ -35,6 +38,13 @@ Result<const VisionPart*> find_vision_part(std::string_view model_type);
 
 // model_types of all families, sorted.
 std::vector<std::string> known_families();
+
+// The published checkpoint that stands for a family where a table compares families: its name and config.
+struct PublishedConfig {
+  std::string name;
+  std::string config;
+};
+Result<PublishedConfig> published_config(std::string_view model_type);
 
 // The spec of a checkpoint. Errors name the key, or the families known for an unknown model_type.
 Result<ModelSpec> read_model_spec(const JsonView& config);

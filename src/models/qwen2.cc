@@ -28,7 +28,9 @@ TextPart qwen2_text() {
   return {"qwen2", read_text, add_dense_decoder_weights};
 }
 Family qwen2() {
-  return {"qwen2", read_model};
+  return {"qwen2", read_model, "Qwen2.5-7B",
+          R"({"model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
+              "num_key_value_heads": 4, "max_position_embeddings": 131072, "rope_theta": 1000000.0})"};
 }
 
 }  // namespace azimuth::models

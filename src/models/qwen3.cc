@@ -26,7 +26,9 @@ TextPart qwen3_text() {
   return {"qwen3", read_text, add_dense_decoder_weights};
 }
 Family qwen3() {
-  return {"qwen3", read_model};
+  return {"qwen3", read_model, "Qwen3-8B",
+          R"({"model_type": "qwen3", "hidden_size": 4096, "num_hidden_layers": 36, "num_attention_heads": 32,
+              "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 40960, "rope_theta": 1000000.0})"};
 }
 
 }  // namespace azimuth::models

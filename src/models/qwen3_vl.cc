@@ -180,7 +180,14 @@ VisionPart qwen3_vl_vision() {
   return {"qwen3_vl_vision", read_vision, add_vision_weights};
 }
 Family qwen3_vl() {
-  return {"qwen3_vl", read_model};
+  return {"qwen3_vl", read_model, "Qwen3-VL-8B",
+          R"({"model_type": "qwen3_vl",
+              "text_config": {"model_type": "qwen3_vl_text", "hidden_size": 4096, "num_hidden_layers": 36,
+                              "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
+                              "max_position_embeddings": 262144, "rope_theta": 5000000.0,
+                              "rope_scaling": {"rope_type": "default", "mrope_section": [24, 20, 20],
+                                               "mrope_interleaved": true}},
+              "vision_config": {"model_type": "qwen3_vl", "out_hidden_size": 4096}})"};
 }
 
 }  // namespace azimuth::models

@@ -16,6 +16,7 @@ void add_positions(CLI::App& app, int& exit_code);
 void add_attend(CLI::App& app, int& exit_code);
 void add_info(CLI::App& app, int& exit_code);
 void add_layout(CLI::App& app, int& exit_code);
+void add_lint(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 
 }  // namespace azimuth::tools

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/common.h"
+#include "commands/policy_matrix.h"
 
 namespace azimuth::tools {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 struct InfoCommand {
   ModelOptions model;
   bool kernels = false;
+  bool policies = false;
   bool json = false;
 };
 
@@ -76,6 +78,8 @@ nlohmann::json to_json(const ModelInfo& info) {
 }
 
 int info_command(InfoCommand& command) {
+  if (command.policies) return print_policy_matrix(command.json);
+  if (command.model.model.empty()) return report(invalid_argument("info expected a MODEL, or --policies"));
   command.model.engine.load_weights = false;
   Result<Engine> engine = load_engine(command.model);
   if (!engine.ok()) return report(engine.status());
@@ -100,6 +104,8 @@ void add_info(CLI::App& app, int& exit_code) {
   CLI::App* sub =
       app.add_subcommand("info", "Describe a checkpoint: architecture, parameters, memory, position policy");
   add_model_options(*sub, command->model, "bf16");
+  sub->get_option("MODEL")->required(false);
+  sub->add_flag("--policies", command->policies, "Which position policy runs on which family; needs no MODEL");
   sub->add_flag("--kernels", command->kernels, "Also list the kernels chosen for this processor");
   sub->add_flag("--json", command->json, "Print JSON");
   sub->callback([command, &exit_code] { exit_code = info_command(*command); });

@@ -179,6 +179,8 @@ TEST(Scores, FollowTheDefinitionsWhereBlocksStandAtTheEdges) {
   const LintReport cell = lint_of("mrope", "t1 i1x1x1 t1");
   EXPECT_EQ(json::parse(lint_json(cell))["lattice_rank"], "0/0");
   EXPECT_EQ(cell.verdict(LintGuideline::coherence), LintVerdict::pass);
+  // Frames at 0, 1, 3, 4, 6: the first step is not the second.
+  EXPECT_FALSE(lint_of("mrope25_tps2_spg0.75", "t1 v5x2x2 t1").scores.blocks[0].lattice);
   // PaliGemma's text starts at 1, as its base model's does.
   EXPECT_TRUE(*lint_of("paligemma", "i1x2x2 t3").scores.text_prior_ids);
   EXPECT_EQ(lint_of("paligemma", "i1x2x2 t3").scores.blocks[0].growth, 4.0);
@@ -232,7 +234,7 @@ TEST(Spectrum, SharesRangesAndWavelengths) {
   EXPECT_EQ(heads[0].share, 0.25);
   EXPECT_EQ(heads[1].share, 0.375);
   EXPECT_EQ(heads[2].coverage, 1.0);
-  // A third of 16 pairs on t, the rest on h and w alternating: w misses pair 0 and the last run of t.
+  // Complete spectra of their own.
   const auto own = *lint_of("omni:own_spectrum=1", "t1 i1x2x2 t1").scores.spectrum;
   EXPECT_EQ(own[0].coverage, 1.0);
   EXPECT_FALSE(lint_of("alibi", "t1 i1x2x2 t1").scores.spectrum.has_value());
