@@ -444,6 +444,44 @@ TEST(TraceRequests, IdsOfEachSample) {
   EXPECT_NE(status.message().find("expected ids of 2 samples, found those of 1"), std::string::npos);
 }
 
+// A function that a program registered works in sessions, batches and reports, with the same ids in each.
+TEST(RegisteredPolicies, WorkInSessionsBatchesAndReports) {
+  ASSERT_TRUE(register_position_policy("every_third", "vanilla", [](const PositionRequest& request) {
+                PositionTable table;
+                table.sets.resize(1);
+                const int64_t tokens = request.spans.back().end;
+                for (int64_t token = 0; token < tokens; ++token)
+                  table.sets[0].ids.push_back(3.0f * static_cast<float>(token));
+                table.sets[0].next_text = table.sets[0].next_decode = 3.0 * static_cast<double>(tokens);
+                return Result<PositionTable>(std::move(table));
+              }).ok());
+  Request request;
+  request.has_prompt = true;
+  request.prompt = "one two three";
+  request.positions = "every_third";
+  const PromptReport report = inspect(text_model(), request);
+  EXPECT_EQ(report.policy, "every_third");
+  EXPECT_EQ(report.positions.sets[0].ids.at(1), 3.0f);
+  Session session(text_model());
+  const Generation generation = answer(session, request, 3);
+  const json found = trace_of(
+      text_model(), {{"prompts", {"one two three", "four"}}, {"positions", "every_third"}, {"max_new_tokens", 3}});
+  EXPECT_EQ(found["position_ids"][0].get<std::vector<float>>(), report.positions.sets[0].ids);
+  EXPECT_EQ(found["greedy_ids"][0].get<std::vector<int32_t>>(), generation.ids);
+  EXPECT_EQ(found["decode_position_ids"][0][0].get<double>(), report.positions.sets[0].next_decode);
+}
+
+// Its table is checked like any other.
+TEST(RegisteredPolicies, BadTablesAreOneSentence) {
+  ASSERT_TRUE(register_position_policy("one_axis_only", "mrope", [](const PositionRequest& request) {
+                return request.layout("vanilla");
+              }).ok());
+  Request request = picture_request();
+  request.positions = "one_axis_only";
+  const std::string message = inspect_prompt(vision_model(), request).status().message();
+  EXPECT_NE(message.find("position policy one_axis_only expected ids on 3 axes"), std::string::npos) << message;
+}
+
 TEST(TraceRequests, PolicyKeysAndFrequencies) {
   const json request = {{"prompts", {"one two three", "four"}}, {"max_new_tokens", 3}};
   const json plain = trace_of(text_model(), request);

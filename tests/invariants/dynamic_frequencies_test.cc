@@ -177,6 +177,39 @@ TEST(FrequencyGrowth, SequencesAreComputedAgainOnlyWhenFrequenciesChange) {
   EXPECT_EQ(prefills("qwen3_dynamic_grows", FrequencyMode::as_reference), 0);
 }
 
+// A second turn takes over what the first has computed only where both have the same frequencies throughout, and says
+// what a fresh session says.
+TEST(FrequencyGrowth, FollowUpsEqualAFreshSession) {
+  for (const std::string name : {"llama_longrope_crosses", "qwen3_dynamic_grows"}) {
+    for (const std::string frequencies : {"rerotate", "as-reference"}) {
+      SCOPED_TRACE(name + " " + frequencies);
+      Request request;
+      request.frequencies = frequencies;
+      json messages = json::array({{{"role", "user"}, {"content", "What is in the picture?"}}});
+      request.messages = messages.dump();
+      GenerateOptions greedy;
+      greedy.temperature = 0.0;
+      greedy.ignore_eos = true;
+      greedy.max_new_tokens = 24;
+      Session session(load(name));
+      const Result<Generation> first = session.generate(request, greedy);
+      ASSERT_TRUE(first.ok()) << first.status().message();
+      EXPECT_EQ(first->kept_old_turns, frequencies == "as-reference");
+      EXPECT_EQ(first->prefills_again > 0, frequencies == "rerotate");
+      messages.push_back({{"role", "assistant"}, {"content", first->text}});
+      messages.push_back({{"role", "user"}, {"content", "ok"}});
+      request.messages = messages.dump();
+      const Result<Generation> second = session.generate(request, greedy);
+      Session fresh(load(name));
+      const Result<Generation> alone = fresh.generate(request, greedy);
+      ASSERT_TRUE(second.ok() && alone.ok());
+      EXPECT_EQ(second->logprobs, alone->logprobs);
+      // LongRoPE's second list of factors holds for the first turn's end and all of the second turn.
+      EXPECT_EQ(second->cached_tokens > 0, name == "llama_longrope_crosses" && frequencies == "rerotate");
+    }
+  }
+}
+
 TEST(FrequencyGrowth, LengthsWithEqualFrequenciesShareAnEncoding) {
   const Engine& engine = load("llama_longrope_crosses");  // trained: 40
   const auto encoding = [&](int64_t length) { return choose_policy(engine.impl(), "", length)->encoding; };
