@@ -169,6 +169,24 @@ class Positions(PageTest):
         self.assertEqual(self.browser.value(f'document.querySelector(\'[data-token="{overlapping[0]}"]\').lastChild.textContent'), '◥')
         self.assertIn(f'{len(overlapping):,} overlapping', self.browser.value('document.getElementById("facts").textContent'))
 
+    def test_findings_lead_to_their_tokens(self):
+        model, messages = self.example('large')
+        expected = examples.positions(AZIMUTH, model, messages, '--positions', 'videorope')['findings']
+        self.assertTrue(expected)
+        self.browser.open(self.page(model, messages, '--positions', 'videorope'))
+        rows = self.browser.value('[...document.querySelectorAll("#finding-list tbody tr")].map(row => row.children[2].textContent)')
+        self.assertEqual(rows, [finding['message'] for finding in expected])
+        with_tokens = next(finding for finding in expected if finding['end'] > finding['begin'])
+        self.browser.value('document.querySelector("#finding-list button").click()')
+        self.assertEqual(self.now()['index'], with_tokens['begin'])
+        warnings = sum(finding['severity'] == 'warning' for finding in expected)
+        self.assertIn(f'{warnings} warnings', self.browser.value('document.getElementById("facts").textContent'))
+
+    def test_policies_that_turn_nothing(self):
+        model, messages = self.example('five')
+        self.browser.open(self.page(model, messages, '--positions', 'alibi'))
+        self.assertIn('turns no rotary pairs', self.browser.value('document.getElementById("spectrum").textContent'))
+
     def test_id_sets_of_layers(self):
         model, messages = self.example('large')
         policy = 'circle:alpha=0.5,age=strategy_4'

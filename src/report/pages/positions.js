@@ -148,8 +148,16 @@ function writeFacts() {
     const marked = tokens.reduce((sum, _, token) => sum + (report.overlap(token) ? 1 : 0), 0);
     const bold = text => el('b', {}, text);
     facts.append(el('li', {class: 'policy'}, 'policy ', bold(report.policy), ': next text id ', bold(number(report.sets[report.set].next_text)),
-      ', first generated id ', bold(number(report.sets[report.set].next_decode)), ', ', bold(count(marked)), ' overlapping tokens'));
+      ', first generated id ', bold(number(report.sets[report.set].next_decode)), ', ', bold(count(marked)), ' overlapping tokens', ...findingCount(report)));
   }
+}
+
+// How much the linter says, as a link to it.
+function findingCount(report) {
+  const findings = report.raw.findings ?? [];
+  const of = severity => findings.filter(finding => finding.severity === severity).length;
+  const words = ['error', 'warning'].filter(of).map(severity => `${of(severity)} ${severity}${of(severity) > 1 ? 's' : ''} of the linter`);
+  return words.length ? [', ', el('a', {href: '#findings'}, words.join(', '))] : [];
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -846,7 +854,12 @@ function groupsOf(report) {
 }
 function makeSpectrum() {
   const home = document.getElementById('spectrum');
-  for (const report of reports) for (const {group, pairs} of groupsOf(report)) new Spectrum(report, group, pairs);
+  for (const report of reports) {
+    for (const {group, pairs} of groupsOf(report)) {
+      if (pairs.length) new Spectrum(report, group, pairs);
+      else home.append(el('p', {}, `${report.policy} turns no rotary pairs.`));
+    }
+  }
   const head = ['policy', 'group', 'pair', 'axis', 'ids per turn', 'inv_freq'];
   const table = el('table', {}, el('thead', {}, el('tr', {}, ...head.map(name => el('th', {scope: 'col', class: name === 'policy' || name === 'axis' ? '' : 'n'}, name)))));
   const body = el('tbody');
