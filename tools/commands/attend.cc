@@ -7,6 +7,7 @@
 
 #include "azimuth/report.h"
 #include "commands/common.h"
+#include "commands/position_options.h"
 
 namespace azimuth::tools {
 namespace {
@@ -17,16 +18,17 @@ struct AttendCommand {
   std::string prompt;
   std::string messages_file;
   std::vector<std::string> images;
-  std::string policy;
+  PositionOptions positions;
+  PanoramaArguments panoramas;
   std::string html_file;
   bool json = false;
 };
 
 Result<Request> make_request(const AttendCommand& command) {
   Request request;
-  request.positions = command.policy;
+  AZ_RETURN_IF_ERROR(apply_position_options(command.positions, request));
   if (!command.messages_file.empty()) {
-    if (!command.prompt.empty() || !command.images.empty()) {
+    if (!command.prompt.empty() || !command.images.empty() || !command.panoramas.files.empty()) {
       return invalid_argument(
           "--messages expected to be the whole request, found a PROMPT or pictures beside it; put them into the file");
     }
@@ -35,7 +37,7 @@ Result<Request> make_request(const AttendCommand& command) {
     return request;
   }
   if (command.prompt.empty()) return invalid_argument("attend expected a PROMPT or --messages FILE, found neither");
-  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0, command.panoramas));
   return request;
 }
 
@@ -110,7 +112,8 @@ void add_attend(CLI::App& app, int& exit_code) {
       ->allow_extra_args(false);
   sub->add_option("--messages", command->messages_file, "JSON file with the whole conversation, in place of PROMPT")
       ->type_name("FILE");
-  sub->add_option("--positions", command->policy, "Position policy [the checkpoint's own]")->type_name("POLICY");
+  add_panorama_options(*sub, command->panoramas);
+  add_position_options(*sub, command->positions);
   sub->add_option("--query", command->options.queries,
                   "Prompt token whose attention is read, negative from the end; may be given more than once [-1]")
       ->type_name("N")

@@ -547,8 +547,7 @@ class TokenList {
     this.build();
     this.fill();
   }
-  choose(from) {
-    if (from !== this) this.show(from instanceof CellPanel ? false : 'span');
+  choose() {
     const top = this.item * ROW;
     const head = this.head.offsetHeight;
     if (top < this.box.scrollTop) this.box.scrollTop = top;
@@ -557,8 +556,6 @@ class TokenList {
     }
     this.fill();
   }
-  show() {}
-
   onClick(event) {
     const row = event.target.closest('[data-item]');
     if (!row) return;
