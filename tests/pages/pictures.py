@@ -18,7 +18,7 @@ LIMIT = 200_000  # bytes of a picture
 POSITIONS = {
     '5': ('five', (), 'token=2', 800),
     '5000': ('large', (), 'token=1200', 1000),
-    'compare': ('large', ('--compare', 'videorope'), 'token=1200', 1080),
+    'compare': ('large', ('--compare', 'videorope'), 'token=1200', 1000),
 }
 ATTEND_HEIGHT = 900
 
