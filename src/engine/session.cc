@@ -212,7 +212,9 @@ struct Session::Impl {
   std::optional<Turn> turn;  // the last call
 
   Result<SampleFeatures> encode(const PreparedSample& sample, const MediaMatch& media, const RunContext& context) const;
-  Result<Turn> start_turn(const Request& request, PreparedSample sample, const Call& call, Generation& out);
+  // `policy`: its spelling.
+  Result<Turn> start_turn(const Request& request, const std::string& policy, PreparedSample sample, const Call& call,
+                          Generation& out);
 };
 
 namespace {
@@ -258,11 +260,9 @@ Result<SampleFeatures> Session::Impl::encode(const PreparedSample& sample, const
   return out;
 }
 
-Result<Turn> Session::Impl::start_turn(const Request& request, PreparedSample sample, const Call& call,
-                                       Generation& out) {
+Result<Turn> Session::Impl::start_turn(const Request& request, const std::string& policy, PreparedSample sample,
+                                       const Call& call, Generation& out) {
   AZ_ASSIGN_OR_RETURN(const engine::SequenceOptions options, engine::sequence_options(request));
-  AZ_ASSIGN_OR_RETURN(const PolicyChoice choice, engine::choose_policy(model, request.positions));
-  const std::string policy = choice.policy.spelling();
   // What hooks changed is not what the same request would give without them, nor another hook.
   const bool hooked = request.hooks.changes_states();
   const Turn* before = turn && !turn->hooked && !hooked ? &*turn : nullptr;
@@ -308,7 +308,7 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
   out.stages.push_back({"preprocess", preparing.seconds(), out.prompt_tokens, "tokens"});
 
   const Call call{model, callbacks, engine::HookTaps(request.hooks)};
-  AZ_ASSIGN_OR_RETURN(Turn turn, impl_->start_turn(request, std::move(sample), call, out));
+  AZ_ASSIGN_OR_RETURN(Turn turn, impl_->start_turn(request, policy.policy.spelling(), std::move(sample), call, out));
   const Stopwatch prefilling;
   Tensor last({1, model.spec.text.hidden});
   const auto keep_last = [&](int, int64_t, const float* rows, int64_t count) {
