@@ -140,7 +140,7 @@ class Collector {
     for (const auto& [query, row] : rows) {
       for (size_t key = 0; key < row.size(); ++key) total[key] += static_cast<double>(row[key]);
     }
-    const auto count = static_cast<double>(rows.size());
+    const auto count = static_cast<double>(std::max<size_t>(1, rows.size()));
     AttentionSink sink;
     const auto largest = std::max_element(total.begin(), total.end());
     sink.token = largest - total.begin();
