@@ -7,8 +7,6 @@
 namespace azimuth {
 namespace {
 
-constexpr int kMaxAxes = 8;  // bits of TokenOverlap
-
 // Ids of the text tokens, by axis.
 std::vector<std::unordered_set<float>> text_ids(const Prompt& prompt, const PositionSet& set) {
   std::vector<std::unordered_set<float>> ids(static_cast<size_t>(set.axes));
@@ -40,7 +38,7 @@ std::vector<TokenOverlap> find_overlaps(const PromptReport& report, size_t set_i
   const Prompt& prompt = report.prompt;
   std::vector<TokenOverlap> overlaps(static_cast<size_t>(set.tokens()));
   const auto of_text = text_ids(prompt, set);
-  for (int axis = 0; axis < std::min(set.axes, kMaxAxes); ++axis) {
+  for (int axis = 0; axis < std::min(set.axes, kMaxPositionAxes); ++axis) {
     // An axis that text does not use says nothing about the order of text and pictures.
     if ((set.text_axes >> axis & 1) == 0) continue;
     const std::vector<float> behind = ids_behind(prompt, set, axis);

@@ -28,7 +28,7 @@ json ids_of(const PositionSet& set, int64_t token) {
 
 json axis_list(uint8_t axes) {
   json list = json::array();
-  for (int axis = 0; axis < 8; ++axis) {
+  for (int axis = 0; axis < kMaxPositionAxes; ++axis) {
     if ((axes >> axis & 1) != 0) list.push_back(axis);
   }
   return list;
