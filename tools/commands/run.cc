@@ -63,6 +63,7 @@ int run(RunOptions& options) {
   };
   callbacks.on_text = [&](std::string_view text) {
     line.clear();
+    if (options.print_positions) return;  // the answer comes at the end, so that the lists are not torn apart by it
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
   };
@@ -70,6 +71,7 @@ int run(RunOptions& options) {
   const Result<Generation> answer = session.generate(*request, options.generate, callbacks);
   line.clear();
   if (!answer.ok()) return report(answer.status());
+  if (options.print_positions) std::fwrite(answer->text.data(), 1, answer->text.size(), stdout);
   std::fputc('\n', stdout);
   if (options.verbose) {
     std::fprintf(stderr, "%-10s %9.1f ms\n", "load", load_seconds * 1e3);
