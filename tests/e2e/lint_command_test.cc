@@ -155,5 +155,24 @@ TEST(LintCommand, PromptOfAModel) {
   EXPECT_TRUE(has_finding(json::parse(given.output), "cache", "error")) << given.output;
 }
 
+TEST(PolicyMatrix, IsWhatThePageSays) {
+  const Outcome outcome = run("info --policies");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.errors;
+  std::ifstream file(std::string(AZIMUTH_SOURCE_DIR) + "/docs/positions.md");
+  std::stringstream page;
+  page << file.rdbuf();
+  EXPECT_NE(page.str().find("<!-- matrix -->\n" + outcome.output + "<!-- /matrix -->"), std::string::npos)
+      << "run scripts/policy_matrix.py";
+  const json matrix = json::parse(run("info --policies --json").output);
+  EXPECT_EQ(matrix["mrope_i"]["qwen3_vl"]["fit"], "runs");
+  EXPECT_EQ(matrix["mhrope"]["qwen2"]["fit"], "numbers");
+  EXPECT_EQ(matrix["glin"]["llama"]["fit"], "refused");
+  for (const auto& [policy, families] : matrix.items()) {
+    for (const auto& [family, cell] : families.items()) {
+      EXPECT_EQ(cell["fit"] != "runs", cell.contains("reason")) << policy << " on " << family;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace azimuth

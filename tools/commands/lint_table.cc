@@ -153,8 +153,8 @@ void print_compared(const std::string& policy, const LintReport& report) {
 }  // namespace
 
 void print_lint_report(const LintReport& report) {
-  std::printf("policy %s, %lld tokens, %zu visual blocks\n\n", report.policy.c_str(),
-              static_cast<long long>(report.tokens), report.scores.blocks.size());
+  std::printf("policy %s, %lld tokens, %zu visual %s\n\n", report.policy.c_str(), static_cast<long long>(report.tokens),
+              report.scores.blocks.size(), report.scores.blocks.size() == 1 ? "block" : "blocks");
   print_guidelines(report);
   std::puts("");
   print_checks(report);

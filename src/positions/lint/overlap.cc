@@ -93,7 +93,7 @@ Outcome check_past_overlap(const Context& context) {
   outcome.problems.push_back(
       problem_about(context, Level::remark, broken.size() == 1 ? *broken[0] : worst, broken.size(),
                     "has " + percent(worst.past_overlap) +
-                        " of its cells before the text in front of it on h or w, as a spatial reset means to"));
+                        " of its cells before the text in front of it on h or w; a spatial reset does so by design"));
   return outcome;
 }
 
