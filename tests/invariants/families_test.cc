@@ -138,8 +138,8 @@ TEST(Families, ErrorsNameTheKey) {
   config["num_key_value_heads"] = 4;
   EXPECT_NE(failure(config).find("divisible by num_key_value_heads"), std::string::npos);
   config = small_text("llama");
-  config["rope_scaling"] = {{"rope_type", "longrope"}, {"factor", 2.0}};
-  EXPECT_NE(failure(config).find("\"longrope\""), std::string::npos);
+  config["rope_scaling"] = {{"rope_type", "stretched"}, {"factor", 2.0}};
+  EXPECT_NE(failure(config).find("\"stretched\""), std::string::npos);
   config = small_text("llama");
   config["hidden_act"] = "mish";
   EXPECT_NE(failure(config).find("\"mish\""), std::string::npos);
