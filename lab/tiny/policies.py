@@ -68,7 +68,7 @@ def main():
     print("\n" + text)
     if args.write:
         page = args.write.read_text()
-        page, count = re.subn(r"(<!-- untrained -->\n).*?(\n<!-- /untrained -->)", lambda m: m[1] + text + m[2], page, flags=re.S)
+        page, count = re.subn(r"(<!-- untrained -->\n).*?(<!-- /untrained -->)", lambda m: f"{m[1]}\n{text}\n\n{m[2]}", page, flags=re.S)
         if count != 1:
             sys.exit(f"policies.py: {args.write} expected one pair of markers <!-- untrained -->, found {count}")
         args.write.write_text(page)
