@@ -56,10 +56,10 @@ TEST(LintCommand, ScoresOfTheVectors) {
 
 TEST(LintCommand, CasesThatFailLeaveTheOthersAlone) {
   const Outcome outcome =
-      lint_cases({{{"encoding", "mrope"}, {"segments", {{"t", 3}, {"i", 1, 2, 2}, {"t", 1}}}},
-                  {{"encoding", "no_such"}, {"segments", {{"t", 3}}}},
-                  {{"encoding", "mrope"}, {"segments", {{"t", 3}}}, {"head_dim", 16}, {"section", {2, 2, 2}}},
-                  {{"encoding", "mrope_i"}, {"segments", {{"t", 3}}}, {"head_dim", 16}, {"section", {2, 3, 3}}}});
+      lint_cases({{{"encoding", "mrope"}, {"segments", "t3 i1x2x2 t1"}},
+                  {{"encoding", "no_such"}, {"segments", "t3"}},
+                  {{"encoding", "mrope"}, {"segments", "t3"}, {"head_dim", 16}, {"section", {2, 2, 2}}},
+                  {{"encoding", "mrope_i"}, {"segments", "t3"}, {"head_dim", 16}, {"section", {2, 3, 3}}}});
   const json found = json::parse(outcome.output);
   ASSERT_EQ(found.size(), 4u);
   EXPECT_EQ(found[0]["lattice_rank"], "2/2");
@@ -72,9 +72,10 @@ TEST(LintCommand, CasesThatFailLeaveTheOthersAlone) {
 }
 
 TEST(LintCommand, FrequenciesThatCachedKeysDoNotFollow) {
-  const json cases = {{{"encoding", "vanilla"},
-                       {"segments", {{"t", 200}}},
-                       {"scaling", {{"rope_type", "dynamic"}, {"factor", 2.0}, {"max_position_embeddings", 100}}}}};
+  const json cases =
+      json::array({{{"encoding", "vanilla"},
+                    {"segments", "t200"},
+                    {"scaling", {{"rope_type", "dynamic"}, {"factor", 2.0}, {"max_position_embeddings", 100}}}}});
   const Outcome follows = lint_cases(cases);
   EXPECT_EQ(follows.exit_code, 0) << follows.output;
   EXPECT_TRUE(has_finding(json::parse(follows.output)[0], "cache", "info")) << follows.output;
