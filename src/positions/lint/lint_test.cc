@@ -291,6 +291,7 @@ TEST(Negative, CircleAgeAsReleased) {
   EXPECT_NEAR(input.layout.positions.sets[1].next_decode, bad["first_decode_id_used"].get<double>(), 1e-4);
   const Result<LintReport> report = lint(input);
   expect_found(*report, expected("circle_age_released"));
+  EXPECT_FALSE(report->scores.decode_continuous) << "its second set does not go on";
   EXPECT_EQ(found(*report, LintSeverity::error), (Names{"cache"}));
   EXPECT_EQ(found(*lint(input_of("circle:age=strategy_4", spans)), LintSeverity::error), Names{});
 }
