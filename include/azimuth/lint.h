@@ -110,10 +110,6 @@ struct BlockScores {
   double past_overlap = 0.0;            // share of cells with an id < P- on some axis
   int64_t triple_collisions = 0;        // cells whose triple a text token has, 64 generated ones included
   std::array<double, 3> interval = {};  // P+ - largest id of the block, per axis
-
-  bool keeps_structure(bool declares_curved) const {
-    return injective && rank == extents && (lattice || declares_curved);
-  }
 };
 
 // What an axis gets of the spectrum of one layer type.

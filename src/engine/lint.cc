@@ -1,8 +1,6 @@
 // The linter's input, from an abstract prompt or from a model's.
 #include "azimuth/lint.h"
 
-#include <algorithm>
-
 #include "engine/policy_choice.h"
 #include "engine/prepare.h"
 #include "engine/sequence.h"
@@ -13,19 +11,12 @@ namespace azimuth {
 namespace {
 
 using engine::PolicyChoice;
-using positions::AllocationKind;
 using positions::PolicyInstance;
 
 // The counts that the plan of `policy` has to keep, of those that a user or case gave.
 std::vector<int> kept_section(const PolicyInstance& policy, const std::vector<int>& given) {
   const std::vector<int> section = policy.parameters.has("section") ? policy.parameters.counts("section") : given;
   return positions::keeps_section(positions::allocation_of(policy)) ? section : std::vector<int>();
-}
-
-// The spectrum of the same head without axes: what the language model below the policy turns text with.
-HeadOptions base_head(HeadOptions head) {
-  head.section.clear();
-  return head;
 }
 
 }  // namespace
@@ -44,7 +35,9 @@ Result<LintReport> lint_spans(const std::string& name, std::span<const Span> spa
   AZ_ASSIGN_OR_RETURN(LintInput input, positions::lint::input_of(policy, spans, {head.compat, 0}));
   input.layout = std::move(*layout);
   input.section = kept_section(policy, head.section);
-  HeadOptions base = base_head(head);
+  // The same head without axes: what the language model below the policy turns text with.
+  HeadOptions base = head;
+  base.section.clear();
   base.length = input.length = head.length > 0 ? head.length : engine::length_of(input.layout.positions);
   AZ_ASSIGN_OR_RETURN(PositionLayout plain, layout_spans("vanilla", {}, base));
   input.base_plans = std::move(plain.plans);

@@ -49,7 +49,7 @@ struct Check {
   const char* name;
   LintGuideline guideline;
   Outcome (*run)(const Context& context);
-  const char* may_cause;   // what the finding may do to answers
+  const char* may_cause;  // what the finding may do to answers
   const char* published;  // a published failure that it matches; ""
 };
 
