@@ -690,8 +690,8 @@ FAULTS = [
           "the length is that of the first id set", "dynamic_frequencies", traced=False),
     Fault("length-plus-two", "src/engine/sequence.cc",
           "std::ceil(static_cast<double>(largest) + 1.0)", "std::ceil(static_cast<double>(largest) + 2.0)",
-          "dynamic scalings see one id too many"),
+          "dynamic scalings see one id too many", "dynamic_frequencies"),
     Fault("reference-computes-again", "src/engine/start_sequence.cc",
           "options.frequencies = FrequencyMode::as_reference;", "",
-          "as-reference computes the sequence again"),
+          "as-reference computes the sequence again", "dynamic_frequencies"),
 ]  # fmt: skip
