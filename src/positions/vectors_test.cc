@@ -391,6 +391,11 @@ TEST(Batch, PaddingIsNobodysPosition) {
   }
 }
 
+TEST(Mrope25, TheProductOfTwoParametersMayBeGivenAsOne) {
+  const json& input = vectors()["inputs"]["long_video_8x2x2"];
+  EXPECT_EQ(layout_of("mrope25:delta=1.5", input).sets[0].ids, layout_of("mrope25_tps2_spg0.75", input).sets[0].ids);
+}
+
 TEST(Derived, SmallLayouts) {
   const auto ids_of = [](const std::string& policy, const char* segments) {
     return layout_prompt(*find_policy(policy), *parse_segments(segments), {})->sets[0];

@@ -15,6 +15,7 @@ Policy mrope25_policy() {
                           .fallback = "1",
                           .help = "seconds between grid frames, where the video does not say",
                           .min = 0},
+                         {.name = "delta", .help = "ids per grid frame, in place of the product of the two", .min = 0},
                          compat_parameter()},
           .axes = 3,
           .layout = layout_mrope25,
