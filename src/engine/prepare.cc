@@ -168,7 +168,8 @@ Result<RequestText> read_text(const Engine::Impl& model, const Request& request)
     return invalid_argument("a request expected messages or a prompt, found neither");
   }
   if (!request.has_prompt) return out;
-  out.text = {request.prompt, {}, false};
+  // Beside messages the prompt is their rendered text, which holds the special tokens that the template writes.
+  out.text = {request.prompt, {}, !request.messages.empty()};
   if (!request.messages.empty()) return out;
   for (const std::string& image : request.images) {
     MediaReference reference;

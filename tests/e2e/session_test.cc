@@ -210,7 +210,26 @@ TEST(Session, PositionsOfGeneratedTokensGoOnBehindThePrompt) {
   Session session(engine);
   answer(session, request, greedy(3), callbacks);
   const double next = prompt->positions.sets[0].next_decode;
-  EXPECT_EQ(seen, (std::vector<float>{next, next + 1}));
+  EXPECT_EQ(seen, (std::vector<float>{static_cast<float>(next), static_cast<float>(next + 1)}));
+}
+
+TEST(Session, BosIsAddedToRawPromptsAndNotToRenderedText) {
+  EngineOptions options;
+  options.load_weights = false;
+  const Result<Engine> engine =
+      Engine::load(std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/trace/llama_yarn_f32/model", options);
+  ASSERT_TRUE(engine.ok()) << engine.status().message();
+  Request request;
+  request.prompt = "Hi";
+  request.has_prompt = true;
+  const Result<PromptReport> raw = inspect_prompt(*engine, request);
+  ASSERT_TRUE(raw.ok()) << raw.status().message();
+  request.messages = R"([{"role":"user","content":"said before"}])";  // the prompt is their rendered text
+  const Result<PromptReport> rendered = inspect_prompt(*engine, request);
+  ASSERT_TRUE(rendered.ok()) << rendered.status().message();
+  EXPECT_EQ(raw->tokens[0], "<|begin_of_text|>");
+  EXPECT_NE(rendered->tokens[0], "<|begin_of_text|>");
+  EXPECT_EQ(rendered->tokens.size() + 1, raw->tokens.size());
 }
 
 TEST(Session, AnotherPolicyMovesTheAnswer) {
