@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <string>
 
@@ -15,7 +16,7 @@ std::vector<int64_t> parse_sizes(std::string_view text) {
     int64_t size = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), size);
     if (part.empty() || error != std::errc() || end != part.data() + part.size()) return {};
-    if (size < 1 || size > kMaxAbstractTokens) return {};
+    if (size < 0 || size > kMaxAbstractTokens) return {};
     sizes.push_back(size);
     if (cut == std::string_view::npos) return sizes;
     text.remove_prefix(cut + 1);
@@ -26,10 +27,11 @@ Result<Span> parse_segment(std::string_view word) {
   const char kind = word.front();
   const std::vector<int64_t> sizes = parse_sizes(word.substr(1));
   const bool text = kind == 't' && sizes.size() == 1;
-  const bool visual = (kind == 'i' || kind == 'v') && sizes.size() == 3;
+  const bool visual =
+      (kind == 'i' || kind == 'v') && sizes.size() == 3 && std::ranges::all_of(sizes, [](int64_t n) { return n > 0; });
   if (!text && !visual) {
     return invalid_argument(
-        "a segment expected tN, iTxHxW or vTxHxW with sizes from 1, such as t5 or i1x4x6, found \"" +
+        "a segment expected tN, iTxHxW or vTxHxW with cells in each direction, such as t5 or i1x4x6, found \"" +
         std::string(word.substr(0, 64)) + "\"");
   }
   Span span;
@@ -63,6 +65,7 @@ Result<std::vector<Span>> parse_segments(std::string_view text) {
     span.begin = token;
     token += plane * frames;
     span.end = token;
+    if (plane == 0) continue;  // no text at all: as if the segment were not there
     if (span.kind == SpanKind::image) span.media = images++;
     if (span.kind == SpanKind::video) span.media = videos++;
     spans.push_back(span);

@@ -451,7 +451,8 @@ TEST(Segments, ReadAndRefused) {
   ASSERT_EQ(spans->size(), 4u);
   EXPECT_EQ((*spans)[2].begin, 29);
   EXPECT_EQ((*spans)[3].end, 56);
-  for (const char* bad : {"x5", "t", "t0", "t-1", "i4x6", "t5x1", "i1x4x6x1", "t99999999999999999999", "i1x4x"}) {
+  EXPECT_EQ(parse_segments("t0 i1x1x1 t0")->size(), 1u);
+  for (const char* bad : {"x5", "t", "t-1", "i4x6", "t5x1", "i1x4x6x1", "t99999999999999999999", "i1x4x", "i1x0x4"}) {
     EXPECT_FALSE(parse_segments(bad).ok()) << bad;
   }
   EXPECT_EQ(parse_segments("v4000000x4000000x4000000").status().code(), StatusCode::resource_exhausted);

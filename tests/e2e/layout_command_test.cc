@@ -16,8 +16,10 @@ using testing_support::quoted;
 using testing_support::run;
 using testing_support::TempDirectory;
 
-json vectors() {
-  return json::parse(std::ifstream(std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/positions/vectors.json"));
+const json& vectors() {
+  static const json all =
+      json::parse(std::ifstream(std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/positions/vectors.json"));
+  return all;
 }
 
 json answers(const json& cases) {
@@ -44,7 +46,7 @@ void expect_near(const json& found, const json& expected, double tolerance) {
 }
 
 TEST(LayoutCommand, IdsOfEveryKeyOfTheVectors) {
-  const json all = vectors();
+  const json& all = vectors();
   json cases = json::array();
   std::vector<json> expected;
   for (const auto& [key, inputs] : all["ids"].items()) {
@@ -67,23 +69,27 @@ TEST(LayoutCommand, IdsOfEveryKeyOfTheVectors) {
 }
 
 TEST(LayoutCommand, AxisMaps) {
-  for (const auto& [key, entry] : vectors()["tables"]["axis_maps"].items()) {
+  const json& maps = vectors()["tables"]["axis_maps"];
+  ASSERT_EQ(maps.size(), 12u);
+  for (const auto& [key, entry] : maps.items()) {
     SCOPED_TRACE(key);
-    const std::string encoding = key.substr(0, key.find('_' + std::to_string(entry["pairs"].get<int>()) + "pairs"));
-    const json found = answers({{{"encoding", encoding},
-                                 {"segments", {{"t", 3}}},
-                                 {"head_dim", 2 * entry["pairs"].get<int>()},
-                                 {"section", entry["section"]}}})[0];
+    const int pairs = entry["pairs"];
+    const json query = {{"encoding", key.substr(0, key.find('_' + std::to_string(pairs) + "pairs"))},
+                        {"segments", "t3"},
+                        {"head_dim", 2 * pairs},
+                        {"section", entry["section"]}};
+    const json found = answers(json::array({query}))[0];
     if (key == "mrope_interleaved_8pairs_2-3-3") {
       EXPECT_TRUE(found.contains("error"));  // the interleave that the reference silently cuts
     } else {
-      EXPECT_EQ(found["axis_of_pair"], entry["axis_of_pair"]) << found;
+      ASSERT_FALSE(found.contains("error")) << found;
+      EXPECT_EQ(found["axis_of_pair"], entry["axis_of_pair"]);
     }
   }
 }
 
 TEST(LayoutCommand, ScalingsAsHuggingFaceWritesThem) {
-  const json table = vectors()["tables"]["scaling"];
+  const json& table = vectors()["tables"]["scaling"];
   const auto ask = [&](const std::string& key, const json& scaling) {
     SCOPED_TRACE(key);
     const json& entry = table[key];
