@@ -34,14 +34,14 @@ void RotaryCache::append(const float* ids, int64_t tokens, int axes, RotaryTable
   const size_t begin = table.cosines.size();
   table.cosines.resize(begin + width_ * static_cast<size_t>(tokens));
   table.sines.resize(table.cosines.size());
+  // Row of each axis, and last the row of pairs that never turn.
+  std::vector<size_t> row(static_cast<size_t>(axes) + 1);
   const std::scoped_lock lock(mutex_);
   for (int64_t token = 0; token < tokens; ++token) {
     if (index_.size() + static_cast<size_t>(axes) + 1 > max_rows_) {
       index_.clear();
       rows_.clear();
     }
-    // Row of each axis, and last the row of pairs that never turn.
-    std::vector<size_t> row(static_cast<size_t>(axes) + 1);
     for (int axis = 0; axis < axes; ++axis) row[static_cast<size_t>(axis)] = row_of(ids[token * axes + axis]);
     row.back() = row_of(0.0f);
     float* cosines = table.cosines.data() + begin + width_ * static_cast<size_t>(token);

@@ -107,11 +107,7 @@ void add_attend(CLI::App& app, int& exit_code) {
   CLI::App* sub = app.add_subcommand("attend", "Show how much a model looks at a picture, and where");
   add_model_options(*sub, command->model, "bf16");
   sub->add_option("PROMPT", command->prompt, "The question")->type_name("");
-  sub->add_option("--image", command->images, "Picture; may be given more than once")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  sub->add_option("--messages", command->messages_file, "JSON file with the whole conversation, in place of PROMPT")
-      ->type_name("FILE");
+  add_media_options(*sub, command->messages_file, command->images);
   add_panorama_options(*sub, command->panoramas);
   add_position_options(*sub, command->positions);
   sub->add_option("--query", command->options.queries,

@@ -155,6 +155,18 @@ void ProgressLine::clear() {
   last_percent_ = -1;
 }
 
+void add_media_options(CLI::App& command, std::string& messages_file, std::vector<std::string>& images) {
+  command
+      .add_option("--messages", messages_file,
+                  "JSON file with the whole conversation, in place of a question; its paths are relative to the file")
+      ->type_name("FILE");
+  command
+      .add_option("--image", images,
+                  "Picture beside the question: JPEG, PNG, WebP, GIF or BMP; may be given more than once")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+}
+
 void add_panorama_options(CLI::App& command, PanoramaArguments& panoramas) {
   CLI::Option* file =
       command

@@ -56,6 +56,9 @@ class ProgressLine {
   std::string last_label_;
 };
 
+// --messages and --image: a whole conversation, or the pictures beside a question.
+void add_media_options(CLI::App& command, std::string& messages_file, std::vector<std::string>& images);
+
 // Panoramas of one question, and how each is cut into views; what is left out is as docs/panoramas.md says.
 struct PanoramaArguments {
   std::vector<std::string> files;

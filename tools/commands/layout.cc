@@ -50,9 +50,7 @@ int run_cases(const std::string& path) {
 // ---- for people
 
 std::string shown(double id) {
-  char text[32];
-  std::snprintf(text, sizeof text, id == static_cast<double>(static_cast<long long>(id)) ? "%.0f" : "%.3f", id);
-  return text;
+  return id_text(id, 3);
 }
 
 // "4..7", or "4" where all ids are equal.

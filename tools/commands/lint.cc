@@ -177,11 +177,7 @@ void add_lint(CLI::App& app, int& exit_code) {
   add_model_options(*sub, command->model, "bf16");
   sub->get_option("MODEL")->required(false);
   sub->add_option("PROMPT", command->prompt, "Question, in place of --messages")->type_name("");
-  sub->add_option("--messages", command->messages_file, "JSON list of messages; its paths are relative to the file")
-      ->type_name("FILE");
-  sub->add_option("--image", command->images, "Picture beside PROMPT; may be given more than once")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
+  add_media_options(*sub, command->messages_file, command->images);
   add_panorama_options(*sub, command->panoramas);
   add_position_options(*sub, command->positions);
   add_abstract_options(*sub, *command);

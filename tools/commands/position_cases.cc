@@ -1,6 +1,7 @@
 #include "commands/position_cases.h"
 
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "commands/common.h"
@@ -93,6 +94,12 @@ Result<std::vector<Result<PositionCase>>> read_position_cases(const std::string&
   std::vector<Result<PositionCase>> cases;
   for (const json& entry : list) cases.push_back(read_case(entry));
   return cases;
+}
+
+std::string id_text(double id, int decimals) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", id == std::floor(id) ? 0 : decimals, id + 0.0);  // -0 is 0
+  return text;
 }
 
 json id_number(double id) {

@@ -22,6 +22,8 @@ struct PositionCase {
 // file that cannot be read or that holds no list.
 Result<std::vector<Result<PositionCase>>> read_position_cases(const std::string& path);
 
+// An id for people: without decimals where it is whole.
+std::string id_text(double id, int decimals);
 // A whole id as an integer, a fractional one as it is.
 nlohmann::json id_number(double id);
 // ids [n] where one row holds for all axes, [axes][n] otherwise; axis-major, as references print them.

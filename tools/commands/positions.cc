@@ -6,6 +6,7 @@
 #include "azimuth/lint.h"
 #include "azimuth/report.h"
 #include "commands/common.h"
+#include "commands/position_cases.h"
 #include "commands/position_options.h"
 
 namespace azimuth::tools {
@@ -34,15 +35,9 @@ const char* kind_name(SpanKind kind) {
   return "";
 }
 
-std::string format_id(double id) {
-  char text[32];
-  std::snprintf(text, sizeof text, id == static_cast<double>(static_cast<long long>(id)) ? "%.0f" : "%.4f", id);
-  return text;
-}
-
 void print_row(const PromptReport& report, const PositionSet& set, int64_t index) {
   std::printf("%7lld", static_cast<long long>(index));
-  for (int axis = 0; axis < set.axes; ++axis) std::printf(" %9s", format_id(set.token(index)[axis]).c_str());
+  for (int axis = 0; axis < set.axes; ++axis) std::printf(" %9s", id_text(set.token(index)[axis], 4).c_str());
   std::printf("   %s\n", one_line(report.tokens[static_cast<size_t>(index)]).c_str());
 }
 
@@ -74,7 +69,7 @@ void print_table(const PromptReport& report, bool all) {
     }
     if (span.tokens() > 1) print_row(report, set, span.end - 1);
   }
-  std::printf("%7s %9s   first generated token\n", "next", format_id(set.next_decode).c_str());
+  std::printf("%7s %9s   first generated token\n", "next", id_text(set.next_decode, 4).c_str());
 }
 
 Result<Request> make_request(const PositionsCommand& command) {
@@ -163,12 +158,8 @@ void add_positions(CLI::App& app, int& exit_code) {
   auto command = std::make_shared<PositionsCommand>();
   CLI::App* sub = app.add_subcommand("positions", "Show the position of every token of a prompt; reads no weights");
   add_model_options(*sub, command->model, "bf16");
-  sub->add_option("--messages", command->messages_file, "JSON list of messages; its paths are relative to the file")
-      ->type_name("FILE");
   sub->add_option("--prompt", command->prompt, "Question, in place of --messages");
-  sub->add_option("--image", command->images, "Picture beside --prompt; may be given more than once")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
+  add_media_options(*sub, command->messages_file, command->images);
   add_panorama_options(*sub, command->panoramas);
   add_position_options(*sub, command->positions);
   sub->add_option("--compare", command->compare, "Second policy, drawn beside the first")->type_name("POLICY");

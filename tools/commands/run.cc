@@ -89,9 +89,7 @@ void add_run(CLI::App& app, int& exit_code) {
       app.add_subcommand("run", "Ask one question, about pictures or a video if given; the answer is streamed");
   add_model_options(*command, options->model, "bf16");
   command->add_option("PROMPT", options->prompt, "The question")->type_name("");
-  command->add_option("--image", options->images, "Picture: JPEG, PNG, WebP, GIF or BMP; may be given more than once")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
+  add_media_options(*command, options->messages_file, options->images);
   add_panorama_options(*command, options->panoramas);
   command->add_option("--frames", options->frames, "Pictures that are the frames of one video, in order")
       ->type_name("FILE");
@@ -99,8 +97,6 @@ void add_run(CLI::App& app, int& exit_code) {
       ->type_name("N")
       ->check(in_range(0.001, 1000.0));
   command->add_option("--system", options->system, "System message");
-  command->add_option("--messages", options->messages_file, "JSON file with the whole conversation, in place of PROMPT")
-      ->type_name("FILE");
   add_position_options(*command, options->positions);
   add_cache_options(*command, options->positions);
   command->add_flag("--print-positions", options->print_positions,
