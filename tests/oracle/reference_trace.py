@@ -37,6 +37,8 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.video_utils import VideoMetadata
 
+import observers
+
 REFERENCE = "5.23.0"
 KNOWN_KEYS = {
     "conversations", "prompts", "images", "videos", "add_generation_prompt", "processor_kwargs", "max_new_tokens",
@@ -252,6 +254,7 @@ class Reference:
         for layer in self.decoder.layers:
             layer.register_forward_hook(self._see_layer)
         self.decoder.rotary_emb.register_forward_pre_hook(self._see_positions, with_kwargs=True)
+        self.observer = observers.of(self.config.model_type)
         self._feature_depth = 0
         for kind in ("image", "video"):
             if hasattr(base, f"get_{kind}_features"):
@@ -262,7 +265,9 @@ class Reference:
 
     def _see_positions(self, module, arguments, keywords):
         positions = keywords["position_ids"] if "position_ids" in keywords else arguments[1]
-        self.rotary_positions.append(positions.clone())
+        kind = keywords.get("layer_type", arguments[2] if len(arguments) > 2 else None)
+        if kind is None or kind == self.decoder.config.layer_types[0]:  # every layer type has its own call
+            self.rotary_positions.append(positions.clone())
 
     def _watch_features(self, kind):
         inner = getattr(self.base, f"get_{kind}_features")
@@ -319,7 +324,8 @@ class Reference:
         if hasattr(self.base, "rope_deltas"):
             self.base.rope_deltas = None
         mask = inputs["attention_mask"]
-        if not mask.all() and not any(name.startswith("pixel_values") for name in inputs):
+        pictures = any(name.startswith("pixel_values") for name in inputs)
+        if not mask.all() and not (pictures and hasattr(self.base, "get_rope_index")):
             # forward() would count the padding; generate() counts like this.
             inputs = {**inputs, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}
         output = self.model(**inputs, use_cache=False)
@@ -346,7 +352,7 @@ class Reference:
         fed = [p if p.ndim == 3 else p[None] for p in self.rotary_positions]
         last = fed[-1][:, 0, -1] + 1
         positions = torch.stack([p[:, 0, -1] for p in fed[1:]] + [last], dim=-1)
-        if self.multimodal and positions.shape[0] == 1:
+        if hasattr(self.base, "get_rope_index") and positions.shape[0] == 1:
             positions = positions.expand(3, -1)
         return ids, logits, positions
 
@@ -431,6 +437,9 @@ def trace(reference, request):
     whole = reference.encode(samples, request, side)
     padded = reference.prompt_pass(whole) if side else None
     merge = getattr(getattr(reference.config, "vision_config", None), "spatial_merge_size", 1)
+    observer = reference.observer
+    if hasattr(observer, "merge"):
+        merge = observer.merge(reference.config)
 
     for i, sample in enumerate(samples):
         inputs = alone[i]
@@ -443,6 +452,8 @@ def trace(reference, request):
             layers = [layer[i][kept] for layer in padded[1]]
         grids = {kind: inputs.get(f"{kind}_grid_thw") for kind in ("image", "video")}
         grids = {kind: [] if grid is None else grid.tolist() for kind, grid in grids.items()}
+        if hasattr(observer, "grids"):
+            grids = observer.grids(inputs)
         type_ids = inputs["mm_token_type_ids"][0].tolist() if "mm_token_type_ids" in inputs else [0] * len(ids)
         arrays, levels = feature_entries(features)
         logprobs, entropies = score_fields(logits, ids)
@@ -457,6 +468,8 @@ def trace(reference, request):
         answer["rope_delta"].append(int(positions.max()) + 1 - len(ids))
         answer["image_grid_thw"].append(grids["image"])
         answer["video_grid_thw"].append(grids["video"])
+        for name, entry in observer.fields(inputs).items() if hasattr(observer, "fields") else ():
+            answer.setdefault(name, []).append(entry)
         answer["vision_features"].append(arrays)
         answer["deepstack_features"].append(levels)
         answer["layers_last"].append([layer_summary(layer[-1]) for layer in layers])
@@ -474,8 +487,9 @@ def trace(reference, request):
         if name in whole:
             answer[name] = [pixel_summary(whole[name])]
     if not reference.multimodal:
-        for name in ("image_grid_thw", "video_grid_thw", "vision_features"):
-            del answer[name]
+        del answer["vision_features"]
+    if not reference.multimodal or hasattr(observer, "grids"):  # the processor returns no grids
+        del answer["image_grid_thw"], answer["video_grid_thw"]
     if not any(answer["deepstack_features"]):
         del answer["deepstack_features"]
     return answer

@@ -55,3 +55,31 @@ LLAMA3 = """\
     {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}
 {%- endif %}
 """
+
+# Gemma 4: system turns keep their own role, text is trimmed, answers are the model's turns.
+GEMMA4 = """\
+{{ bos_token }}
+{%- for message in messages %}
+    {%- set role = 'model' if message.role == 'assistant' else message.role %}
+    {{- '<|turn>' + role + '\\n' }}
+    {%- if message.content is string %}
+        {{- message.content | trim }}
+    {%- else %}
+        {%- for part in message.content %}
+            {%- if part.type == 'text' %}
+                {{- part.text | trim }}
+            {%- elif part.type == 'image' %}
+                {{- '\\n\\n<|image|>\\n\\n' }}
+            {%- elif part.type == 'audio' %}
+                {{- '<|audio|>' }}
+            {%- elif part.type == 'video' %}
+                {{- '\\n\\n<|video|>\\n\\n' }}
+            {%- endif %}
+        {%- endfor %}
+    {%- endif %}
+    {{- '<turn|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|turn>model\\n' }}
+{%- endif %}
+"""

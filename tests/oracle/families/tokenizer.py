@@ -157,3 +157,89 @@ def llama3_tokenizer(folder, draw, chat_template=None):
         config["chat_template"] = chat_template
     write_tokenizer(folder, document, config)
     return ids, len(document["model"]["vocab"]) + len(ids)
+
+
+GEMMA_FIRST = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+
+
+@functools.cache
+def gemma_bpe(merge_count):
+    """The vocabulary {token: id}, bytes behind the first special tokens, and the merges; spaces are "▁"."""
+    words = [list("▁" + word) for word in CORPUS.split(" ") if word]
+    tokens = [*GEMMA_FIRST, *(f"<0x{byte:02X}>" for byte in range(256)), *sorted({c for word in words for c in word})]
+    merges = []
+    while len(merges) < merge_count:
+        counts = {}
+        for word in words:
+            for pair in zip(word, word[1:]):
+                counts[pair] = counts.get(pair, 0) + 1
+        (left, right), _ = min(counts.items(), key=lambda item: (-item[1], item[0]))
+        merges.append((left, right))
+        tokens.append(left + right)
+        for word in words:
+            i = 0
+            while i + 1 < len(word):
+                if (word[i], word[i + 1]) == (left, right):
+                    word[i : i + 2] = [left + right]
+                i += 1
+    return {token: i for i, token in enumerate(tokens)}, merges
+
+
+def gemma_tokenizer(folder, draw, specials, named, chat_template=None):
+    """Writes a BPE tokenizer with byte fallback, as Gemma's are.
+
+    specials: the family's own special tokens; named: {"image_token": ...}. Returns {special token: id} and the count of ids.
+    """
+    vocab, merges = gemma_bpe(draw.pick("tokenizer.merges", [60, 100, 140]))
+    vocab, merges = dict(vocab), list(merges)
+    for content in specials:
+        vocab[content] = len(vocab)
+    ids = {content: vocab[content] for content in [*GEMMA_FIRST, *specials]}
+    bos_piece = {"SpecialToken": {"id": "<bos>", "type_id": 0}}
+    first, second = ({"Sequence": {"id": name, "type_id": i}} for i, name in enumerate("AB"))
+    second_bos = {"SpecialToken": {"id": "<bos>", "type_id": 1}}
+    document = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [added_token(i, content, True) for content, i in ids.items()],
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        "pre_tokenizer": {
+            "type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False,
+        },
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [bos_piece, first],
+            "pair": [bos_piece, first, second_bos, second],
+            "special_tokens": {"<bos>": {"id": "<bos>", "ids": [ids["<bos>"]], "tokens": ["<bos>"]}},
+        },
+        "decoder": {
+            "type": "Sequence",
+            "decoders": [
+                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+            ],
+        },
+        "model": {
+            "type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
+            "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": True, "ignore_merges": False,
+            "vocab": vocab, "merges": [list(pair) for pair in merges],
+        },
+    }  # fmt: skip
+    config = {
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "bos_token": "<bos>",
+        "clean_up_tokenization_spaces": False,
+        "eos_token": "<eos>",
+        "extra_special_tokens": named,
+        "mask_token": "<mask>",
+        "model_max_length": 131072,
+        "pad_token": "<pad>",
+        "padding_side": "left",
+        "tokenizer_class": draw.odd("tokenizer.class", 0.2, ["GemmaTokenizerFast"], "GemmaTokenizer"),
+        "unk_token": "<unk>",
+    }
+    if chat_template is not None:
+        config["chat_template"] = chat_template
+    write_tokenizer(folder, document, config)
+    return ids, len(vocab)
