@@ -230,7 +230,17 @@ def load_processor(folder):
 # ---- the model, with everything that is observed -------------------------------------------------------------------------
 
 
+def decoder_of(base):
+    """The module that holds the decoder's layers."""
+    decoder = getattr(base, "language_model", base)
+    while not hasattr(decoder, "layers"):
+        decoder = getattr(decoder, "model", None) or decoder.decoder
+    return decoder
+
+
 class Reference:
+    batches = True  # whether a padded batch gives what its samples give alone
+
     def __init__(self, folder):
         if transformers.__version__ != REFERENCE:
             raise SystemExit(f"expected transformers {REFERENCE}, got {transformers.__version__}")
@@ -247,13 +257,14 @@ class Reference:
         self.stops = self.model.generation_config.eos_token_id
         self.processor = load_processor(folder) if self.multimodal else None
         self.tokenizer = self.processor.tokenizer if self.multimodal else AutoTokenizer.from_pretrained(folder)
-        base = self.model.model
-        self.decoder = getattr(base, "language_model", base)
-        self.base = base
+        self.base = base = getattr(self.model, "model", self.model)
+        self.decoder = decoder_of(base)
         self.layer_outputs, self.rotary_positions, self.features = [], [], []
         for layer in self.decoder.layers:
             layer.register_forward_hook(self._see_layer)
-        self.decoder.rotary_emb.register_forward_pre_hook(self._see_positions, with_kwargs=True)
+        # Learned positions are looked up in a table (OPT), in which the row is the position plus an offset.
+        embedding = getattr(self.decoder, "rotary_emb", None) or self.decoder.embed_positions
+        embedding.register_forward_pre_hook(self._see_positions, with_kwargs=True)
         self.observer = observers.of(self.config.model_type)
         self._feature_depth = 0
         for kind in ("image", "video"):
@@ -356,6 +367,18 @@ class Reference:
             positions = positions.expand(3, -1)
         return ids, logits, positions
 
+    def spans(self, inputs, ids, grids, merge):
+        """Spans of one sample, from what its processor returned."""
+        type_ids = inputs["mm_token_type_ids"][0].tolist() if "mm_token_type_ids" in inputs else [0] * len(ids)
+        return spans_of(type_ids, grids["image"], grids["video"], merge)
+
+
+def open_reference(folder):
+    """The reference, as the family's observer extends it."""
+    observer = observers.of(AutoConfig.from_pretrained(folder).model_type)
+    kind = observer.extend(Reference) if hasattr(observer, "extend") else Reference
+    return kind(folder)
+
 
 # ---- one sample's part of the answer ------------------------------------------------------------------------------------
 
@@ -418,15 +441,16 @@ def feature_entries(features):
 def score_fields(logits, ids):
     """logits: [n, vocab]; ids: [n]."""
     log_p = log_softmax(logits)
-    taken = log_p[:-1].gather(1, torch.tensor(ids[1:])[:, None])[:, 0] if len(ids) > 1 else torch.zeros(0)
+    # The head may lack rows for tokens that no model writes (mllama's image token): no number then.
+    taken = [shortest(log_p[i, token].numpy()) if token < log_p.shape[1] else None for i, token in enumerate(ids[1:])]
     entropies = -(log_p.exp() * log_p).sum(-1)
-    return [None, *shortest(taken.numpy())], shortest(entropies.numpy())
+    return [None, *taken], shortest(entropies.numpy())
 
 
 def trace(reference, request):
     renderer = reference.processor if reference.multimodal else reference.tokenizer
     samples = read_samples(request, renderer)
-    side = request.get("padding_side")
+    side = request.get("padding_side") if reference.batches else None
     fields = [
         "prompt", "input_ids", "spans", "position_ids", "rope_delta", "image_grid_thw", "video_grid_thw",
         "vision_features", "deepstack_features", "layers_last", "logits_last", "logprobs", "entropies", "greedy_ids",
@@ -454,7 +478,6 @@ def trace(reference, request):
         grids = {kind: [] if grid is None else grid.tolist() for kind, grid in grids.items()}
         if hasattr(observer, "grids"):
             grids = observer.grids(inputs)
-        type_ids = inputs["mm_token_type_ids"][0].tolist() if "mm_token_type_ids" in inputs else [0] * len(ids)
         arrays, levels = feature_entries(features)
         logprobs, entropies = score_fields(logits, ids)
         steps, ignore = request.get("max_new_tokens", 24), request.get("ignore_eos", True)
@@ -463,7 +486,7 @@ def trace(reference, request):
 
         answer["prompt"].append(sample.text)
         answer["input_ids"].append(ids)
-        answer["spans"].append(spans_of(type_ids, grids["image"], grids["video"], merge))
+        answer["spans"].append(reference.spans(inputs, ids, grids, merge))
         answer["position_ids"].append(axes_of(positions))
         answer["rope_delta"].append(int(positions.max()) + 1 - len(ids))
         answer["image_grid_thw"].append(grids["image"])
@@ -503,7 +526,7 @@ def main():
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    json.dump(trace(Reference(arguments.model), read_request(arguments.request)), sys.stdout, ensure_ascii=False)
+    json.dump(trace(open_reference(arguments.model), read_request(arguments.request)), sys.stdout, ensure_ascii=False)
     sys.stdout.write("\n")
 
 

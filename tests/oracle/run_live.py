@@ -25,7 +25,7 @@ import transformers
 
 import families
 from random_config import write_case
-from reference_trace import Reference, read_request, trace
+from reference_trace import open_reference, read_request, trace
 
 
 def seed_range(text):
@@ -38,7 +38,7 @@ def reference_answer(folder):
     before = os.getcwd()
     os.chdir(folder)
     try:
-        return trace(Reference("model"), read_request("request.json"))
+        return trace(open_reference("model"), read_request("request.json"))
     finally:
         os.chdir(before)
 

@@ -20,7 +20,7 @@ def parameter_shapes(model_class, config):
     with torch.device("meta"):
         model = model_class._from_config(config)
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    if config.tie_word_embeddings:
+    if getattr(config, "tie_word_embeddings", False):
         shapes.pop("lm_head.weight", None)
     return shapes
 

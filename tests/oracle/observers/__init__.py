@@ -1,7 +1,7 @@
 """What only some families have in a trace, one module per model_type.
 
 A module may offer `grids(inputs)` -> {"image": [[t, h, w] in patches], "video": [...]}, `merge(config)` (patches per side of
-a token) and `fields(inputs)` -> {name: this sample's entry}.
+a token), `fields(inputs)` -> {name: this sample's entry} and `extend(Reference)` -> a class that takes its place.
 """
 
 import importlib
@@ -10,5 +10,6 @@ import pathlib
 
 def of(model_type):
     """The observer of a family, or None where the generic trace says it all."""
-    path = pathlib.Path(__file__).parent / f"{model_type}.py"
-    return importlib.import_module(f"{__name__}.{model_type}") if path.exists() else None
+    name = model_type.replace("-", "_")
+    path = pathlib.Path(__file__).parent / f"{name}.py"
+    return importlib.import_module(f"{__name__}.{name}") if path.exists() else None
