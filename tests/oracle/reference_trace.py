@@ -112,7 +112,7 @@ def read_request(path):
     if request.get("frequencies", "as-reference") != "as-reference":
         raise SystemExit(f"expected frequencies as-reference, got {request['frequencies']!r}")
     if request.get("compat", "tf5") != "tf5":
-        raise SystemExit(f"expected compat tf5, which is all that this reference can be, got {request['compat']!r}")
+        raise SystemExit(f"expected compat tf5 or none, which is all that this reference can be, got {request['compat']!r}")
     return request
 
 
@@ -136,9 +136,10 @@ class Video:
         if self.metadata.frames_indices is None:
             self.metadata.frames_indices = list(range(len(paths)))
 
-    def choose(self, processor, options):
-        """Samples the frames as the video processor would do with a decoded video."""
-        if self.sampled or not options.get("do_sample_frames", processor.do_sample_frames):
+    def choose(self, processor, options, flat):
+        """Samples the frames as the video processor would do with a decoded video. flat: options outside of videos_kwargs."""
+        asked = any(flat.get(key) is not None for key in ("fps", "num_frames"))  # as apply_chat_template has it
+        if self.sampled or not options.get("do_sample_frames", asked or processor.do_sample_frames):
             return
         chosen = {key: options[key] for key in ("fps", "num_frames") if options.get(key) is not None}
         chosen = chosen or {"num_frames": processor.num_frames}  # the processor's own fps is what counts without it
@@ -316,7 +317,7 @@ class Reference:
         videos = [video for sample in samples for video in copy.deepcopy(sample.videos)]
         video_options = options.setdefault("videos_kwargs", {})
         for video in videos:
-            video.choose(self.processor.video_processor, {**options, **video_options})
+            video.choose(self.processor.video_processor, {**options, **video_options}, options)
         options.pop("do_sample_frames", None)  # done above
         if videos:
             video_options["video_metadata"] = [video.metadata for video in videos]
@@ -388,12 +389,12 @@ def merged(grid, merge):
 
 
 def spans_of(type_ids, image_grids, video_grids, merge):
-    """Maximal runs of text and one span per image or per frame group of a video.
+    """Maximal runs of text and one span per image and per video, or per frame group where text stands between them.
 
     type_ids: [n] with 0 text, 1 image, 2 video; grids in patches, in the order of the sample.
     """
     spans, counts = [], {1: 0, 2: 0}
-    pending_frames = [(i, [1, *grid[1:]]) for i, grid in enumerate(video_grids) for _ in range(grid[0])]
+    pending_frames = [(i, grid) for i, grid in enumerate(video_grids) for _ in range(grid[0])]
     begin = 0
     while begin < len(type_ids):
         kind = type_ids[begin]
@@ -405,9 +406,11 @@ def spans_of(type_ids, image_grids, video_grids, merge):
             grid = [0, 0, 0]
         else:
             media, patches = (counts[1], image_grids[counts[1]]) if kind == 1 else pending_frames[counts[2]]
-            counts[kind] += 1
             grid = merged(patches, merge)
             end = begin + grid[0] * grid[1] * grid[2]
+            if kind == 2 and any(k != kind for k in type_ids[begin:end]):  # text between the frames
+                grid[0], end = 1, begin + grid[1] * grid[2]
+            counts[kind] += grid[0] if kind == 2 else 1
             span["media"] = media
             if any(k != kind for k in type_ids[begin:end]) or end > len(type_ids):
                 raise SystemExit(f"the grids do not fit the placeholders from token {begin} on")
@@ -448,6 +451,8 @@ def score_fields(logits, ids):
 
 
 def trace(reference, request):
+    if hasattr(reference.observer, "prepare"):
+        reference.observer.prepare(reference.model, request)
     renderer = reference.processor if reference.multimodal else reference.tokenizer
     samples = read_samples(request, renderer)
     side = request.get("padding_side") if reference.batches else None

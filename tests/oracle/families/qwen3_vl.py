@@ -1,6 +1,8 @@
 """Qwen3-VL: tower with a learned grid, DeepStack, interleaved M-RoPE; odd in every size that the config leaves free."""
 
 import copy
+import dataclasses
+from typing import Callable
 
 import numpy
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
@@ -278,17 +280,32 @@ def request(draw, folder, vision, factor):
     return body
 
 
-def v4_document(config, dtype):
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What Qwen3-VL-MoE does differently."""
+
+    model_type: str
+    config_class: type
+    model_class: type
+    more_text: Callable = lambda draw, config: {}  # more keys of text_config
+    text_tensor: Callable = checkpoint.text_tensor
+    saved: Callable = lambda draw, tensors: tensors  # the tensors as the files have them
+
+
+KIND = Kind("qwen3_vl", Qwen3VLConfig, Qwen3VLForConditionalGeneration)
+
+
+def v4_document(config, kind, dtype):
     """config.json as 4.57 wrote it and as the published checkpoints have it."""
-    text = {"model_type": "qwen3_vl_text", **checkpoint.v4_rope(config["text_config"]), "dtype": dtype}
-    vision = {**config["vision_config"], "model_type": "qwen3_vl"}
+    text = {"model_type": f"{kind.model_type}_text", **checkpoint.v4_rope(config["text_config"]), "dtype": dtype}
+    vision = {**config["vision_config"], "model_type": kind.model_type}
     vision.pop("rope_parameters")
-    document = {"architectures": ["Qwen3VLForConditionalGeneration"], "model_type": "qwen3_vl", **config}
+    document = {"architectures": [kind.model_class.__name__], "model_type": kind.model_type, **config}
     document.update(text_config=text, vision_config=vision, torch_dtype=dtype, transformers_version="4.57.3")
     return document
 
 
-def write(draw, folder):
+def write_kind(draw, folder, kind):
     model_folder = folder / "model"
     model_folder.mkdir(parents=True, exist_ok=True)
     template = templates.QWEN3_VL
@@ -303,8 +320,10 @@ def write(draw, folder):
         vocab_size=count + draw.pick("text.spare_rows", [0, 7, 30]), bos_token_id=ids["<|endoftext|>"],
         eos_token_id=ids["<|im_end|>"], tie_word_embeddings=tie,
     )  # fmt: skip
+    text.update(kind.more_text(draw, text))
     generation = draw.pick("files.generation", [4, 5])
     vision = vision_config(draw, text["hidden_size"], text["num_hidden_layers"])
+    vision["model_type"] = f"{kind.model_type}_vision"
     # 4.x has no place for the base of the tower's frequencies.
     theta = 10000.0 if generation == 4 else draw.pick("vision.theta", [10000.0, 10000.0, 300.0])
     vision["rope_parameters"] = {"rope_type": "axial", "rope_theta": theta}
@@ -318,15 +337,16 @@ def write(draw, folder):
         "text_config": text,
         "vision_config": vision,
     }
-    hf_config = Qwen3VLConfig(**copy.deepcopy(config))
+    hf_config = kind.config_class(**copy.deepcopy(config))
     scale, vision_scale = draw.pick("text.scale", [0.03, 0.3, 1.0]), draw.pick("vision.scale", [0.01, 0.1, 1.0])
     tensors = {}
-    for name, shape in checkpoint.parameter_shapes(Qwen3VLForConditionalGeneration, hf_config).items():
+    for name, shape in checkpoint.parameter_shapes(kind.model_class, hf_config).items():
         rng = draw.stream(f"weights/{name}")
         if ".visual." in name:
             tensors[name] = vision_tensor(name, shape, rng, draw, vision_scale, scale)
         else:
-            tensors[name] = checkpoint.text_tensor(name, shape, rng, scale, 1.0)
+            tensors[name] = kind.text_tensor(name, shape, rng, scale, 1.0)
+    tensors = kind.saved(draw, tensors)
     saved_head = tie and draw.odd("files.tied_head_saved", 0.3, ["same", "other"])
     if saved_head == "same":
         tensors["lm_head.weight"] = tensors["model.language_model.embed_tokens.weight"]
@@ -340,9 +360,9 @@ def write(draw, folder):
     checkpoint.write_weights(draw, model_folder, tensors)
     dtype = checkpoint.DTYPE_NAMES[draw.made["dtype"]]
     if generation == 4:
-        document = v4_document(config, dtype)
+        document = v4_document(config, kind, dtype)
     else:
-        document = checkpoint.v5_document(hf_config, model_folder, "Qwen3VLForConditionalGeneration", dtype)
+        document = checkpoint.v5_document(hf_config, model_folder, kind.model_class.__name__, dtype)
     if draw.odd("text.tie_place", 0.3, ["top"] if tie else ["top", "text"], "both") == "top":
         document["text_config"].pop("tie_word_embeddings", None)
     elif draw.made.get("text.tie_place") == "text":
@@ -351,3 +371,7 @@ def write(draw, folder):
     checkpoint.write_json(model_folder / "config.json", document)
     factor = processor_files(draw, model_folder, vision)
     checkpoint.write_json(folder / "request.json", request(draw, folder, vision, factor))
+
+
+def write(draw, folder):
+    write_kind(draw, folder, KIND)

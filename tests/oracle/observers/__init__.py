@@ -1,7 +1,8 @@
 """What only some families have in a trace, one module per model_type.
 
-A module may offer `grids(inputs)` -> {"image": [[t, h, w] in patches], "video": [...]}, `merge(config)` (patches per side of
-a token), `fields(inputs)` -> {name: this sample's entry} and `extend(Reference)` -> a class that takes its place.
+A module may offer `prepare(model, request)`, called before anything runs, `grids(inputs)` -> {"image": [[t, h, w] in
+patches], "video": [...]}, `merge(config)` (patches per side of a token), `fields(inputs)` -> {name: this sample's entry} and
+`extend(Reference)` -> a class that takes its place.
 """
 
 import importlib
