@@ -148,7 +148,8 @@ def processor_files(draw, folder, vision):
     if form == "v4_pixels":
         image = {**shared, "min_pixels": low, "max_pixels": high}
     image["image_processor_type"] = "Qwen2VLImageProcessorPil" if pil else "Qwen2VLImageProcessorFast"
-    if draw.odd("processor.no_image_class", 0.15) and not pil:
+    known = vision["model_type"] == "qwen3_vl_vision"  # transformers has a class for this model_type
+    if draw.odd("processor.no_image_class", 0.15) and not pil and known:
         del image["image_processor_type"]
     checkpoint.write_json(folder / "preprocessor_config.json", image)
     if not draw.odd("processor.one_file", 0.15):  # else videos take their settings from the pictures' file
