@@ -7,7 +7,7 @@ folder/request.json (paths relative to `folder`). A new family is one new module
 import importlib
 import pathlib
 
-NOT_FAMILIES = {"__init__", "checkpoint", "draw", "media", "templates", "text_only", "tokenizer"}
+NOT_FAMILIES = {"__init__", "checkpoint", "draw", "llava_parts", "media", "templates", "text_only", "tokenizer", "vit_tower"}
 
 
 def names():

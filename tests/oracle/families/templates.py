@@ -115,3 +115,54 @@ QWEN2_VL = """\
     {{- '<|im_start|>assistant\\n' }}
 {%- endif %}
 """
+
+# LLaVA 1.5 (Vicuna): pictures first, one line each; what the assistant wrote is marked for training.
+LLAVA_VICUNA = """\
+{% for message in messages %}{% if message['role'] != 'system' %}{{ message['role'].upper() + ': '}}{% endif %}\
+{# Pictures before text. #}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\\n' }}{% endfor %}\
+{% if message['role'] != 'assistant' %}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] + ' '}}{% endfor %}\
+{% else %}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}\
+{% generation %}{{ content['text'] + ' '}}{% endgeneration %}{% endfor %}\
+{% endif %}{% endfor %}\
+{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"""
+
+# LLaVA-NeXT with Mistral.
+LLAVA_MISTRAL = """\
+{% for message in messages %}\
+{% if message['role'] == 'system' %}{{ '<<SYS>>\\n' + message['content'][0]['text'] + '\\n<</SYS>>\\n\\n' }}\
+{% elif message['role'] == 'user' %}{{ '[INST] ' }}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\\n' }}{% endfor %}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] }}{% endfor %}\
+{{' [/INST]' }}\
+{% elif message['role'] == 'assistant' %}{{ ' ' }}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}\
+{% generation %}{{ content['text'] }}{% endgeneration %}{% endfor %}{{ '</s> ' }}\
+{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}"""
+
+# LLaVA-NeXT with Llama 3.
+LLAVA_LLAMA3 = """\
+{% for message in messages %}\
+{% if loop.first %}{{ bos_token }}{% endif %}\
+{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\\n' }}{% endfor %}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}\
+{% if message['role'] != 'assistant' %}{{ content['text'] }}\
+{% else %}{% generation %}{{ content['text'] }}{% endgeneration %}{% endif %}{% endfor %}\
+{{ '<|eot_id|>' }}{% endfor %}\
+{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"""
+
+# LLaVA-OneVision and LLaVA-Interleave with Qwen.
+LLAVA_QWEN = """\
+{% for message in messages %}{{ '<|im_start|>' + message['role'] + ' ' }}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>' }}{% endfor %}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'video') %}{{ '<video>' }}{% endfor %}\
+{% if message['role'] != 'assistant' %}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ '\\n' + content['text'] }}{% endfor %}\
+{% else %}\
+{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}\
+{% generation %}{{ '\\n' + content['text'] }}{% endgeneration %}{% endfor %}\
+{% endif %}{{ '<|im_end|>' }}{% endfor %}\
+{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""

@@ -110,11 +110,11 @@ def write_tokenizer(folder, document, config):
     (folder / "tokenizer_config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def qwen_tokenizer(folder, draw, chat_template=None):
+def qwen_tokenizer(folder, draw, chat_template=None, specials=tuple(QWEN_SPECIALS)):
     """Writes a tokenizer with Qwen's pre-tokenizer and special tokens; returns {added token: id} and the count of ids."""
     normalizer = draw.odd("tokenizer.normalizer", 0.3, [None, {"type": "NFKC"}], {"type": "NFC"})
     document, ids = byte_level_tokenizer(
-        QWEN_SPLIT, draw.pick("tokenizer.merges", [60, 100, 140]), QWEN_SPECIALS, QWEN_PLAIN_ADDED, normalizer
+        QWEN_SPLIT, draw.pick("tokenizer.merges", [60, 100, 140]), specials, QWEN_PLAIN_ADDED, normalizer
     )
     classes = ["Qwen2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", None]
     config = {
@@ -139,10 +139,10 @@ def qwen_tokenizer(folder, draw, chat_template=None):
     return ids, len(document["model"]["vocab"]) + len(ids)
 
 
-def llama3_tokenizer(folder, draw, chat_template=None):
+def llama3_tokenizer(folder, draw, chat_template=None, specials=tuple(LLAMA3_SPECIALS)):
     """Writes a tokenizer with Llama 3's pre-tokenizer and special tokens, which puts <|begin_of_text|> first."""
     document, ids = byte_level_tokenizer(
-        LLAMA3_SPLIT, draw.pick("tokenizer.merges", [60, 100, 140]), LLAMA3_SPECIALS, bos="<|begin_of_text|>"
+        LLAMA3_SPLIT, draw.pick("tokenizer.merges", [60, 100, 140]), specials, bos="<|begin_of_text|>"
     )
     config = {
         "bos_token": "<|begin_of_text|>",
@@ -163,10 +163,10 @@ GEMMA_FIRST = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
 
 
 @functools.cache
-def gemma_bpe(merge_count):
+def sentencepiece_bpe(first, merge_count):
     """The vocabulary {token: id}, bytes behind the first special tokens, and the merges; spaces are "▁"."""
     words = [list("▁" + word) for word in CORPUS.split(" ") if word]
-    tokens = [*GEMMA_FIRST, *(f"<0x{byte:02X}>" for byte in range(256)), *sorted({c for word in words for c in word})]
+    tokens = [*first, *(f"<0x{byte:02X}>" for byte in range(256)), *sorted({c for word in words for c in word})]
     merges = []
     while len(merges) < merge_count:
         counts = {}
@@ -190,7 +190,7 @@ def gemma_tokenizer(folder, draw, specials, named, chat_template=None):
 
     specials: the family's own special tokens; named: {"image_token": ...}. Returns {special token: id} and the count of ids.
     """
-    vocab, merges = gemma_bpe(draw.pick("tokenizer.merges", [60, 100, 140]))
+    vocab, merges = sentencepiece_bpe(tuple(GEMMA_FIRST), draw.pick("tokenizer.merges", [60, 100, 140]))
     vocab, merges = dict(vocab), list(merges)
     for content in specials:
         vocab[content] = len(vocab)
@@ -243,3 +243,47 @@ def gemma_tokenizer(folder, draw, specials, named, chat_template=None):
         config["chat_template"] = chat_template
     write_tokenizer(folder, document, config)
     return ids, len(vocab)
+
+
+def llama2_tokenizer(folder, draw, chat_template=None, added=("<image>", "<pad>")):
+    """Writes a tokenizer as Llama 2, Vicuna and Mistral have it; returns {added token: id} and the count of ids.
+
+    The file prepends "\u2581" to every piece of text between special tokens, which is what the published files do; the
+    class LlamaTokenizer of transformers 5 builds another pipeline.
+    """
+    vocab, merges = sentencepiece_bpe(("<unk>", "<s>", "</s>"), draw.pick("tokenizer.merges", [60, 100, 140]))
+    ids = {name: vocab[name] for name in ("<unk>", "<s>", "</s>")}
+    ids.update({content: len(vocab) + i for i, content in enumerate(added)})
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
+    back = {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}
+    sequence = [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    document = {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [added_token(i, content, True) for content, i in ids.items()],
+        "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u2581"}, replace]},
+        "pre_tokenizer": None,
+        "post_processor": {
+            "type": "TemplateProcessing", "single": sequence,
+            "pair": [*sequence, {"SpecialToken": {"id": "<s>", "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [ids["<s>"]], "tokens": ["<s>"]}},
+        },
+        "decoder": {"type": "Sequence", "decoders": [
+            back, {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+        ]},
+        "model": {
+            "type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
+            "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": True, "ignore_merges": False,
+            "vocab": vocab, "merges": [list(pair) for pair in merges],
+        },
+    }  # fmt: skip
+    config = {
+        "add_bos_token": True, "add_eos_token": False, "bos_token": "<s>", "clean_up_tokenization_spaces": False,
+        "eos_token": "</s>", "legacy": draw.chance("tokenizer.legacy", 0.5), "model_max_length": 4096,
+        "pad_token": "<pad>", "padding_side": "left", "sp_model_kwargs": {}, "unk_token": "<unk>",
+        "use_default_system_prompt": False,
+        "tokenizer_class": draw.odd("tokenizer.class", 0.4, ["LlamaTokenizerFast", "TokenizersBackend"], "LlamaTokenizer"),
+    }  # fmt: skip
+    if chat_template is not None:
+        config["chat_template"] = chat_template
+    write_tokenizer(folder, document, config)
+    return ids, len(vocab) + len(added)
