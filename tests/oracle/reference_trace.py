@@ -221,6 +221,8 @@ def load_processor(folder):
         if path.exists():
             config = json.loads(path.read_text(encoding="utf-8"))
             kind = config.get("image_processor", config).get("image_processor_type", "")
+            if not kind:
+                continue
             processor = AutoProcessor.from_pretrained(folder)
             if kind.endswith("Pil"):
                 processor.image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
@@ -370,6 +372,8 @@ class Reference:
 
     def spans(self, inputs, ids, grids, merge):
         """Spans of one sample, from what its processor returned."""
+        if hasattr(self.observer, "spans"):
+            return self.observer.spans(inputs, ids, self.config)
         type_ids = inputs["mm_token_type_ids"][0].tolist() if "mm_token_type_ids" in inputs else [0] * len(ids)
         return spans_of(type_ids, grids["image"], grids["video"], merge)
 

@@ -34,7 +34,7 @@ def write(draw, folder):
     model_folder, text, ids, voice, tie = llava_parts.begin(draw, folder)
     kind = draw.pick("vision.kind", ["clip", "clip", "siglip"])
     vision = vit_tower.config(draw, kind)
-    strategy = draw.odd("model.strategy", 0.25, ["default", "full"], "default" if kind == "clip" else "full")
+    strategy = "full" if kind == "siglip" else draw.odd("model.strategy", 0.25, ["full"], "default")
     config = {
         **llava_parts.feature_choice(draw, vision), **llava_parts.projector_choice(draw),
         "vision_feature_select_strategy": strategy, "image_token_index": ids["<image>"],

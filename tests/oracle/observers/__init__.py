@@ -1,8 +1,9 @@
 """What only some families have in a trace, one module per model_type.
 
 A module may offer `prepare(model, request)`, called before anything runs, `grids(inputs)` -> {"image": [[t, h, w] in
-patches], "video": [...]}, `merge(config)` (patches per side of a token), `fields(inputs)` -> {name: this sample's entry} and
-`extend(Reference)` -> a class that takes its place.
+patches], "video": [...]}, `merge(config)` (patches per side of a token), `spans(inputs, ids, config)` -> this sample's spans
+where grids do not say it all, `fields(inputs)` -> {name: this sample's entry} and `extend(Reference)` -> a class that takes
+its place.
 """
 
 import importlib

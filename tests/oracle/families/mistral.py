@@ -1,0 +1,18 @@
+"""Mistral, text only: as Llama, without biases, with one window on all layers."""
+
+from transformers import MistralForCausalLM
+
+from . import text_only
+
+
+def write(draw, folder):
+    config = {
+        **text_only.sizes(draw),
+        "rope_parameters": text_only.rope_parameters(draw),
+        "sliding_window": draw.pick("text.window", [None, None, 5, 20]),
+    }
+    head_dim = draw.pick("text.head_dim", [8, 12, 16])
+    config["hidden_size"] = config["num_attention_heads"] * draw.pick("text.hidden_per_head", [8, 12, 16])
+    if config["hidden_size"] != config["num_attention_heads"] * head_dim or draw.chance("text.names_head_dim", 0.5):
+        config["head_dim"] = head_dim
+    text_only.write(draw, folder, config, MistralForCausalLM, "llama3")
