@@ -495,7 +495,10 @@ def trace(reference, request):
 
         answer["prompt"].append(sample.text)
         answer["input_ids"].append(ids)
-        answer["spans"].append(reference.spans(inputs, ids, grids, merge))
+        if hasattr(observer, "sample_spans"):
+            answer["spans"].append(observer.sample_spans(reference.processor, sample, ids))
+        else:
+            answer["spans"].append(reference.spans(inputs, ids, grids, merge))
         answer["position_ids"].append(axes_of(positions))
         answer["rope_delta"].append(int(positions.max()) + 1 - len(ids))
         answer["image_grid_thw"].append(grids["image"])
@@ -520,7 +523,8 @@ def trace(reference, request):
             answer[name] = [pixel_summary(whole[name])]
     if not reference.multimodal:
         del answer["vision_features"]
-    if not reference.multimodal or hasattr(observer, "grids"):  # the processor returns no grids
+    silent = any(hasattr(observer, name) for name in ("grids", "sample_spans"))  # the processor returns no grids
+    if not reference.multimodal or silent:
         del answer["image_grid_thw"], answer["video_grid_thw"]
     if not any(answer["deepstack_features"]):
         del answer["deepstack_features"]

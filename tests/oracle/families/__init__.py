@@ -7,7 +7,9 @@ folder/request.json (paths relative to `folder`). A new family is one new module
 import importlib
 import pathlib
 
-NOT_FAMILIES = {"__init__", "checkpoint", "draw", "llava_parts", "media", "templates", "text_only", "tokenizer", "vit_tower"}
+NOT_FAMILIES = {
+    "__init__", "checkpoint", "draw", "llava_parts", "media", "templates", "text_only", "tiled", "tokenizer", "vit_tower",
+}  # fmt: skip
 
 
 def names():

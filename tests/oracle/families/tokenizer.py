@@ -110,8 +110,11 @@ def write_tokenizer(folder, document, config):
     (folder / "tokenizer_config.json").write_text(json.dumps(config, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def qwen_tokenizer(folder, draw, chat_template=None, specials=tuple(QWEN_SPECIALS)):
-    """Writes a tokenizer with Qwen's pre-tokenizer and special tokens; returns {added token: id} and the count of ids."""
+def qwen_tokenizer(folder, draw, chat_template=None, specials=tuple(QWEN_SPECIALS), more_config=None):
+    """Writes a tokenizer with Qwen's pre-tokenizer and special tokens; returns {added token: id} and the count of ids.
+
+    more_config: keys of tokenizer_config.json beyond Qwen's.
+    """
     normalizer = draw.odd("tokenizer.normalizer", 0.3, [None, {"type": "NFKC"}], {"type": "NFC"})
     document, ids = byte_level_tokenizer(
         QWEN_SPLIT, draw.pick("tokenizer.merges", [60, 100, 140]), specials, QWEN_PLAIN_ADDED, normalizer
@@ -128,6 +131,7 @@ def qwen_tokenizer(folder, draw, chat_template=None, specials=tuple(QWEN_SPECIAL
         "split_special_tokens": False,
         "tokenizer_class": draw.odd("tokenizer.class", 0.4, classes, "Qwen2Tokenizer"),
         "unk_token": None,
+        **(more_config or {}),
     }
     if config["tokenizer_class"] is None:
         del config["tokenizer_class"]

@@ -2,8 +2,8 @@
 
 A module may offer `prepare(model, request)`, called before anything runs, `grids(inputs)` -> {"image": [[t, h, w] in
 patches], "video": [...]}, `merge(config)` (patches per side of a token), `spans(inputs, ids, config)` -> this sample's spans
-where grids do not say it all, `fields(inputs)` -> {name: this sample's entry} and `extend(Reference)` -> a class that takes
-its place.
+where grids do not say it all, `sample_spans(processor, sample, ids)` -> the same from the sample itself, `fields(inputs)` ->
+{name: this sample's entry} and `extend(Reference)` -> a class that takes its place.
 """
 
 import importlib
