@@ -18,7 +18,7 @@ int64_t widest(const TextSpec& spec, int64_t (*width)(const LayerSpec&)) {
 void attend(const LayerSpec& spec, int layer, const SequenceChunk& chunk, const LayerCache& cache,
             const kernels::KvBlocks& keys, CacheIndex cached, int64_t row, AttentionWorkspace& work,
             const RunContext& context) {
-  const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk.tokens());
+  const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk);
   kernels::AttentionArgs args;
   args.query_stride = int64_t{spec.heads} * spec.head_dim;
   args.queries = work.queries.data() + row * args.query_stride;
@@ -93,12 +93,18 @@ AttentionWorkspace::AttentionWorkspace(const TextSpec& spec, int64_t rows)
       values({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.kv_heads} * l.value_dim; })}),
       attended({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.heads} * l.value_dim; })}) {}
 
-std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, int64_t tokens) {
-  std::vector<kernels::KeyRange> ranges(static_cast<size_t>(tokens));
-  for (int64_t i = 0; i < tokens; ++i) {
+std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, const SequenceChunk& chunk) {
+  std::vector<kernels::KeyRange> ranges(static_cast<size_t>(chunk.tokens()));
+  for (int64_t i = 0; i < chunk.tokens(); ++i) {
     const CacheIndex query = cached + i;
     const CacheIndex first = spec.window > 0 ? std::max<CacheIndex>(0, query - spec.window + 1) : 0;
     ranges[static_cast<size_t>(i)] = {first, query + 1};
+  }
+  if (!spec.bidirectional) return ranges;
+  for (const auto& [begin, end] : chunk.input->regions) {
+    for (int64_t token = std::max(begin, chunk.begin); token < std::min(end, chunk.end); ++token) {
+      ranges[static_cast<size_t>(token - chunk.begin)].end = cached + std::min(end, chunk.end) - chunk.begin;
+    }
   }
   return ranges;
 }

@@ -27,7 +27,8 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
 // The norm of fresh keys [rows, kv_heads, head_dim], where the layer has one.
 void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows, float* keys, ThreadPool& pool);
 
-// The cache indices that `tokens` queries behind `cached` tokens see.
-std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, int64_t tokens);
+// The cache indices that each query of `chunk` sees, behind `cached` tokens: those before it within the layer's window
+// and, on bidirectional layers, those behind it in its closed region.
+std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, const SequenceChunk& chunk);
 
 }  // namespace azimuth::decoder

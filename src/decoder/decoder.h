@@ -51,6 +51,8 @@ struct DecoderInput {
   Tensor hidden;             // [tokens, hidden], after injection
   std::vector<int32_t> ids;  // [tokens], where known
   std::vector<LayerStream> streams;
+  // Token ranges whose tokens see each other in both directions on layers that say so; ascending (Prompt::closed_regions).
+  std::vector<std::pair<int64_t, int64_t>> regions;
 
   int64_t tokens() const { return hidden.shape()[0]; }
 };

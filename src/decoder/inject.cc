@@ -103,6 +103,7 @@ Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::s
   AZ_RETURN_IF_ERROR(check_shapes(SpanKind::video, videos, hidden, levels));
   DecoderInput input;
   input.ids = prompt.ids;
+  input.regions = prompt.closed_regions;
   AZ_ASSIGN_OR_RETURN(input.hidden, decoder.embed(prompt.ids));
   const std::vector<Place> visual = places(prompt, images, videos);
   for (const Place& place : visual) {

@@ -50,7 +50,7 @@ void attend_with_term(const LayerSpec& spec, const LayerWeights& weights, int la
   const int64_t value_width = int64_t{spec.kv_heads} * spec.value_dim;
   LayerCache& cache = chunk.cache->layer(layer);
   const CacheIndex cached = cache.length();
-  const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk.tokens());
+  const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk);
   for (int64_t done = 0; done < chunk.tokens();) {
     const CacheIndex first = cached + done;
     int64_t count = chunk.tokens() - done;

@@ -3,12 +3,15 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "engine/model.h"
 #include "engine/policy_choice.h"
+#include "engine/prepare.h"
 #include "engine/sequence.h"
 #include "preprocess/preprocess.h"
+#include "vision/arrangement/arrangement.h"
 
 namespace azimuth {
 namespace {
@@ -43,19 +46,21 @@ Status bench_vision(const Engine::Impl& model, const BenchOptions& options, Benc
   if (options.image_width == 0) return ok_status();
   if (!model.tower) return invalid_argument("bench --image expected a model with a vision tower, found a text model");
   const media::Image image = made_up_picture(options.image_width, options.image_height);
-  preprocess::Patches patches;
+  preprocess::MediaPixels pixels;
   AZ_ASSIGN_OR_RETURN(const double preprocess_s, time_of(options.repetitions, [&]() -> Status {
-                        AZ_ASSIGN_OR_RETURN(patches,
+                        AZ_ASSIGN_OR_RETURN(pixels,
                                             preprocess::preprocess_image(image, model.processors.image, *model.pool));
+                        AZ_ASSIGN_OR_RETURN(pixels.blocks,
+                                            vision::feature_blocks({*model.spec.vision, pixels, false, 1}));
                         return ok_status();
                       }));
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   AZ_ASSIGN_OR_RETURN(const double vision_s, time_of(options.repetitions, [&] {
-                        return model.tower->encode(patches.pixels, patches.grid, context).status();
+                        return engine::encode_media(model, std::array{engine::MediaToEncode{&pixels}}, context).status();
                       }));
   report.preprocess_ms = preprocess_s * 1e3;
   report.vision_ms = vision_s * 1e3;
-  report.vision_patches = patches.grid.cells();
+  report.vision_patches = pixels.patches();
   return ok_status();
 }
 

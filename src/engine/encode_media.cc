@@ -2,12 +2,35 @@
 
 #include "engine/hooks.h"
 #include "engine/prepare.h"
+#include "vision/arrangement/arrangement.h"
 
 namespace azimuth::engine {
 namespace {
 
+// Features of one tile or video, from the processor's array.
+Result<MediaFeatures> encode_tile(const vision::Tower& tower, const preprocess::Patches& tile,
+                                  const RunContext& context) {
+  if (!tile.planes()) return tower.encode(tile.pixels, tile.grid, context);
+  const VisionSpec& spec = tower.spec();
+  const int64_t merge = spec.order == PatchOrder::merge_blocks ? spec.projector.merge : 1;
+  return tower.encode(preprocess::patch_rows(tile, spec.patch, merge, context.pool), tile.grid, context);
+}
+
+Result<MediaFeatures> encode_tiles(const vision::Tower& tower, const MediaToEncode& media, const RunContext& context) {
+  const int64_t total = media.pixels->patches();
+  int64_t done = 0;
+  std::vector<MediaFeatures> tiles;
+  for (const preprocess::Patches& tile : media.pixels->tiles) {
+    const int64_t part = tile.grid.cells();
+    AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_tile(tower, tile, context.share(done, part, total)));
+    tiles.push_back(std::move(features));
+    done += part;
+  }
+  return vision::arrange(tower.spec(), tower.weights(), *media.pixels, media.video, std::move(tiles));
+}
+
 // Features of one medium, of which taps learn the number; what a hook writes goes on to the decoder.
-Result<MediaFeatures> encode_one(const vision::Tower& tower, const preprocess::Patches& patches, int number,
+Result<MediaFeatures> encode_one(const vision::Tower& tower, const MediaToEncode& media, int number,
                                  RunContext context) {
   const Tap* const outer = context.tap;
   const Tap numbered = [outer, number](TapPoint point, const TensorView& tensor) {
@@ -15,7 +38,7 @@ Result<MediaFeatures> encode_one(const vision::Tower& tower, const preprocess::P
     (*outer)(point, tensor);
   };
   if (outer != nullptr) context.tap = &numbered;
-  AZ_ASSIGN_OR_RETURN(MediaFeatures features, tower.encode(patches.pixels, patches.grid, context));
+  AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_tiles(tower, media, context));
   TapPoint point;
   point.stage = Stage::features;
   point.media = number;
@@ -30,16 +53,15 @@ Result<MediaFeatures> encode_one(const vision::Tower& tower, const preprocess::P
 
 }  // namespace
 
-Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model,
-                                                std::span<const preprocess::Patches* const> media,
+Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model, std::span<const MediaToEncode> media,
                                                 const RunContext& context) {
   int64_t total = 0;
-  for (const preprocess::Patches* patches : media) total += patches->grid.cells();
+  for (const MediaToEncode& each : media) total += each.pixels->patches();
   std::vector<MediaFeatures> out;
   int64_t done = 0;
-  for (const preprocess::Patches* patches : media) {
-    const int64_t part = patches->grid.cells();
-    AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_one(*model.tower, *patches, static_cast<int>(out.size()),
+  for (const MediaToEncode& each : media) {
+    const int64_t part = each.pixels->patches();
+    AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_one(*model.tower, each, static_cast<int>(out.size()),
                                                            context.share(done, part, total)));
     out.push_back(std::move(features));
     done += part;
@@ -49,9 +71,9 @@ Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model,
 
 Result<SampleFeatures> encode_sample(const Engine::Impl& model, const PreparedSample& sample,
                                      const RunContext& context) {
-  std::vector<const preprocess::Patches*> media;
-  for (const auto& image : sample.images) media.push_back(&image);
-  for (const auto& video : sample.videos) media.push_back(&video.patches);
+  std::vector<MediaToEncode> media;
+  for (const auto& image : sample.images) media.push_back({&image, false});
+  for (const auto& video : sample.videos) media.push_back({&video.media, true});
   SampleFeatures out;
   AZ_ASSIGN_OR_RETURN(out.images, encode_media(model, media, context));
   const auto first_video = out.images.begin() + static_cast<std::ptrdiff_t>(sample.images.size());

@@ -99,9 +99,16 @@ Status load_processors(const Checkpoint& checkpoint, Engine::Impl& impl) {
   return ok_status();
 }
 
-// The processor files and config.json describe the same patches; a mismatch would only show as garbage.
-Status check_patches(const Engine::Impl& impl) {
+// The processor files and config.json describe the same patches; a mismatch would only show as garbage. Files that say
+// nothing of patches leave them to config.json.
+Status settle_patches(Engine::Impl& impl) {
   const VisionSpec& tower = *impl.spec.vision;
+  for (ImageProcessorSpec* spec : {&impl.processors.image, &impl.processors.video.frame}) {
+    if (!spec->tower_patches) continue;
+    spec->patch_size = tower.patch;
+    spec->merge_size = tower.projector.merge;
+    spec->temporal_patch_size = tower.temporal_patch;
+  }
   const ImageProcessorSpec& image = impl.processors.image;
   if (image.patch_size == tower.patch && image.merge_size == tower.projector.merge &&
       image.temporal_patch_size == tower.temporal_patch) {
@@ -147,7 +154,9 @@ Status load_generation_config(const Checkpoint& checkpoint, Engine::Impl& impl) 
 void count_parameters(Engine::Impl& impl) {
   for (const auto& [slot, rule] : impl.spec.weights.rules()) {
     if (rule.optional) continue;
-    (slot.starts_with("tower.") ? impl.vision_parameters : impl.text_parameters) += rule.shape.elements();
+    int64_t& count = slot.starts_with("tower.") ? impl.vision_parameters : impl.text_parameters;
+    count += rule.shape.elements();
+    for (const WeightRule& below : rule.below) count += below.shape.elements();
   }
 }
 
@@ -185,7 +194,7 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   AZ_RETURN_IF_ERROR(load_chat_template(checkpoint, *impl));
   if (impl->spec.vision) {
     AZ_RETURN_IF_ERROR(load_processors(checkpoint, *impl));
-    AZ_RETURN_IF_ERROR(check_patches(*impl));
+    AZ_RETURN_IF_ERROR(settle_patches(*impl));
   }
   count_parameters(*impl);
   if (options.load_weights) {

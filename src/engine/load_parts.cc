@@ -46,15 +46,46 @@ Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, Wei
   return weights;
 }
 
-Status read_norm(const std::string& slot, WeightReader& reader, vision::LayerNormWeights& out) {
+// slot.weight and, of a layer norm, slot.bias.
+Status read_norm(const std::string& slot, WeightReader& reader, vision::NormWeights& out) {
   AZ_RETURN_IF_ERROR(reader.read(slot + ".weight", out.weight));
-  return reader.read(slot + ".bias", out.bias);
+  return reader.in_map(slot + ".bias") ? reader.read(slot + ".bias", out.bias) : ok_status();
 }
 
+// What the family's map names of a projector; the others stay empty.
 Status read_projector(const std::string& slot, WeightReader& reader, vision::ProjectorWeights& out) {
-  AZ_RETURN_IF_ERROR(read_norm(slot + "norm", reader, out.norm));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "first", out.first));
-  return reader.read(slot + "second", out.second);
+  if (reader.in_map(slot + "norm.weight")) AZ_RETURN_IF_ERROR(read_norm(slot + "norm", reader, out.norm));
+  if (reader.in_map(slot + "first.weight")) AZ_RETURN_IF_ERROR(reader.read(slot + "first", out.first));
+  if (reader.in_map(slot + "second.weight")) AZ_RETURN_IF_ERROR(reader.read(slot + "second", out.second));
+  return ok_status();
+}
+
+Result<vision::TowerLayerWeights> load_tower_layer(const VisionSpec& spec, const std::string& slot,
+                                                   WeightReader& reader) {
+  vision::TowerLayerWeights layer;
+  AZ_RETURN_IF_ERROR(read_norm(slot + "attention_norm", reader, layer.attention_norm));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "qkv", layer.qkv));
+  if (spec.qk_norm != TowerQkNorm::none) {
+    AZ_RETURN_IF_ERROR(read_norm(slot + "query_norm", reader, layer.query_norm));
+    AZ_RETURN_IF_ERROR(read_norm(slot + "key_norm", reader, layer.key_norm));
+  }
+  AZ_RETURN_IF_ERROR(reader.read(slot + "output", layer.output));
+  AZ_RETURN_IF_ERROR(read_norm(slot + "mlp_norm", reader, layer.mlp_norm));
+  if (spec.gated_mlp) AZ_RETURN_IF_ERROR(reader.read(slot + "gate", layer.gate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "up", layer.up));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "down", layer.down));
+  if (spec.post_norms) {
+    AZ_RETURN_IF_ERROR(read_norm(slot + "attention_post_norm", reader, layer.attention_post_norm));
+    AZ_RETURN_IF_ERROR(read_norm(slot + "mlp_post_norm", reader, layer.mlp_post_norm));
+  }
+  if (spec.layer_scale) {
+    AZ_RETURN_IF_ERROR(reader.read(slot + "attention_scale", layer.attention_scale));
+    AZ_RETURN_IF_ERROR(reader.read(slot + "mlp_scale", layer.mlp_scale));
+  }
+  if (spec.rotary == TowerRotary::mixed) {
+    AZ_RETURN_IF_ERROR(reader.read(slot + "mixed_frequencies", layer.mixed_frequencies));
+  }
+  return layer;
 }
 
 }  // namespace
@@ -77,18 +108,12 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
   if (spec.class_tokens > 0) AZ_RETURN_IF_ERROR(reader.read("tower.class_tokens", weights.class_tokens));
   if (spec.learned_side > 0) AZ_RETURN_IF_ERROR(reader.read("tower.learned_grid", weights.learned_grid));
   if (spec.learned_axis_rows > 0) AZ_RETURN_IF_ERROR(reader.read("tower.learned_axes", weights.learned_axes));
+  if (spec.pre_norm) AZ_RETURN_IF_ERROR(read_norm("tower.pre_norm", reader, weights.pre_norm));
+  if (spec.final_norm) AZ_RETURN_IF_ERROR(read_norm("tower.final_norm", reader, weights.final_norm));
+  if (reader.in_map("tower.newline")) AZ_RETURN_IF_ERROR(reader.read("tower.newline", weights.newline));
   for (int i = 0; i < spec.layers; ++i) {
-    const std::string slot = "tower.layers." + std::to_string(i) + ".";
-    vision::TowerLayerWeights layer;
-    AZ_RETURN_IF_ERROR(read_norm(slot + "attention_norm", reader, layer.attention_norm));
-    AZ_RETURN_IF_ERROR(reader.read(slot + "qkv", layer.qkv));
-    AZ_RETURN_IF_ERROR(reader.read(slot + "output", layer.output));
-    AZ_RETURN_IF_ERROR(read_norm(slot + "mlp_norm", reader, layer.mlp_norm));
-    AZ_RETURN_IF_ERROR(reader.read(slot + "up", layer.up));
-    AZ_RETURN_IF_ERROR(reader.read(slot + "down", layer.down));
-    if (spec.rotary == TowerRotary::mixed) {
-      AZ_RETURN_IF_ERROR(reader.read(slot + "mixed_frequencies", layer.mixed_frequencies));
-    }
+    AZ_ASSIGN_OR_RETURN(vision::TowerLayerWeights layer,
+                        load_tower_layer(spec, "tower.layers." + std::to_string(i) + ".", reader));
     weights.layers.push_back(std::move(layer));
   }
   AZ_RETURN_IF_ERROR(read_projector("tower.projector.", reader, weights.projector));

@@ -10,6 +10,7 @@
 #include "media/panorama_views.h"
 #include "prompt/build_prompt.h"
 #include "prompt/messages.h"
+#include "vision/arrangement/arrangement.h"
 
 namespace azimuth::engine {
 namespace {
@@ -49,10 +50,6 @@ Result<media::VideoFrames> load_frames(const MediaReference& reference, const st
   return video;
 }
 
-Grid merged(const Grid& patches, int64_t merge) {
-  return {patches.t, patches.h / merge, patches.w / merge};
-}
-
 // Reads the media of a request and cuts them into patches; what the prompt has to know about each goes to `inputs`.
 class MediaLoader {
  public:
@@ -80,8 +77,24 @@ class MediaLoader {
     return all;
   }
 
-  std::vector<preprocess::Patches> images;
-  std::vector<preprocess::VideoPatches> videos;
+  // Once everything is loaded: what the decoder will get of each, which may depend on how many there are.
+  Status arrange() {
+    const VisionSpec& vision = *model_.spec.vision;
+    const int count = static_cast<int>(images.size());
+    for (size_t i = 0; i < images.size(); ++i) {
+      AZ_ASSIGN_OR_RETURN(images[i].blocks, vision::feature_blocks({vision, images[i], false, count}));
+      inputs.images[i].blocks = images[i].blocks;
+    }
+    for (size_t i = 0; i < videos.size(); ++i) {
+      preprocess::MediaPixels& media = videos[i].media;
+      AZ_ASSIGN_OR_RETURN(media.blocks, vision::feature_blocks({vision, media, true, count}));
+      inputs.videos[i].blocks = media.blocks;
+    }
+    return ok_status();
+  }
+
+  std::vector<preprocess::MediaPixels> images;
+  std::vector<preprocess::VideoPixels> videos;
   prompt::MediaInputs inputs;
 
  private:
@@ -103,28 +116,39 @@ class MediaLoader {
   }
 
   Status add_view(const media::Image& image, int view, int views) {
-    AZ_ASSIGN_OR_RETURN(preprocess::Patches patches,
+    AZ_ASSIGN_OR_RETURN(preprocess::MediaPixels pixels,
                         preprocess::preprocess_image(image, processors_.image, *model_.pool));
-    inputs.images.push_back({merged(patches.grid, processors_.image.merge_size), view, views});
-    image_handles_.push_back(handle(SpanKind::image, images.size(), image, patches.grid, processors_.image.patch_size));
-    images.push_back(std::move(patches));
+    prompt::ImageInput input{merged(pixels), view, views};
+    input.tile_rows = pixels.tile_rows;
+    input.tile_columns = pixels.tile_columns;
+    inputs.images.push_back(std::move(input));
+    image_handles_.push_back(handle(SpanKind::image, images.size(), image, pixels, processors_.image.patch_size));
+    images.push_back(std::move(pixels));
     return ok_status();
   }
 
   Status load_video(const MediaReference& reference) {
     AZ_ASSIGN_OR_RETURN(const media::VideoFrames video, load_frames(reference, directory_, options_));
-    AZ_ASSIGN_OR_RETURN(preprocess::VideoPatches patches,
+    AZ_ASSIGN_OR_RETURN(preprocess::VideoPixels pixels,
                         preprocess::preprocess_video(video, processors_.video, *model_.pool));
-    inputs.videos.push_back({merged(patches.patches.grid, processors_.video.frame.merge_size), patches.metadata,
-                             processors_.video.frame.temporal_patch_size});
-    video_handles_.push_back(handle(SpanKind::video, videos.size(), video.frames.front(), patches.patches.grid,
+    inputs.videos.push_back(
+        {merged(pixels.media), pixels.metadata, processors_.video.frame.temporal_patch_size});
+    video_handles_.push_back(handle(SpanKind::video, videos.size(), video.frames.front(), pixels.media,
                                     processors_.video.frame.patch_size));
-    videos.push_back(std::move(patches));
+    videos.push_back(std::move(pixels));
     return ok_status();
   }
 
-  static MediaHandle handle(SpanKind kind, size_t number, const media::Image& source, const Grid& patches,
-                            int64_t patch_size) {
+  Grid merged(const preprocess::MediaPixels& pixels) const {
+    return model_.spec.vision->projector.merged(pixels.tiles[0].grid);
+  }
+
+  // Tiles that divide a picture count as the one picture that they make up.
+  static MediaHandle handle(SpanKind kind, size_t number, const media::Image& source,
+                            const preprocess::MediaPixels& pixels, int64_t patch_size) {
+    Grid patches = pixels.tiles[0].grid;
+    patches.h *= pixels.tile_rows;
+    patches.w *= pixels.tile_columns;
     return {kind,          static_cast<int>(number), source.width,
             source.height, patches.w * patch_size,   patches.h * patch_size,
             patches};
@@ -229,7 +253,13 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
   }
   AZ_ASSIGN_OR_RETURN(RequestText text, read_text(model, request));
   MediaLoader loader(model, processors, request.base_directory, compat);
+  if (!text.media.empty() && !model.spec.vision) {
+    return unsupported("this model takes text only, but " + std::to_string(text.media.size()) +
+                       (text.media.size() == 1 ? " image or video" : " images or videos") +
+                       " came with the prompt; leave them out, or take a vision-language model");
+  }
   for (const MediaReference& reference : text.media) AZ_RETURN_IF_ERROR(loader.load(reference));
+  if (!text.media.empty()) AZ_RETURN_IF_ERROR(loader.arrange());
   PreparedSample sample;
   AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, text.text, loader.inputs, compat));
   sample.images = std::move(loader.images);

@@ -21,8 +21,8 @@ namespace azimuth::engine {
 struct PreparedSample {
   std::string rendered;  // the chat template's text, before placeholders are expanded
   Prompt prompt;
-  std::vector<preprocess::Patches> images;
-  std::vector<preprocess::VideoPatches> videos;
+  std::vector<preprocess::MediaPixels> images;
+  std::vector<preprocess::VideoPixels> videos;
   std::vector<MediaHandle> media;  // what `images`, then `videos` were made from
   PositionTable positions;
 };
@@ -34,9 +34,14 @@ struct SampleFeatures {
   std::vector<MediaFeatures> videos;
 };
 
+// A picture or a video that is to go through the tower.
+struct MediaToEncode {
+  const preprocess::MediaPixels* pixels = nullptr;
+  bool video = false;
+};
+
 // Runs the tower over `media`, one entry per picture or video. Progress covers all of them.
-Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model,
-                                                std::span<const preprocess::Patches* const> media,
+Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model, std::span<const MediaToEncode> media,
                                                 const RunContext& context);
 // The same for everything in the sample.
 Result<SampleFeatures> encode_sample(const Engine::Impl& model, const PreparedSample& sample,

@@ -220,16 +220,16 @@ struct Session::Impl {
 namespace {
 
 MediaFeatures clone(const MediaFeatures& features) {
-  MediaFeatures copy{features.grid, features.features.clone(), {}};
+  MediaFeatures copy{features.grid, features.features.clone(), {}, features.arrays};
   for (const Tensor& level : features.deepstack) copy.deepstack.push_back(level.clone());
   return copy;
 }
 
 int64_t count_new_patches(const PreparedSample& sample, const MediaMatch& media) {
   int64_t patches = 0;
-  for (size_t i = 0; i < media.images.size(); ++i) patches += media.images[i] < 0 ? sample.images[i].grid.cells() : 0;
+  for (size_t i = 0; i < media.images.size(); ++i) patches += media.images[i] < 0 ? sample.images[i].patches() : 0;
   for (size_t i = 0; i < media.videos.size(); ++i) {
-    patches += media.videos[i] < 0 ? sample.videos[i].patches.grid.cells() : 0;
+    patches += media.videos[i] < 0 ? sample.videos[i].media.patches() : 0;
   }
   return patches;
 }
@@ -239,12 +239,12 @@ int64_t count_new_patches(const PreparedSample& sample, const MediaMatch& media)
 // Features of the sample's media: those of the turn before where the pixels are the same, the tower's otherwise.
 Result<SampleFeatures> Session::Impl::encode(const PreparedSample& sample, const MediaMatch& media,
                                              const RunContext& context) const {
-  std::vector<const preprocess::Patches*> fresh;
+  std::vector<engine::MediaToEncode> fresh;
   for (size_t i = 0; i < media.images.size(); ++i) {
-    if (media.images[i] < 0) fresh.push_back(&sample.images[i]);
+    if (media.images[i] < 0) fresh.push_back({&sample.images[i], false});
   }
   for (size_t i = 0; i < media.videos.size(); ++i) {
-    if (media.videos[i] < 0) fresh.push_back(&sample.videos[i].patches);
+    if (media.videos[i] < 0) fresh.push_back({&sample.videos[i].media, true});
   }
   AZ_ASSIGN_OR_RETURN(std::vector<MediaFeatures> encoded, engine::encode_media(model, fresh, context));
   SampleFeatures out;

@@ -8,6 +8,7 @@
 #include "decoder/inject.h"
 #include "engine/hooks.h"
 #include "engine/npy.h"
+#include "engine/pixel_array.h"
 #include "engine/prepare.h"
 #include "engine/start_sequence.h"
 #include "engine/trace_request.h"
@@ -56,14 +57,15 @@ json shape_of(const Shape& shape) {
   return out;
 }
 
-json feature_summary(const Tensor& features) {
-  const Moments m = moments(features.data(), features.elements());
-  const int64_t width = std::min<int64_t>(16, features.row_elements());
-  return {{"shape", shape_of(features.shape())},
+// rows [count, width]
+json feature_summary(const float* rows, int64_t count, int64_t width) {
+  const Moments m = moments(rows, count * width);
+  const int64_t first = std::min<int64_t>(16, width);
+  return {{"shape", {count, width}},
           {"norm", m.norm},
           {"std", m.std},
-          {"first_token16", first_values(features.row(0), width)},
-          {"last_token16", first_values(features.row(features.shape()[0] - 1), width)}};
+          {"first_token16", first_values(rows, first)},
+          {"last_token16", first_values(rows + (count - 1) * width, first)}};
 }
 
 Tensor concatenate(const std::vector<const Tensor*>& parts) {
@@ -124,10 +126,10 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
   const PositionSet& set = sample.positions.sets[0];
   if (model.spec.vision) {
     json images = json::array();
-    for (const auto& image : sample.images) images.push_back(grid_json(image.grid));
+    for (const auto& image : sample.images) images.push_back(grid_json(image.tiles[0].grid));
     out["image_grid_thw"].push_back(std::move(images));
     json videos = json::array();
-    for (const auto& video : sample.videos) videos.push_back(grid_json(video.patches.grid));
+    for (const auto& video : sample.videos) videos.push_back(grid_json(video.media.tiles[0].grid));
     out["video_grid_thw"].push_back(std::move(videos));
     out["mm_token_type_ids"].push_back(token_types(sample.prompt));
   }
@@ -135,14 +137,29 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
   out["rope_delta"].push_back(id_number(static_cast<float>(set.next_decode - static_cast<double>(set.tokens()))));
 }
 
-void add_pixels(const char* field, const std::vector<const Tensor*>& parts, json& out) {
-  if (parts.empty()) return;
-  const Tensor all = concatenate(parts);
+Status add_pixels(const char* field, PixelArray layout,
+                  const std::vector<std::vector<const preprocess::MediaPixels*>>& samples, json& out) {
+  if (std::ranges::all_of(samples, [](const auto& media) { return media.empty(); })) return ok_status();
+  AZ_ASSIGN_OR_RETURN(const Tensor all, engine::pixel_array(layout, samples));
   const Moments m = moments(all.data(), all.elements());
   out[field] = json::array({{{"shape", shape_of(all.shape())},
                              {"mean", m.mean},
                              {"std", m.std},
                              {"first32", first_values(all.data(), std::min<int64_t>(32, all.elements()))}}});
+  return ok_status();
+}
+
+// pixel_values and pixel_values_videos of the whole request.
+Status add_all_pixels(const Engine::Impl& model, const std::vector<PreparedSample>& samples, json& out) {
+  std::vector<std::vector<const preprocess::MediaPixels*>> images(samples.size());
+  std::vector<std::vector<const preprocess::MediaPixels*>> videos(samples.size());
+  const VideoProcessorSpec& video = model.processors.video;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    for (const auto& each : samples[i].images) images[i].push_back(&each);
+    for (const auto& each : samples[i].videos) (video.shares_image_array ? images : videos)[i].push_back(&each.media);
+  }
+  AZ_RETURN_IF_ERROR(add_pixels("pixel_values", model.processors.image.array, images, out));
+  return add_pixels("pixel_values_videos", video.frame.array, videos, out);
 }
 
 void add_features(const SampleFeatures& features, size_t levels, json& out) {
@@ -150,14 +167,21 @@ void add_features(const SampleFeatures& features, size_t levels, json& out) {
   for (const MediaFeatures& image : features.images) media.push_back(&image);
   for (const MediaFeatures& video : features.videos) media.push_back(&video);
   json summaries = json::array();
-  for (const MediaFeatures* each : media) summaries.push_back(feature_summary(each->features));
+  for (const MediaFeatures* each : media) {
+    int64_t row = 0;
+    for (const int64_t rows : each->arrays.empty() ? std::vector{each->features.shape()[0]} : each->arrays) {
+      summaries.push_back(feature_summary(each->features.row(row), rows, each->features.row_elements()));
+      row += rows;
+    }
+  }
   out["vision_features"].push_back(std::move(summaries));
   if (levels == 0) return;
   json deepstack = json::array();
   for (size_t level = 0; level < levels && !media.empty(); ++level) {
     std::vector<const Tensor*> parts;
     for (const MediaFeatures* each : media) parts.push_back(&each->deepstack[level]);
-    deepstack.push_back(feature_summary(concatenate(parts)));
+    const Tensor all = concatenate(parts);
+    deepstack.push_back(feature_summary(all.data(), all.shape()[0], all.row_elements()));
   }
   out["deepstack_features"].push_back(std::move(deepstack));
 }
@@ -313,20 +337,27 @@ Result<std::vector<Sequence>> start_sequences(const Engine::Impl& model, const e
   return sequences;
 }
 
+// STEM_pixels.npy, or STEM_tile0_pixels.npy and so on of a picture that is divided.
+Status write_tiles(const std::string& stem, const preprocess::MediaPixels& media) {
+  for (size_t tile = 0; tile < media.tiles.size(); ++tile) {
+    const std::string number = media.tiles.size() == 1 ? "" : "_tile" + std::to_string(tile);
+    AZ_RETURN_IF_ERROR(engine::write_npy(stem + number + "_pixels.npy", media.tiles[tile].pixels.view()));
+  }
+  return ok_status();
+}
+
 // Full arrays of one sample beside the summaries: DIR/SAMPLE.field.npy.
 Status write_arrays(const std::string& directory, size_t sample, const SampleFeatures& features,
                     const PreparedSample& prepared, const PromptNumbers& numbers) {
   if (directory.empty()) return ok_status();
   const std::string stem = directory + "/" + std::to_string(sample) + ".";
   for (size_t i = 0; i < features.images.size(); ++i) {
-    AZ_RETURN_IF_ERROR(
-        engine::write_npy(stem + "image" + std::to_string(i) + "_pixels.npy", prepared.images[i].pixels.view()));
+    AZ_RETURN_IF_ERROR(write_tiles(stem + "image" + std::to_string(i), prepared.images[i]));
     AZ_RETURN_IF_ERROR(
         engine::write_npy(stem + "image" + std::to_string(i) + "_features.npy", features.images[i].features.view()));
   }
   for (size_t i = 0; i < features.videos.size(); ++i) {
-    AZ_RETURN_IF_ERROR(engine::write_npy(stem + "video" + std::to_string(i) + "_pixels.npy",
-                                         prepared.videos[i].patches.pixels.view()));
+    AZ_RETURN_IF_ERROR(write_tiles(stem + "video" + std::to_string(i), prepared.videos[i].media));
     AZ_RETURN_IF_ERROR(
         engine::write_npy(stem + "video" + std::to_string(i) + "_features.npy", features.videos[i].features.view()));
   }
@@ -355,15 +386,8 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   AZ_ASSIGN_OR_RETURN(std::vector<PreparedSample> samples, prepare_all(model, request, policy, options.hooks));
 
   json out;
-  std::vector<const Tensor*> image_pixels;
-  std::vector<const Tensor*> video_pixels;
-  for (const PreparedSample& sample : samples) {
-    add_prompt_fields(model, sample, out);
-    for (const auto& image : sample.images) image_pixels.push_back(&image.pixels);
-    for (const auto& video : sample.videos) video_pixels.push_back(&video.patches.pixels);
-  }
-  add_pixels("pixel_values", image_pixels, out);
-  add_pixels("pixel_values_videos", video_pixels, out);
+  for (const PreparedSample& sample : samples) add_prompt_fields(model, sample, out);
+  if (model.spec.vision) AZ_RETURN_IF_ERROR(add_all_pixels(model, samples, out));
 
   const engine::HookTaps taps(options.hooks);
   RunContext context{*model.pool, nullptr, nullptr, {}};

@@ -12,11 +12,16 @@ bool same_pixels(const preprocess::Patches& a, const preprocess::Patches& b) {
          std::equal(a.pixels.data(), a.pixels.data() + a.pixels.elements(), b.pixels.data());
 }
 
-const preprocess::Patches& patches_of(const preprocess::Patches& image) {
+bool same_pixels(const preprocess::MediaPixels& a, const preprocess::MediaPixels& b) {
+  return std::ranges::equal(a.tiles, b.tiles, [](const auto& x, const auto& y) { return same_pixels(x, y); }) &&
+         std::ranges::equal(a.blocks, b.blocks, {}, &FeatureBlock::features, &FeatureBlock::features);
+}
+
+const preprocess::MediaPixels& pixels_of(const preprocess::MediaPixels& image) {
   return image;
 }
-const preprocess::Patches& patches_of(const preprocess::VideoPatches& video) {
-  return video.patches;
+const preprocess::MediaPixels& pixels_of(const preprocess::VideoPixels& video) {
+  return video.media;
 }
 
 template <typename Media>
@@ -25,7 +30,7 @@ std::vector<int> match(const std::vector<Media>& now, const std::vector<Media>* 
   if (before == nullptr) return found;
   for (size_t i = 0; i < now.size(); ++i) {
     for (size_t j = 0; j < before->size() && found[i] < 0; ++j) {
-      if (same_pixels(patches_of(now[i]), patches_of((*before)[j]))) found[i] = static_cast<int>(j);
+      if (same_pixels(pixels_of(now[i]), pixels_of((*before)[j]))) found[i] = static_cast<int>(j);
     }
   }
   return found;

@@ -12,8 +12,22 @@ Shape transformed(const Shape& shape, Transform transform) {
   switch (transform) {
     case Transform::none: return shape;
     case Transform::flatten: return Shape({shape[0], shape[0] == 0 ? 0 : shape.elements() / shape[0]});
+    case Transform::transpose: return Shape({shape[1], shape[0]});
+    case Transform::transpose_last: return Shape({shape[0], shape[2], shape[1]});
   }
   return shape;
+}
+
+// Elements of `element` bytes: [matrices, rows, columns] -> [matrices, columns, rows]
+void transpose(const std::byte* in, int64_t matrices, int64_t rows, int64_t columns, size_t element, std::byte* out) {
+  for (int64_t matrix = 0; matrix < matrices; ++matrix) {
+    for (int64_t column = 0; column < columns; ++column) {
+      for (int64_t row = 0; row < rows; ++row, out += element) {
+        const int64_t from = (matrix * rows + row) * columns + column;
+        std::memcpy(out, in + static_cast<size_t>(from) * element, element);
+      }
+    }
+  }
 }
 
 Status missing(const WeightRule& rule) {
@@ -25,18 +39,30 @@ Status missing(const WeightRule& rule) {
 
 }  // namespace
 
-Result<TensorView> WeightReader::find(const std::string& slot) {
-  const WeightRule* rule = map_.find(slot);
-  if (rule == nullptr) return internal_error("no weight rule for slot " + slot);
-  for (const std::string& name : rule->names) {
+Result<WeightReader::Piece> WeightReader::find(const WeightRule& rule) {
+  for (const std::string& name : rule.names) {
     if (!checkpoint_.has(name)) continue;
-    AZ_ASSIGN_OR_RETURN(TensorView view, checkpoint_.tensor(name));
-    if (Status status = check_shape("tensor " + name, rule->shape, view.shape); !status.ok()) {
+    AZ_ASSIGN_OR_RETURN(const TensorView view, checkpoint_.tensor(name));
+    if (rule.other_shape.rank() > 0 && view.shape == rule.other_shape) return Piece{view, rule.other_transform};
+    if (Status status = check_shape("tensor " + name, rule.shape, view.shape); !status.ok()) {
       return Status(status.code(), status.message() + "; config.json and the weights do not belong together");
     }
-    return TensorView::contiguous(view.data, view.dtype, transformed(view.shape, rule->transform));
+    return Piece{view, rule.transform};
   }
-  return missing(*rule);
+  return missing(rule);
+}
+
+Result<std::vector<WeightReader::Piece>> WeightReader::find(const std::string& slot) {
+  const WeightRule* rule = map_.find(slot);
+  if (rule == nullptr) return internal_error("no weight rule for slot " + slot);
+  std::vector<Piece> pieces;
+  AZ_ASSIGN_OR_RETURN(Piece first, find(*rule));
+  pieces.push_back(std::move(first));
+  for (const WeightRule& below : rule->below) {
+    AZ_ASSIGN_OR_RETURN(Piece piece, find(below));
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
 }
 
 bool WeightReader::in_files(const std::string& slot) const {
@@ -46,18 +72,59 @@ bool WeightReader::in_files(const std::string& slot) const {
 }
 
 Result<bool> WeightReader::equal(const std::string& first, const std::string& second) {
-  AZ_ASSIGN_OR_RETURN(const TensorView a, find(first));
-  AZ_ASSIGN_OR_RETURN(const TensorView b, find(second));
+  AZ_ASSIGN_OR_RETURN(const std::vector<Piece> first_pieces, find(first));
+  AZ_ASSIGN_OR_RETURN(const std::vector<Piece> second_pieces, find(second));
+  const TensorView& a = first_pieces[0].mapped;
+  const TensorView& b = second_pieces[0].mapped;
   if (a.dtype != b.dtype || a.bytes() != b.bytes()) return false;
   bool same = false;
   AZ_RETURN_IF_ERROR(guarded_read(second, [&] { same = std::memcmp(a.data, b.data, a.bytes()) == 0; }));
   return same;
 }
 
-Result<TensorView> WeightReader::copy(const TensorView& mapped, const std::string& slot) {
-  scratch_.resize(mapped.bytes());
-  AZ_RETURN_IF_ERROR(guarded_read(slot, [&] { std::memcpy(scratch_.data(), mapped.data, mapped.bytes()); }));
-  return TensorView::contiguous(scratch_.data(), mapped.dtype, mapped.shape);
+Status WeightReader::append(const Piece& piece, DType type, const std::string& slot) {
+  const TensorView& mapped = piece.mapped;
+  const size_t begin = scratch_.size();
+  scratch_.resize(begin + mapped.bytes());
+  std::byte* const out = scratch_.data() + begin;
+  const Shape& shape = mapped.shape;
+  AZ_RETURN_IF_ERROR(guarded_read(slot, [&] {
+    const size_t element = shape.elements() == 0 ? 0 : mapped.bytes() / static_cast<size_t>(shape.elements());
+    switch (piece.transform) {
+      case Transform::none:
+      case Transform::flatten: std::memcpy(out, mapped.data, mapped.bytes()); break;
+      case Transform::transpose: transpose(mapped.data, 1, shape[0], shape[1], element, out); break;
+      case Transform::transpose_last: transpose(mapped.data, shape[0], shape[1], shape[2], element, out); break;
+    }
+  }));
+  if (mapped.dtype == type) return ok_status();
+  // Pieces of several types meet in f32.
+  AZ_ASSIGN_OR_RETURN(const Tensor wide, to_f32(TensorView::contiguous(out, mapped.dtype, shape)));
+  const size_t bytes = static_cast<size_t>(wide.elements()) * sizeof(float);
+  scratch_.resize(begin + bytes);
+  std::memcpy(scratch_.data() + begin, wide.data(), bytes);
+  return ok_status();
+}
+
+Result<TensorView> WeightReader::copy(const std::string& slot) {
+  AZ_ASSIGN_OR_RETURN(const std::vector<Piece> pieces, find(slot));
+  DType type = pieces[0].mapped.dtype;
+  for (const Piece& piece : pieces) {
+    if (piece.mapped.dtype != type) type = DType::f32;
+  }
+  scratch_.clear();
+  Shape shape = transformed(pieces[0].mapped.shape, pieces[0].transform);
+  int64_t rows = 0;
+  for (const Piece& piece : pieces) {
+    rows += transformed(piece.mapped.shape, piece.transform)[0];
+    AZ_RETURN_IF_ERROR(append(piece, type, slot));
+  }
+  if (pieces.size() > 1) {
+    std::vector<int64_t> stacked = {rows};
+    for (int axis = 1; axis < shape.rank(); ++axis) stacked.push_back(shape[axis]);
+    shape = Shape(stacked);
+  }
+  return TensorView::contiguous(scratch_.data(), type, shape);
 }
 
 void WeightReader::count_read() {
@@ -66,16 +133,14 @@ void WeightReader::count_read() {
 }
 
 Status WeightReader::read(const std::string& slot, Tensor& out) {
-  AZ_ASSIGN_OR_RETURN(const TensorView mapped, find(slot));
-  AZ_ASSIGN_OR_RETURN(const TensorView view, copy(mapped, slot));
+  AZ_ASSIGN_OR_RETURN(const TensorView view, copy(slot));
   AZ_ASSIGN_OR_RETURN(out, to_f32(view));
   count_read();
   return ok_status();
 }
 
 Status WeightReader::read(const std::string& slot, kernels::PackedMatrix& out) {
-  AZ_ASSIGN_OR_RETURN(const TensorView mapped, find(slot));
-  AZ_ASSIGN_OR_RETURN(const TensorView view, copy(mapped, slot));
+  AZ_ASSIGN_OR_RETURN(const TensorView view, copy(slot));
   AZ_ASSIGN_OR_RETURN(out, kernels::PackedMatrix::pack(view, type_, pool_));
   count_read();
   return ok_status();

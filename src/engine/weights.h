@@ -32,11 +32,18 @@ class WeightReader {
   Status read(const std::string& slot, kernels::Linear& out);
 
  private:
-  // The tensor in the file, with the transform's shape.
-  Result<TensorView> find(const std::string& slot);
+  struct Piece {
+    TensorView mapped;  // as in the file
+    Transform transform = Transform::none;
+  };
+  // The tensors in the files that make up a slot.
+  Result<std::vector<Piece>> find(const std::string& slot);
+  Result<Piece> find(const WeightRule& rule);
   void count_read();
-  // The elements out of the map, which may fault when the file is cut short meanwhile; valid until the next copy.
-  Result<TensorView> copy(const TensorView& mapped, const std::string& slot);
+  // The slot's elements out of the map, transformed and stacked, as one contiguous tensor; valid until the next copy.
+  Result<TensorView> copy(const std::string& slot);
+  // Appends `piece` to the scratch, transformed. Reading the map may fault when the file is cut short meanwhile.
+  Status append(const Piece& piece, DType type, const std::string& slot);
 
   const formats::Checkpoint& checkpoint_;
   const WeightMap& map_;

@@ -23,9 +23,14 @@ struct ProcessorFiles {
   std::optional<std::string> video_preprocessor_config;  // video_preprocessor_config.json
 };
 
+struct ImageProcessorClass;
+struct VideoProcessorClass;
+
 struct ProcessorSpecs {
   ImageProcessorSpec image;
   VideoProcessorSpec video;
+  const ImageProcessorClass* image_class = nullptr;
+  const VideoProcessorClass* video_class = nullptr;  // nullptr: the model has no video processor
 };
 
 // `model_type` (config.json) gives the classes where no file names one. Without any file both specs are the defaults of

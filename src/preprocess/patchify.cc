@@ -37,7 +37,7 @@ void fill_pillow(const ImageProcessorSpec& spec, int channel, std::array<float, 
   }
 }
 
-Status check_frames(std::span<const media::Image* const> frames, int64_t cell) {
+Status check_same_size(std::span<const media::Image* const> frames) {
   if (frames.empty()) return invalid_argument("at least one frame was expected, found none");
   const media::Image& first = *frames.front();
   for (const media::Image* frame : frames) {
@@ -46,10 +46,27 @@ Status check_frames(std::span<const media::Image* const> frames, int64_t cell) {
                             std::to_string(first.height) + " and " + std::to_string(frame->width) + " x " +
                             std::to_string(frame->height) + "; give all frames the same size");
   }
+  return ok_status();
+}
+
+Status check_frames(std::span<const media::Image* const> frames, int64_t cell) {
+  AZ_RETURN_IF_ERROR(check_same_size(frames));
+  const media::Image& first = *frames.front();
   if (first.width > 0 && first.height > 0 && first.width % cell == 0 && first.height % cell == 0) return ok_status();
   return invalid_argument("sides that are multiples of " + std::to_string(cell) +
                           " (patch_size * merge_size) were expected, found " + std::to_string(first.width) + " x " +
                           std::to_string(first.height) + "; leave do_resize on");
+}
+
+struct Place {
+  int64_t y, x;  // of a patch, in patches
+};
+
+// Patch number `index` of a frame, in blocks of merge x merge.
+Place place_in_frame(const Grid& grid, int64_t merge, int64_t index) {
+  const int64_t block = index / (merge * merge);
+  const int64_t blocks_per_row = grid.w / merge;
+  return {block / blocks_per_row * merge + index / merge % merge, block % blocks_per_row * merge + index % merge};
 }
 
 // Writes patch `row` (in merge order) of grid frame t.
@@ -66,7 +83,7 @@ class PatchWriter {
   // out: [channel, temporal, y, x]
   void write(int64_t row, float* out) const {
     const int64_t t = row / (grid_.h * grid_.w);
-    const auto [y, x] = place_in_frame(row % (grid_.h * grid_.w));
+    const auto [y, x] = place_in_frame(grid_, merge_, row % (grid_.h * grid_.w));
     for (int64_t c = 0; c < kChannels; ++c) {
       const media::Image* previous = nullptr;
       for (int64_t f = 0; f < temporal_; ++f) {
@@ -78,18 +95,6 @@ class PatchWriter {
   }
 
  private:
-  struct Place {
-    int64_t y, x;  // of the patch, in patches
-  };
-
-  Place place_in_frame(int64_t index) const {
-    const int64_t in_block_x = index % merge_;
-    const int64_t in_block_y = index / merge_ % merge_;
-    const int64_t block = index / (merge_ * merge_);
-    const int64_t blocks_per_row = grid_.w / merge_;
-    return {block / blocks_per_row * merge_ + in_block_y, block % blocks_per_row * merge_ + in_block_x};
-  }
-
   const media::Image& frame(int64_t index) const {
     return *frames_[std::min<int64_t>(index, static_cast<int64_t>(frames_.size()) - 1)];
   }
@@ -142,6 +147,49 @@ Result<Patches> patchify(std::span<const media::Image* const> frames, const Imag
     for (int64_t row = begin; row < end; ++row) writer.write(row, patches.pixels.row(row));
   });
   return patches;
+}
+
+Result<Patches> normalize(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, bool stack,
+                          ThreadPool& pool) {
+  AZ_RETURN_IF_ERROR(check_same_size(frames));
+  const auto count = static_cast<int64_t>(frames.size());
+  Patches patches;
+  patches.resized = {frames.front()->width, frames.front()->height};
+  const auto [width, height] = patches.resized;
+  patches.grid = {count, height / spec.patch_size, width / spec.patch_size};
+  patches.pixels =
+      stack || count > 1 ? Tensor({count, kChannels, height, width}) : Tensor({kChannels, height, width});
+  const NormalizationTable table = normalization_table(spec);
+  pool.for_each(count * kChannels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const auto& values = table[static_cast<size_t>(plane % kChannels)];
+      const uint8_t* in = frames[static_cast<size_t>(plane / kChannels)]->rgb.data() + plane % kChannels;
+      float* out = patches.pixels.data() + plane * height * width;
+      for (int64_t i = 0; i < height * width; ++i) out[i] = values[in[kChannels * i]];
+    }
+  });
+  return patches;
+}
+
+Tensor patch_rows(const Patches& planes, int64_t patch, int64_t merge, ThreadPool& pool) {
+  const Grid& grid = planes.grid;
+  const auto [width, height] = planes.resized;
+  const int64_t per_frame = grid.h * grid.w;
+  Tensor rows({grid.cells(), kChannels * patch * patch});
+  constexpr int64_t kPatchesPerTask = 64;
+  pool.for_each(grid.cells(), kPatchesPerTask, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const auto [y, x] = place_in_frame(grid, merge, row % per_frame);
+      float* out = rows.row(row);
+      for (int64_t plane = 0; plane < kChannels; ++plane) {
+        const float* in = planes.pixels.data() + (row / per_frame * kChannels + plane) * height * width;
+        for (int64_t py = 0; py < patch; ++py) {
+          out = std::copy_n(in + (y * patch + py) * width + x * patch, patch, out);
+        }
+      }
+    }
+  });
+  return rows;
 }
 
 }  // namespace azimuth::preprocess

@@ -15,10 +15,15 @@
 
 namespace azimuth::preprocess {
 
+// A picture, a tile of one or the frames of a video, as the processor's array holds it: cut into patches already, or
+// whole planes (ImageProcessorSpec::tower_patches), which patch_rows cuts.
 struct Patches {
-  Tensor pixels;      // [grid.t * grid.h * grid.w, 3 * temporal_patch * patch * patch]
+  // [grid.cells(), 3 * temporal_patch * patch * patch], or planes [3, height, width], of a video [frames, 3, height, width]
+  Tensor pixels;
   Grid grid;          // patches, before merging
-  PixelSize resized;  // pixels of each frame that was cut into patches
+  PixelSize resized;  // pixels of each frame
+
+  bool planes() const { return pixels.shape().rank() > 2; }
 };
 
 // What each of the 256 byte values becomes, per channel: rescaling and normalisation are functions of one byte.
@@ -32,5 +37,14 @@ NormalizationTable normalization_table(const ImageProcessorSpec& spec);
 // columns over channel, frame within the patch, y, x. The last frame is repeated until the count is a multiple of
 // temporal_patch_size. Errors: invalid_argument where frames differ in size or do not divide into merged patches.
 Result<Patches> patchify(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, ThreadPool& pool);
+
+// Normalises frames of one size and leaves them whole: [3, height, width] of one, [frames, 3, height, width] of several or
+// where `stack` says so. The grid counts whole patches of spec.patch_size; a remainder of pixels is no patch's.
+Result<Patches> normalize(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, bool stack,
+                          ThreadPool& pool);
+
+// Rows of patches that a tower reads, out of planes: [grid.cells(), 3 * patch * patch], columns over channel, y, x. Rows
+// run by blocks of `merge` x `merge` patches; 1: row by row.
+Tensor patch_rows(const Patches& planes, int64_t patch, int64_t merge, ThreadPool& pool);
 
 }  // namespace azimuth::preprocess

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "media/resize.h"
+#include "preprocess/schemes/scheme.h"
 
 namespace azimuth::preprocess {
 namespace {
@@ -21,16 +22,6 @@ PixelSize size_of(const media::Image& image) {
 
 int64_t cell_of(const ImageProcessorSpec& spec) {
   return spec.patch_size * spec.merge_size;
-}
-
-Status check_resized_pixels(int64_t frames, PixelSize size) {
-  const double pixels =
-      static_cast<double>(frames) * static_cast<double>(size.width) * static_cast<double>(size.height);
-  if (pixels <= static_cast<double>(kMaxResizedPixels)) return ok_status();
-  return resource_exhausted("at most " + std::to_string(kMaxResizedPixels) +
-                            " pixels after resizing were expected, found " + std::to_string(frames) + " frames of " +
-                            std::to_string(size.width) + " x " + std::to_string(size.height) +
-                            "; lower max_pixels or take fewer frames");
 }
 
 Result<PixelSize> target_size(const media::Image& image, const ImageProcessorSpec& spec) {
@@ -144,28 +135,93 @@ media::VideoMetadata metadata_of_kept(const media::VideoFrames& video, const Vid
   return metadata;
 }
 
-}  // namespace
-
-Result<Patches> preprocess_image(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool) {
-  AZ_ASSIGN_OR_RETURN(const PixelSize size, target_size(image, spec));
-  AZ_RETURN_IF_ERROR(check_resized_pixels(1, size));
-  if (size == size_of(image)) return patchify(std::array{&image}, spec, pool);
-  AZ_ASSIGN_OR_RETURN(const media::Image resized,
-                      media::resize(image, size.width, size.height, spec.resample, spec.arithmetic, pool));
-  return patchify(std::array{&resized}, spec, pool);
+Result<DividedPicture> divide(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool) {
+  switch (spec.scheme) {
+    case PreprocessScheme::smart_resize: return divide_smart_resize(image, spec, pool);
+    default: return internal_error("no such preprocessing scheme");
+  }
 }
 
-Result<VideoPatches> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
-                                      ThreadPool& pool) {
-  AZ_RETURN_IF_ERROR(check_video(video));
-  AZ_RETURN_IF_ERROR(check_same_size(video));
-  AZ_ASSIGN_OR_RETURN(const std::vector<int64_t> kept, kept_frames(video, spec));
+// One tile, normalised; cut into patches where the processor does that.
+Result<Patches> finish(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, bool video,
+                       ThreadPool& pool) {
+  return spec.tower_patches ? normalize(frames, spec, video, pool) : patchify(frames, spec, pool);
+}
+
+// Frames that go through a picture's scheme one by one, as one tile each.
+Result<Patches> frames_one_by_one(const media::VideoFrames& video, const std::vector<int64_t>& kept,
+                                  const ImageProcessorSpec& spec, ThreadPool& pool) {
+  std::vector<media::Image> storage;
+  storage.reserve(kept.size());  // pointers to elements stay valid
+  std::vector<const media::Image*> frames;
+  for (size_t i = 0; i < kept.size(); ++i) {
+    if (i > 0 && kept[i] == kept[i - 1]) {
+      frames.push_back(frames.back());
+      continue;
+    }
+    AZ_ASSIGN_OR_RETURN(DividedPicture picture, divide(video.frames[static_cast<size_t>(kept[i])], spec, pool));
+    storage.push_back(std::move(picture.tiles[0]));
+    frames.push_back(&storage.back());
+    AZ_RETURN_IF_ERROR(check_resized_pixels(static_cast<int64_t>(kept.size()), size_of(storage.back())));
+  }
+  return finish(frames, spec, true, pool);
+}
+
+Result<Patches> frames_of_one_size(const media::VideoFrames& video, const std::vector<int64_t>& kept,
+                                   const VideoProcessorSpec& spec, ThreadPool& pool) {
   const auto count = static_cast<int64_t>(kept.size());
   AZ_ASSIGN_OR_RETURN(const PixelSize size, target_size_of_video(count, video.frames.front(), spec));
   AZ_RETURN_IF_ERROR(check_resized_pixels(count, size));
   AZ_ASSIGN_OR_RETURN(const ResizedFrames resized, resize_frames(video, kept, size, spec.frame, pool));
-  AZ_ASSIGN_OR_RETURN(Patches patches, patchify(resized.frames, spec.frame, pool));
-  return VideoPatches{std::move(patches), metadata_of_kept(video, spec, kept)};
+  return finish(resized.frames, spec.frame, true, pool);
+}
+
+}  // namespace
+
+Status check_resized_pixels(int64_t frames, PixelSize size) {
+  const double pixels =
+      static_cast<double>(frames) * static_cast<double>(size.width) * static_cast<double>(size.height);
+  if (pixels <= static_cast<double>(kMaxResizedPixels)) return ok_status();
+  return resource_exhausted("at most " + std::to_string(kMaxResizedPixels) +
+                            " pixels after resizing were expected, found " + std::to_string(frames) + " frames of " +
+                            std::to_string(size.width) + " x " + std::to_string(size.height) +
+                            "; lower max_pixels or take fewer frames");
+}
+
+Result<media::Image> resized(const media::Image& image, PixelSize size, const ImageProcessorSpec& spec,
+                             ThreadPool& pool) {
+  if (size == size_of(image)) return image;
+  return media::resize(image, size.width, size.height, spec.resample, spec.arithmetic, pool);
+}
+
+Result<MediaPixels> preprocess_image(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool) {
+  AZ_ASSIGN_OR_RETURN(const DividedPicture picture, divide(image, spec, pool));
+  MediaPixels pixels;
+  pixels.source = size_of(image);
+  pixels.tile_rows = picture.tile_rows;
+  pixels.tile_columns = picture.tile_columns;
+  pixels.global_tile = picture.global_tile;
+  for (const media::Image& tile : picture.tiles) {
+    AZ_ASSIGN_OR_RETURN(Patches patches, finish(std::array{&tile}, spec, false, pool));
+    pixels.tiles.push_back(std::move(patches));
+  }
+  return pixels;
+}
+
+Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
+                                     ThreadPool& pool) {
+  AZ_RETURN_IF_ERROR(check_video(video));
+  AZ_RETURN_IF_ERROR(check_same_size(video));
+  AZ_ASSIGN_OR_RETURN(const std::vector<int64_t> kept, kept_frames(video, spec));
+  Result<Patches> patches = spec.frame.scheme == PreprocessScheme::smart_resize
+                                ? frames_of_one_size(video, kept, spec, pool)
+                                : frames_one_by_one(video, kept, spec.frame, pool);
+  AZ_RETURN_IF_ERROR(patches.status());
+  VideoPixels out;
+  out.media.source = size_of(video.frames.front());
+  out.media.tiles.push_back(std::move(*patches));
+  out.metadata = metadata_of_kept(video, spec, kept);
+  return out;
 }
 
 Result<std::vector<int64_t>> sample_frames(const media::VideoMetadata& metadata, const VideoProcessorSpec& spec) {

@@ -9,6 +9,7 @@
 #include "media/image.h"
 #include "media/video_frames.h"
 #include "preprocess/patchify.h"
+#include "spec/media_features.h"
 #include "spec/preprocess_spec.h"
 
 namespace azimuth::preprocess {
@@ -16,18 +17,36 @@ namespace azimuth::preprocess {
 // Resized area of all frames together, in pixels, beyond which preprocessing refuses to allocate.
 inline constexpr int64_t kMaxResizedPixels = int64_t{1} << 27;
 
-// Resizes, normalises and cuts one picture. Errors: invalid_argument (side ratio over 200; sides that do not divide
-// into patches without do_resize), resource_exhausted beyond kMaxResizedPixels.
-Result<Patches> preprocess_image(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
+// One picture, or one video, as the tower reads it.
+struct MediaPixels {
+  std::vector<Patches> tiles;  // in the order of the processor's array; a video is one entry of several frames
+  int64_t tile_rows = 1;       // of the tiles that divide the picture
+  int64_t tile_columns = 1;
+  int global_tile = -1;  // which tile shows the whole picture, where others divide it; -1: none
+  PixelSize source;      // of the picture as it was decoded
+  // What the decoder will get of them (vision/arrangement); the engine fills it in.
+  std::vector<FeatureBlock> blocks;
 
-struct VideoPatches {
-  Patches patches;
+  // Patches that the tower runs over.
+  int64_t patches() const {
+    int64_t count = 0;
+    for (const Patches& tile : tiles) count += tile.grid.cells();
+    return count;
+  }
+};
+
+// Resizes, divides, normalises and cuts one picture as the spec's scheme says. Errors: invalid_argument (side ratio over
+// 200; sides that do not divide into patches without do_resize), resource_exhausted beyond kMaxResizedPixels.
+Result<MediaPixels> preprocess_image(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
+
+struct VideoPixels {
+  MediaPixels media;              // one entry
   media::VideoMetadata metadata;  // frames_indices are the frames that were kept
 };
 
 // Chooses frames (unless video.sampled or the spec says not to), then as for pictures. A clip of unknown speed counts
 // as 24 frames per second. Errors as above, and for an empty video or frames of different sizes.
-Result<VideoPatches> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
+Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
                                       ThreadPool& pool);
 
 // Indices of the frames of a clip that `spec` keeps. metadata.fps is used only where spec.fps applies.

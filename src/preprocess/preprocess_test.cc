@@ -105,14 +105,14 @@ TEST(Preprocess, PictureAndVideoPixelsEqualTransformers) {
     if (item.contains("source")) {
       const Result<media::Image> image = source_of(item["source"]);
       ASSERT_TRUE(image.ok());
-      const Result<Patches> patches = preprocess_image(*image, picture_spec(item), pool);
+      const Result<MediaPixels> patches = preprocess_image(*image, picture_spec(item), pool);
       ASSERT_TRUE(patches.ok()) << patches.status().message();
-      expect_patches(item, *patches);
+      expect_patches(item, patches->tiles[0]);
       ++pictures;
     } else {
-      const Result<VideoPatches> video = preprocess_video(video_of(item["video"]), video_spec(item), pool);
+      const Result<VideoPixels> video = preprocess_video(video_of(item["video"]), video_spec(item), pool);
       ASSERT_TRUE(video.ok()) << video.status().message();
-      expect_patches(item, video->patches);
+      expect_patches(item, video->media.tiles[0]);
       if (item.contains("frames_indices")) {
         EXPECT_EQ(nlohmann::json(video->metadata.frames_indices), item["frames_indices"]);
       }
@@ -184,9 +184,9 @@ TEST(PreprocessVideo, KeepsFramesThatWereChosenBefore) {
   VideoProcessorSpec spec;
   spec.frame.min_pixels = 1024;
   spec.frame.max_pixels = 8192;
-  const Result<VideoPatches> patches = preprocess_video(video, spec, pool);
+  const Result<VideoPixels> patches = preprocess_video(video, spec, pool);
   ASSERT_TRUE(patches.ok());
-  EXPECT_EQ(patches->patches.grid.t, 2);
+  EXPECT_EQ(patches->media.tiles[0].grid.t, 2);
   EXPECT_EQ(patches->metadata.frames_indices, (std::vector<int64_t>{0, 40, 80, 119}));
 }
 
@@ -234,10 +234,30 @@ TEST(PreprocessImage, ThreadsDoNotChangeABit) {
   ThreadPool many(3);
   const ImageProcessorSpec spec;
   const media::Image image = golden::noise(1, 200, 150);
-  const Result<Patches> a = preprocess_image(image, spec, one);
-  const Result<Patches> b = preprocess_image(image, spec, many);
+  const Result<MediaPixels> a = preprocess_image(image, spec, one);
+  const Result<MediaPixels> b = preprocess_image(image, spec, many);
   ASSERT_TRUE(a.ok() && b.ok());
-  EXPECT_TRUE(std::equal(a->pixels.data(), a->pixels.data() + a->pixels.elements(), b->pixels.data()));
+  const Tensor& pixels = a->tiles[0].pixels;
+  EXPECT_TRUE(std::equal(pixels.data(), pixels.data() + pixels.elements(), b->tiles[0].pixels.data()));
+}
+
+// Planes that a tower cuts hold the same numbers as patches that the processor cuts, in either order of the patches.
+TEST(PatchRows, EqualPatchifyBothWays) {
+  ThreadPool pool(2);
+  const media::Image image = golden::noise(3, 12, 8);
+  ImageProcessorSpec spec = small_spec();
+  spec.temporal_patch_size = 1;
+  for (const int64_t merge : {1, 2}) {
+    spec.merge_size = merge;
+    const Result<Patches> cut = patchify(std::array{&image}, spec, pool);
+    const Result<Patches> planes = normalize(std::array{&image}, spec, false, pool);
+    ASSERT_TRUE(cut.ok() && planes.ok());
+    EXPECT_EQ(planes->pixels.shape(), Shape({3, 8, 12}));
+    EXPECT_EQ(planes->grid, cut->grid);
+    const Tensor rows = patch_rows(*planes, spec.patch_size, merge, pool);
+    ASSERT_EQ(rows.shape(), cut->pixels.shape());
+    EXPECT_TRUE(std::equal(rows.data(), rows.data() + rows.elements(), cut->pixels.data()));
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "azimuth/prompt.h"
 #include "azimuth/status.h"
 #include "media/video_frames.h"
+#include "spec/media_features.h"
 #include "spec/prompt_spec.h"
 #include "text/tokenizer.h"
 
@@ -26,12 +27,16 @@ struct VideoInput {
   Grid grid;                        // cells after merging
   media::VideoMetadata metadata;    // frames_indices are the frames at hand
   int64_t temporal_patch_size = 2;  // frames per grid frame
+  std::vector<FeatureBlock> blocks = {};  // empty: one block of the grid
 };
 
 struct ImageInput {
-  Grid grid;      // cells after merging
+  Grid grid;      // cells after merging, of all blocks where they are alike
   int view = 0;   // view `view` of `views` of one panorama; view 0 of several shows the whole of it
   int views = 1;  // 1: an image of its own
+  std::vector<FeatureBlock> blocks = {};  // what the decoder gets of it; empty: one block of the grid
+  int64_t tile_rows = 1;                  // of the tiles that divide it
+  int64_t tile_columns = 1;
 };
 
 struct MediaInputs {

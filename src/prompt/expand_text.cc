@@ -19,7 +19,7 @@ bool overlaps(const std::vector<text::ByteRange>& ranges, size_t begin, size_t e
 }
 
 void find_placeholders(const PromptText& text, const MediaMarkup& markup, bool video, std::vector<Placeholder>& found) {
-  const std::string& needle = markup.placeholder;
+  const std::string& needle = markup.in_template();
   if (needle.empty()) return;
   for (size_t at = text.text.find(needle); at != std::string::npos; at = text.text.find(needle, at + needle.size())) {
     if (!overlaps(text.literal, at, at + needle.size())) found.push_back({at, at + needle.size(), video});
@@ -44,7 +44,7 @@ Status check_count(const char* name, const MediaMarkup& markup, size_t placehold
                        " came with the prompt; leave " + (given == 1 ? "it" : "them") + " out");
   }
   return invalid_argument("the prompt has " + std::to_string(placeholders) + " " + name + " placeholder" +
-                          (placeholders == 1 ? "" : "s") + " (" + markup.placeholder + "), but " + media +
+                          (placeholders == 1 ? "" : "s") + " (" + markup.in_template() + "), but " + media +
                           (given == 1 ? " was" : " were") + " given; the two counts must be equal");
 }
 
@@ -63,14 +63,18 @@ Status check_media(const MediaInputs& media, const BuildOptions& options) {
   int64_t cells = 0;
   const int64_t most =
       options.context_tokens > 0 ? std::min(options.context_tokens, kMaxPromptTokens) : kMaxPromptTokens;
-  const auto add = [&](const Grid& grid) { cells = std::min(cells + grid.cells(), kMaxPromptTokens + 1); };
+  const auto add = [&](const Grid& grid, const std::vector<FeatureBlock>& blocks) {
+    int64_t features = blocks.empty() ? grid.cells() : 0;
+    for (const FeatureBlock& block : blocks) features = std::min(features + block.features, kMaxPromptTokens + 1);
+    cells = std::min(cells + features, kMaxPromptTokens + 1);
+  };
   for (size_t i = 0; i < media.images.size(); ++i) {
     AZ_RETURN_IF_ERROR(check_grid("image", i, media.images[i].grid));
-    add(media.images[i].grid);
+    add(media.images[i].grid, media.images[i].blocks);
   }
   for (size_t i = 0; i < media.videos.size(); ++i) {
     AZ_RETURN_IF_ERROR(check_grid("video", i, media.videos[i].grid));
-    add(media.videos[i].grid);
+    add(media.videos[i].grid, media.videos[i].blocks);
   }
   if (cells <= most) return ok_status();
   return resource_exhausted("the images and videos take " + std::to_string(cells) +
@@ -78,9 +82,26 @@ Status check_media(const MediaInputs& media, const BuildOptions& options) {
                             ", but the model's context holds " + std::to_string(most) + "; give fewer or smaller ones");
 }
 
-Expansion expand_image(const MediaInputs& media, const PromptSpec& spec, size_t index) {
+// The blocks of an image or video; one of the whole grid where none were given.
+std::vector<FeatureBlock> blocks_of(const Grid& grid, const std::vector<FeatureBlock>& blocks) {
+  if (!blocks.empty()) return blocks;
+  FeatureBlock whole;
+  whole.grid = grid;
+  whole.features = grid.cells();
+  return {whole};
+}
+
+Result<Expansion> expand_image(const MediaInputs& media, const PromptSpec& spec, size_t index) {
   const ImageInput& image = media.images[index];
-  Expansion expansion = expand_per_cell(spec.image, SpanKind::image, static_cast<int>(index), image.grid, nullptr);
+  const int number = static_cast<int>(index);
+  const std::vector<FeatureBlock> blocks = blocks_of(image.grid, image.blocks);
+  Expansion expansion;
+  switch (spec.image.expansion) {
+    case PromptExpansion::per_cell:
+      expansion = expand_per_cell(spec.image, SpanKind::image, number, blocks, nullptr);
+      break;
+    default: return internal_error("no such expansion of an image");
+  }
   for (Span& span : expansion.spans) {
     span.view = image.view;
     span.views = image.views;
@@ -93,10 +114,13 @@ Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec,
   const VideoInput& video = media.videos[index];
   AZ_ASSIGN_OR_RETURN(const VideoTiming timing, video_timing(video.metadata, video.temporal_patch_size, video.grid.t));
   const int number = static_cast<int>(index);
-  if (spec.video.expansion == PromptExpansion::timestamped_frames) {
-    return expand_timestamped_frames(spec.video, number, video.grid, timing);
+  switch (spec.video.expansion) {
+    case PromptExpansion::per_cell:
+      return expand_per_cell(spec.video, SpanKind::video, number, blocks_of(video.grid, video.blocks), &timing);
+    case PromptExpansion::timestamped_frames:
+      return expand_timestamped_frames(spec.video, number, video.grid, timing);
+    default: return internal_error("no such expansion of a video");
   }
-  return expand_per_cell(spec.video, SpanKind::video, number, video.grid, &timing);
 }
 
 // Copies text, and moves the literal ranges that lie in what is copied.
@@ -150,7 +174,8 @@ Result<ExpandedText> expand_text(const PromptText& text, const MediaInputs& medi
       AZ_ASSIGN_OR_RETURN(const Expansion expansion, expand_video(media, spec, video++));
       splicer.replace_until(place.end, expansion);
     } else {
-      splicer.replace_until(place.end, expand_image(media, spec, image++));
+      AZ_ASSIGN_OR_RETURN(const Expansion expansion, expand_image(media, spec, image++));
+      splicer.replace_until(place.end, expansion);
     }
   }
   splicer.copy_until(text.text.size());

@@ -56,6 +56,25 @@ Image unpatchify(const Patches& patches, int64_t t, const ImageProcessorSpec& sp
   return image;
 }
 
+// Frame t of an array that was left whole.
+Image frame_of_planes(const Patches& planes, int64_t t, const ImageProcessorSpec& spec) {
+  const NormalizationTable table = preprocess::normalization_table(spec);
+  const auto [width, height] = planes.resized;
+  Image image{width, height, {}};
+  image.rgb.resize(static_cast<size_t>(width * height * kChannels));
+  for (int channel = 0; channel < kChannels; ++channel) {
+    const float* plane = planes.pixels.data() + (t * kChannels + channel) * width * height;
+    for (int64_t i = 0; i < width * height; ++i) {
+      image.rgb[static_cast<size_t>(i * kChannels + channel)] = byte_of(plane[i], table[static_cast<size_t>(channel)]);
+    }
+  }
+  return image;
+}
+
+Image frame_of(const Patches& patches, int64_t t, const ImageProcessorSpec& spec) {
+  return patches.planes() ? frame_of_planes(patches, t, spec) : unpatchify(patches, t, spec);
+}
+
 Result<Image> shrink(const Image& image, int64_t max_pixels, ThreadPool& pool) {
   const double by_side = static_cast<double>(kLongestSide) / static_cast<double>(std::max(image.width, image.height));
   const double by_area =
@@ -78,35 +97,36 @@ struct Source {
 
 class SourceFinder {
  public:
-  SourceFinder(const engine::PreparedSample& sample, const models::ProcessorSpecs& processors)
-      : sample_(sample), processors_(processors) {}
+  SourceFinder(const engine::PreparedSample& sample, const models::ProcessorSpecs& processors,
+               const ProjectorSpec& projector)
+      : sample_(sample), processors_(processors), projector_(projector) {}
 
-  // Spans are asked for in order. No patches where their grid is not the span's (tiles, cross-attended features).
+  // Spans are asked for in order. No patches where their grid is not the span's (learned queries, tiles put together).
   Source find(const Span& span) {
     Source source;
     const auto media = static_cast<size_t>(span.media);
     if (span.kind == SpanKind::image && media < sample_.images.size()) {
-      source = {&sample_.images[media], &processors_.image, 0};
+      const std::vector<Patches>& tiles = sample_.images[media].tiles;
+      if (static_cast<size_t>(span.tile) >= tiles.size()) return {};
+      source = {&tiles[static_cast<size_t>(span.tile)], &processors_.image, 0};
     } else if (span.kind == SpanKind::video && media < sample_.videos.size()) {
-      source = {&sample_.videos[media].patches, &processors_.video.frame, next_frame_[span.media]};
+      source = {&sample_.videos[media].media.tiles[0], &processors_.video.frame, next_frame_[span.media]};
       next_frame_[span.media] += span.grid.t;
     }
     return covers(source, span) ? source : Source{};
   }
 
  private:
-  static bool covers(const Source& source, const Span& span) {
-    if (source.patches == nullptr || span.tiles != 1) return false;
+  bool covers(const Source& source, const Span& span) const {
+    if (source.patches == nullptr || projector_.queries > 0) return false;
     const Grid& grid = source.patches->grid;
-    const int64_t merge = source.spec->merge_size;
-    const int64_t elements =
-        kChannels * source.spec->temporal_patch_size * source.spec->patch_size * source.spec->patch_size;
-    return grid.h / merge == span.grid.h && grid.w / merge == span.grid.w &&
-           source.first_frame + span.grid.t <= grid.t && source.patches->pixels.row_elements() == elements;
+    const Grid merged = projector_.merged(grid);
+    return merged.h == span.grid.h && merged.w == span.grid.w && source.first_frame + span.grid.t <= grid.t;
   }
 
   const engine::PreparedSample& sample_;
   const models::ProcessorSpecs& processors_;
+  const ProjectorSpec& projector_;
   std::map<int, int64_t> next_frame_;  // by video
 };
 
@@ -118,7 +138,8 @@ Result<std::vector<PictureView>> picture_views(const Engine& engine, const Reque
   AZ_ASSIGN_OR_RETURN(const engine::PreparedSample sample, engine::prepare(model, request, policy));
   int64_t frames = 0;
   for (const Span& span : sample.prompt.spans) frames += span.grid.t;
-  SourceFinder finder(sample, model.processors);
+  if (!model.spec.vision) return std::vector<PictureView>{};
+  SourceFinder finder(sample, model.processors, model.spec.vision->projector);
   std::vector<PictureView> views;
   for (size_t i = 0; i < sample.prompt.spans.size(); ++i) {
     const Span& span = sample.prompt.spans[i];
@@ -126,7 +147,7 @@ Result<std::vector<PictureView>> picture_views(const Engine& engine, const Reque
     if (source.patches == nullptr) continue;
     for (int64_t frame = 0; frame < span.grid.t; ++frame) {
       AZ_ASSIGN_OR_RETURN(const Image image,
-                          shrink(unpatchify(*source.patches, source.first_frame + frame, *source.spec),
+                          shrink(frame_of(*source.patches, source.first_frame + frame, *source.spec),
                                  kPixelBudget / frames, *model.pool));
       PictureView view{i, frame, image.width, image.height, {}};
       AZ_ASSIGN_OR_RETURN(view.data_url, report::jpeg_data_url(image));

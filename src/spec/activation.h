@@ -1,4 +1,4 @@
-// Activation functions of MLPs, as configs name them.
+// Activation functions and norms, as configs name them.
 #pragma once
 
 #include <cstdint>
@@ -6,5 +6,10 @@
 namespace azimuth {
 
 enum class Activation : uint8_t { gelu_erf, gelu_tanh, quick_gelu, silu, relu };
+
+enum class NormKind : uint8_t {
+  rms,    // weight only
+  layer,  // weight and bias
+};
 
 }  // namespace azimuth

@@ -8,10 +8,22 @@
 
 namespace azimuth {
 
+// A run of an image's or a video's features that becomes one span of the prompt: one tile, one frame, or several tiles
+// put together as one picture.
+struct FeatureBlock {
+  Grid grid;              // cells after merging, without row suffixes
+  int64_t features = 0;   // rows of features, with them
+  Delivery delivery = Delivery::injected;
+  int tile = 0;           // tile `tile` of `tiles`
+  int tiles = 1;
+  bool global_tile = false;  // shows the whole image, beside others that do not
+};
+
 struct MediaFeatures {
-  Grid grid;                      // cells after merging
-  Tensor features;                // [cells, decoder hidden]
-  std::vector<Tensor> deepstack;  // per level [cells, decoder hidden]
+  Grid grid;                      // cells after merging, of all blocks where they are alike
+  Tensor features;                // [rows, decoder hidden], block after block
+  std::vector<Tensor> deepstack;  // per level [rows, decoder hidden]
+  std::vector<int64_t> arrays;    // rows of each array that the reference keeps apart (tile or image); empty: one
 };
 
 }  // namespace azimuth

@@ -5,12 +5,31 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace azimuth {
 
 // How an image of any size becomes patches. One file of preprocess/ per scheme.
 enum class PreprocessScheme : uint8_t {
-  smart_resize,  // sides rounded to multiples of patch * merge, area kept within [min_pixels, max_pixels]
+  smart_resize,    // sides rounded to multiples of patch * merge, area kept within [min_pixels, max_pixels]
+  fixed,           // one size for all: resized to it, or by the shorter edge and cut from the middle (CLIP, SigLIP)
+  pan_and_scan,    // fixed, and crops of pictures that are far from square (Gemma 3)
+  tiles,           // a grid of tiles whose shape is nearest to the picture's, and a thumbnail (InternVL, Ovis2)
+  any_resolution,  // the whole picture, and tiles of the best of listed sizes (LLaVA-NeXT, LLaVA-OneVision)
+  split,           // longest edge bounded, cut into tiles, the whole picture last (Idefics3, SmolVLM)
+  quarters,        // edges bounded; on request four quarters, the whole picture last (Idefics2)
+  token_budget,    // sides rounded to multiples of patch * merge within a number of tokens (Gemma 4)
+  canvas,          // fitted into a canvas of tiles and padded (mllama)
+};
+
+// How a processor lays out the pixels of a request in one array, which is what a trace shows.
+enum class PixelArray : uint8_t {
+  patch_rows,        // [patches of all pictures, channel * time * y * x]
+  tiles,             // [tiles of all pictures, channel, y, x]
+  tiles_per_image,   // [pictures, most tiles, channel, y, x]; zeros behind
+  tiles_per_sample,  // [samples, most tiles, channel, most rows, most columns]; zeros behind
+  padded_patches,    // [pictures, most patches, y * x * channel]; zeros behind (Gemma 4)
+  canvases,          // [samples, most pictures, most tiles, channel, y, x]; zeros behind (mllama)
 };
 
 enum class ResampleFilter : uint8_t { bilinear, bicubic, lanczos };
@@ -23,6 +42,10 @@ enum class PixelArithmetic : uint8_t {
 
 struct ImageProcessorSpec {
   PreprocessScheme scheme = PreprocessScheme::smart_resize;
+  PixelArray array = PixelArray::patch_rows;
+  // The processor's files do not say how pixels become patches: patch_size, merge_size and temporal_patch_size are those
+  // of the tower (engine/load), and patches are cut behind the processor's array.
+  bool tower_patches = false;
   PixelArithmetic arithmetic = PixelArithmetic::torchvision;
   bool do_resize = true;
   ResampleFilter resample = ResampleFilter::bicubic;
@@ -36,6 +59,27 @@ struct ImageProcessorSpec {
   int64_t temporal_patch_size = 2;  // frames per patch; a still image is repeated
   int64_t min_pixels = 56 * 56;     // bounds of the resized area
   int64_t max_pixels = 28 * 28 * 1280;
+
+  // Sizes in pixels of the schemes that know them; 0: not given.
+  int64_t height = 0;          // of a picture or tile
+  int64_t width = 0;
+  int64_t shortest_edge = 0;   // resized to it (fixed), or at least it (quarters)
+  int64_t longest_edge = 0;    // resized to it (split), or at most it (quarters)
+  int64_t crop_height = 0;     // cut from the middle
+  int64_t crop_width = 0;
+  bool do_center_crop = false;
+  bool do_pad = false;
+  // Tiles
+  bool divides = false;        // whether pictures are divided at all (crop_to_patches, do_image_splitting, do_pan_and_scan)
+  int64_t min_tiles = 1;
+  int64_t max_tiles = 12;
+  bool thumbnail = true;       // the whole picture beside its tiles
+  std::vector<std::array<int64_t, 2>> pinpoints = {};  // height, width of the sizes to choose from (any_resolution)
+  // Crops of pan_and_scan
+  int64_t min_crop_size = 256;
+  int64_t max_crops = 4;
+  double min_ratio_to_crop = 1.2;
+  int64_t max_tokens = 280;    // of a picture (token_budget)
 };
 
 // What min_pixels and max_pixels of a video bound.
@@ -59,6 +103,7 @@ struct VideoProcessorSpec {
   std::optional<int64_t> num_frames;  // ... or frames to keep; at most one of the two
   int64_t min_frames = 4;             // bounds of what `fps` asks for
   int64_t max_frames = 768;
+  bool shares_image_array = false;    // frames stand among the pictures in the processor's array (InternVL)
   bool cap_pixels_per_frame = false;  // bounds each frame by max_video_tokens as well
   int64_t max_video_tokens = 768;     // tokens per frame under cap_pixels_per_frame
 };

@@ -10,7 +10,7 @@ namespace azimuth {
 // What one placeholder of the rendered template becomes. One file of prompt/expansion/ per scheme.
 enum class PromptExpansion : uint8_t {
   none,                // the family has no such media
-  per_cell,            // as many copies as the grid has cells: one span
+  per_cell,            // as many copies as the image has features, between start and end: one span per block
   timestamped_frames,  // per grid frame: `<1.5 seconds>`, start, a copy per cell, end: one span per frame (Qwen3-VL)
 };
 
@@ -21,13 +21,23 @@ enum class ClosedRegions : uint8_t {
   whole_prompt,  // everything before the answer (PaliGemma)
 };
 
+// What a processor makes of a prompt beside the media themselves.
+enum class PromptFrame : uint8_t {
+  as_written,
+  media_bos_text_newline,  // the images of a sample, bos, its text, a newline (PaliGemma)
+  media_before_text,       // the images of a sample in front of its text, unless the text has placeholders (BLIP-2)
+};
+
 // Images or videos in a prompt.
 struct MediaMarkup {
   PromptExpansion expansion = PromptExpansion::none;
   std::string placeholder =
       {};                  // the token that stands for one feature, and in the template for the whole image or video
-  std::string start = {};  // marker tokens around a frame, where the expansion writes them itself
-  std::string end = {};
+  std::string start = {};   // written in front of an image or frame by the expansion
+  std::string end = {};     // and behind it
+  std::string marker = {};  // stands for the whole image or video in the template, where `placeholder` does not
+
+  const std::string& in_template() const { return marker.empty() ? placeholder : marker; }
 };
 
 struct PromptSpec {
@@ -36,6 +46,7 @@ struct PromptSpec {
   // The tokenizer's own tokens (bos) are added to a rendered template that does not begin with bos. Processors of
   // vision-language models do that, chat templates of text models do not.
   bool adds_bos_to_chat = false;
+  PromptFrame frame = PromptFrame::as_written;
   ClosedRegions closed_regions = ClosedRegions::none;
 
   bool takes_images() const { return image.expansion != PromptExpansion::none; }
@@ -44,8 +55,11 @@ struct PromptSpec {
   // Strings that text of a user must never turn into.
   std::vector<std::string> placeholders() const {
     std::vector<std::string> strings;
-    if (takes_images()) strings.push_back(image.placeholder);
-    if (takes_videos()) strings.push_back(video.placeholder);
+    for (const MediaMarkup* media : {&image, &video}) {
+      if (media->expansion == PromptExpansion::none) continue;
+      strings.push_back(media->placeholder);
+      if (!media->marker.empty()) strings.push_back(media->marker);
+    }
     return strings;
   }
 };

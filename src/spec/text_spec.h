@@ -17,9 +17,12 @@ struct TextSpec {
   std::vector<RopeSpec> ropes;  // one per layer type; LayerSpec::rope chooses
   float embedding_scale = 1.0f;
   float final_norm_eps = 1e-6f;
+  NormKind final_norm = NormKind::rms;
   bool norm_plus_one = false;      // every RMSNorm weight w of the decoder acts as 1 + w
   float logit_soft_cap = 0.0f;     // 0: none
   bool tied_head = false;          // the output head is the embedding matrix
+  int64_t per_layer_vocab = 0;     // rows of the table of per-layer embeddings (Gemma 4); 0: none
+  int input_width = 0;             // of embedding and head, where a projection leads to `hidden` and back (OPT); 0: none
   int64_t context_length = 0;      // positions that the checkpoint was made for
   std::string policy = "vanilla";  // the checkpoint's own position policy
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "azimuth/prompt.h"
 #include "spec/activation.h"
 
 namespace azimuth {
@@ -24,21 +25,56 @@ enum class GridResample : uint8_t {
   bicubic,           // align_corners = false, a = -0.75 (SigLIP, ViT, InternViT)
 };
 
+// Norms of a tower's queries and keys, before rotation.
+enum class TowerQkNorm : uint8_t {
+  none,
+  per_head,   // over the channels of each head
+  all_heads,  // over the channels of all heads together (InternViT)
+};
+
 enum class PatchOrder : uint8_t {
   merge_blocks,  // (h/m, w/m, m, m): the m*m patches that merge into one token are neighbours
   raster,        // row by row
 };
 
+// From the tower's patches to the decoder's tokens. One file of vision/projectors/ per kind.
 enum class ProjectorKind : uint8_t {
-  patch_merger,  // norm, m*m neighbours concatenated, linear, GELU (erf), linear
+  patch_merger,          // norm, m*m neighbours concatenated, linear, GELU (erf), linear (Qwen)
+  pixel_shuffle_mlp,     // m*m neighbours concatenated, norm, linear, GELU (erf), linear (InternVL)
+  pixel_shuffle_linear,  // m*m neighbours concatenated, linear (Idefics3)
+  linear,                // (PaliGemma)
+  mlp,                   // linear, activation, linear (LLaVA)
+  average_pool,          // m*m neighbours averaged, norm, linear (Gemma 3)
+  position_pool,         // as average_pool, by the places of the patches, scaled by sqrt(hidden) (Gemma 4)
+  perceiver,             // learned queries attend to all patches (Idefics2)
+  q_former,              // learned queries in a small BERT with cross-attention (BLIP-2)
+  visual_table,          // a distribution over a visual vocabulary, times its table (Ovis2)
+};
+
+// How the features of an image's tiles become the rows that the decoder gets. One file of vision/arrangement/ per kind.
+enum class FeatureArrangement : uint8_t {
+  tiles_in_order,     // tile after tile
+  unpadded_rows,      // whole image, then the tiles as one picture without its padding, a newline feature per row
+                      // (LLaVA-NeXT)
+  unpadded_or_whole,  // the same for a sample's only image, with fewer cells where there are too many; of several images
+                      // the whole ones alone, each with one newline (LLaVA-OneVision)
+  pooled_frames,      // of a video: frames at half the cells per side, one newline behind them (LLaVA-OneVision)
 };
 
 struct ProjectorSpec {
   ProjectorKind kind = ProjectorKind::patch_merger;
-  int merge = 2;   // cells of the tower per side that become one token
-  int output = 0;  // width of the decoder
+  int merge = 2;    // cells of the tower per side that become one token
+  int output = 0;   // width of the decoder
+  int queries = 0;  // tokens that learned queries make of every tile; 0: one token per merged cell
   float norm_eps = 1e-6f;
   bool norm_after_shuffle = false;  // normalise the concatenated m*m*hidden channels instead of each patch
+  Activation activation = Activation::gelu_erf;
+
+  // Cells that the decoder gets for a grid of patches.
+  Grid merged(const Grid& patches) const {
+    if (queries > 0) return {patches.t, 1, queries};
+    return {patches.t, patches.h / merge, patches.w / merge};
+  }
 };
 
 // A projector that taps an inner layer and whose output is added to the hidden states of a decoder layer.
@@ -55,8 +91,20 @@ struct VisionSpec {
   int head_dim = 0;
   int intermediate = 0;
   Activation activation = Activation::gelu_tanh;
+  NormKind norm = NormKind::layer;
   float norm_eps = 1e-6f;
   bool qkv_bias = true;
+  bool gated_mlp = false;       // down(act(gate(x)) * up(x))
+  bool layer_scale = false;     // attention and MLP outputs are multiplied by a learned vector before they are added
+  bool post_norms = false;      // a norm after attention and after the MLP as well, before the residual is added
+  bool pre_norm = false;        // a norm in front of the first layer (CLIP)
+  bool final_norm = false;      // a norm behind the last layer
+  TowerQkNorm qk_norm = TowerQkNorm::none;
+  std::vector<int> windowed_layers = {};  // layers that attend within windows of `window` cells per side (Qwen2.5-VL)
+  int window = 0;                         // cells of the projector per side of a window
+  // Layers whose outputs the projector reads, side by side; layer -1 is the embedding. Empty: the last one.
+  std::vector<int> feature_layers = {};
+  bool class_features = false;  // the projector sees the class tokens as well, in front of the patches
 
   // Patches
   int channels = 3;
@@ -79,6 +127,8 @@ struct VisionSpec {
   double rotary_theta = 10000.0;
 
   ProjectorSpec projector;
+  FeatureArrangement arrangement = FeatureArrangement::tiles_in_order;  // of images
+  FeatureArrangement video_arrangement = FeatureArrangement::tiles_in_order;
   std::vector<DeepStackSpec> deepstack;  // in the order of the decoder layers 0, 1, ... that they feed
 };
 

@@ -15,14 +15,22 @@ namespace azimuth {
 
 enum class Transform : uint8_t {
   none,
-  flatten,  // [n, a, b, ...] -> [n, a*b*...] (a convolution whose stride is its kernel is a product)
+  flatten,         // [n, a, b, ...] -> [n, a*b*...] (a convolution whose stride is its kernel is a product)
+  transpose,       // [a, b] -> [b, a]
+  transpose_last,  // [n, a, b] -> [n, b, a]
 };
 
+// A tensor of the file, or a row-wise stack of several (queries, keys and values of a tower that has three products).
 struct WeightRule {
   std::vector<std::string> names;  // tried in this order
   Shape shape;                     // in the file
   Transform transform = Transform::none;
   bool optional = false;  // files may lack it: the engine then knows what stands for it
+  // Tensors that follow below this one in the slot, each found, checked and transformed by its own rule.
+  std::vector<WeightRule> below = {};
+  // Another shape that files of another convention have, with its own transform; an empty shape: none.
+  Shape other_shape = {};
+  Transform other_transform = Transform::none;
 };
 
 class WeightMap {

@@ -109,6 +109,12 @@ Tensor Tensor::zeros(const Shape& shape) {
   return tensor;
 }
 
+void Tensor::reshape(const Shape& shape) {
+  assert(shape.elements() == shape_.elements());
+  shape_ = shape;
+  row_elements_ = shape.rank() == 0 || shape[0] == 0 ? 0 : shape.elements() / shape[0];
+}
+
 Tensor Tensor::clone() const {
   if (empty()) return {};
   Tensor copy(shape_);

@@ -68,6 +68,8 @@ class Tensor {
   int64_t row_elements() const { return row_elements_; }
   TensorView view() const { return TensorView::contiguous(data_.get(), DType::f32, shape_); }
   Tensor clone() const;
+  // The same elements under another shape, which must have as many.
+  void reshape(const Shape& shape);
 
  private:
   struct Free {

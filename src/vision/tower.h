@@ -13,35 +13,46 @@
 
 namespace azimuth::vision {
 
-struct LayerNormWeights {
+struct NormWeights {
   Tensor weight;  // [width]
-  Tensor bias;    // [width]
+  Tensor bias;    // [width]; empty: RMS norm
 };
 
 struct TowerLayerWeights {
-  LayerNormWeights attention_norm;
+  NormWeights attention_norm;
   kernels::Linear qkv;     // [3 * heads * head_dim, hidden]: queries, keys, values
-  kernels::Linear output;  // [hidden, heads * head_dim]
-  LayerNormWeights mlp_norm;
-  kernels::Linear up;        // [intermediate, hidden]
-  kernels::Linear down;      // [hidden, intermediate]
-  Tensor mixed_frequencies;  // [2, heads, head_dim / 2] for columns and rows, where TowerRotary::mixed; or empty
+  NormWeights query_norm;  // [head_dim], or [heads * head_dim] where TowerQkNorm::all_heads; or empty
+  NormWeights key_norm;
+  kernels::Linear output;           // [hidden, heads * head_dim]
+  NormWeights attention_post_norm;  // [hidden], or empty
+  Tensor attention_scale;           // [hidden], or empty
+  NormWeights mlp_norm;
+  kernels::Linear gate;       // [intermediate, hidden]; empty for a plain MLP
+  kernels::Linear up;         // [intermediate, hidden]
+  kernels::Linear down;       // [hidden, intermediate]
+  NormWeights mlp_post_norm;  // [hidden], or empty
+  Tensor mlp_scale;           // [hidden], or empty
+  Tensor mixed_frequencies;   // [2, heads, head_dim / 2] for columns and rows, where TowerRotary::mixed; or empty
 };
 
+// What a kind does not name stays empty.
 struct ProjectorWeights {
-  LayerNormWeights norm;   // [hidden], or [merge * merge * hidden] when the spec normalises after the shuffle
-  kernels::Linear first;   // [merge * merge * hidden, merge * merge * hidden]
-  kernels::Linear second;  // [output, merge * merge * hidden]
+  NormWeights norm;        // [hidden], or [merge * merge * hidden] where it acts on merged patches
+  kernels::Linear first;   // of patch_merger [merge * merge * hidden, merge * merge * hidden]
+  kernels::Linear second;  // [output, outputs of the first]
 };
 
 struct TowerWeights {
-  kernels::Linear patch;  // [hidden, patch elements]
-  Tensor class_tokens;    // [class tokens, hidden], or empty
-  Tensor learned_grid;    // [class tokens where they have positions, then side * side; hidden], or empty
-  Tensor learned_axes;    // [2, learned_axis_rows, hidden]: of columns, then of rows; or empty
+  kernels::Linear patch;   // [hidden, patch elements]
+  Tensor class_tokens;     // [class tokens, hidden], or empty
+  Tensor learned_grid;     // [class tokens where they have positions, then side * side; hidden], or empty
+  Tensor learned_axes;     // [2, learned_axis_rows, hidden]: of columns, then of rows; or empty
+  NormWeights pre_norm;    // [hidden], or empty
+  NormWeights final_norm;  // [hidden], or empty
   std::vector<TowerLayerWeights> layers;
   ProjectorWeights projector;
   std::vector<ProjectorWeights> deepstack;  // as VisionSpec::deepstack
+  Tensor newline;                           // [output]: the feature behind rows of patches, where the arrangement has one
 };
 
 class Tower {
@@ -49,10 +60,11 @@ class Tower {
   Tower(VisionSpec spec, TowerWeights weights) : spec_(std::move(spec)), weights_(std::move(weights)) {}
 
   const VisionSpec& spec() const { return spec_; }
+  const TowerWeights& weights() const { return weights_; }
 
   // `patches` [grid.cells(), patch elements] in the spec's patch order; `grid` counts patches and divides into merge
   // cells. Attention stays within a frame; each frame has its own class tokens in front of its patches, which
-  // Stage::tower_layer shows and the projectors do not see. Errors: a patch tensor that does not fit the grid; a head
+  // Stage::tower_layer shows and which the projectors see under VisionSpec::class_features only. Errors: a patch tensor that does not fit the grid; a head
   // that the rotation cannot divide; a grid beyond learned tables of rows and columns; cancelled.
   Result<MediaFeatures> encode(const Tensor& patches, const Grid& grid, const RunContext& context) const;
 

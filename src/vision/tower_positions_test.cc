@@ -41,7 +41,7 @@ kernels::Linear linear_of(const json& weight_and_bias, int64_t outputs, int64_t 
   return {std::move(packed).value(), tensor_of(weight_and_bias[1], {outputs})};
 }
 
-LayerNormWeights norm_of(const json& weight_and_bias, int64_t width) {
+NormWeights norm_of(const json& weight_and_bias, int64_t width) {
   return {tensor_of(weight_and_bias[0], {width}), tensor_of(weight_and_bias[1], {width})};
 }
 

@@ -121,8 +121,8 @@ TEST_F(Panorama, EqualsItsViewsAsPicturesOfTheirOwn) {
   EXPECT_EQ(a.positions.sets[0].next_decode, b.positions.sets[0].next_decode);
   ASSERT_EQ(a.images.size(), b.images.size());
   for (size_t i = 0; i < a.images.size(); ++i) {
-    const Tensor& x = a.images[i].pixels;
-    const Tensor& y = b.images[i].pixels;
+    const Tensor& x = a.images[i].tiles[0].pixels;
+    const Tensor& y = b.images[i].tiles[0].pixels;
     ASSERT_EQ(x.shape(), y.shape());
     EXPECT_TRUE(std::equal(x.data(), x.data() + x.elements(), y.data())) << "view " << i;
   }

@@ -4,19 +4,10 @@
 `test` names the unit test that sees the fault where it cannot reach a trace; the golden traces are asked first.
 """
 
-import dataclasses
+import importlib
+import pathlib
 
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    name: str
-    file: str
-    old: str
-    new: str
-    why: str
-    test: str = ""  # a target azimuth_<test>_test, asked where the golden traces stay green
-    traced: bool = True  # False: no golden trace runs this code, so that only `test` is asked
-
+from fault import Fault
 
 FAULTS = [
     # Preprocessing
@@ -50,8 +41,8 @@ FAULTS = [
     }""",
           "the values of a patch are ordered time, channel instead of channel, time"),
     Fault("raster-patches", "src/preprocess/patchify.cc",
-          "return {block / blocks_per_row * merge_ + in_block_y, block % blocks_per_row * merge_ + in_block_x};",
-          "return {index / grid_.w + 0 * (block + in_block_y), index % grid_.w + 0 * (blocks_per_row + in_block_x)};",
+          "return {block / blocks_per_row * merge + index / merge % merge, block % blocks_per_row * merge + index % merge};",
+          "return {index / grid.w + 0 * block, index % grid.w + 0 * blocks_per_row};",
           "patches leave in raster order instead of merge blocks"),
     Fault("bicubic-a", "src/media/resize.cc", "constexpr double a = -0.5;", "constexpr double a = -0.75;",
           "Keys' parameter of the bicubic filter is OpenCV's instead of Pillow's"),
@@ -113,11 +104,11 @@ FAULTS = [
           "inverse_frequencies(vision.rotary_theta, vision.head_dim / 2)",
           "inverse_frequencies(vision.rotary_theta / 2.0, vision.head_dim / 2)",
           "the base of the tower's spectrum is halved"),
-    Fault("frame-cut-short", "src/vision/tower.cc",
+    Fault("frame-cut-short", "src/vision/tower_layer.cc",
           "ranges(static_cast<size_t>(rows.all()), {0, rows.all()});",
           "ranges(static_cast<size_t>(rows.all()), {0, first == 0 ? rows.all() : rows.all() - 1});",
           "the last patch of every later frame is left out of its attention"),
-    Fault("tower-scale", "src/vision/tower.cc", "args.scale = 1.0f / std::sqrt(static_cast<float>(spec.head_dim));",
+    Fault("tower-scale", "src/vision/tower_layer.cc", "args.scale = 1.0f / std::sqrt(static_cast<float>(spec.head_dim));",
           "args.scale = 1.0f / std::sqrt(static_cast<float>(spec.hidden));",
           "the tower's attention is scaled by the hidden size instead of the head's"),
     Fault("tower-eps", "src/models/qwen3_vl.cc", "constexpr float kTowerNormEps = 1e-6f;", "constexpr float kTowerNormEps = 1e-5f;",
@@ -126,9 +117,9 @@ FAULTS = [
           'if (name == "gelu_pytorch_tanh" || name == "gelu_new") return Activation::gelu_tanh;',
           'if (name == "gelu_pytorch_tanh" || name == "gelu_new") return Activation::gelu_erf;',
           "exact GELU where the config names the tanh form"),
-    Fault("merger-gelu", "src/vision/projector.cc", "kernels::activate(Activation::gelu_erf,", "kernels::activate(Activation::gelu_tanh,",
+    Fault("merger-gelu", "src/vision/projectors/patch_merger.cc", "kernels::activate(spec.activation,", "kernels::activate(Activation::gelu_tanh,",
           "the tower's GELU in the merger, which uses the exact one"),
-    Fault("merger-norm-order", "src/vision/projector.cc",
+    Fault("merger-norm-order", "src/vision/projectors/patch_merger.cc",
           "const int64_t norm_width = spec.norm_after_shuffle ? cell_width : width;\n  Tensor normed",
           "const int64_t norm_width = spec.norm_after_shuffle ? width : width;\n  Tensor normed",
           "DeepStack's mergers normalise before the shuffle, as the main one does"),
@@ -171,7 +162,7 @@ FAULTS = [
           "(static_cast<float>(target) + 0.5f) * static_cast<float>(side) / static_cast<float>(targets) - 0.5f",
           "static_cast<float>(target) * static_cast<float>(side) / static_cast<float>(targets)",
           "cells of a learned grid are mapped by their corners", "positions", traced=False),
-    Fault("class-token-turns", "src/vision/tower.cc",
+    Fault("class-token-turns", "src/vision/tower_layer.cc",
           "rotate_patches(spec, rotations, rows.patches, stride, x + rows.classes * stride, pool);",
           "rotate_patches(spec, rotations, rows.patches, stride, x, pool);",
           "class tokens turn and the last patches do not", "vision", traced=False),
@@ -711,3 +702,7 @@ FAULTS = [
           "if (size < 0 ||", "if (size < 1 ||",
           "an empty run of text is no segment", "positions", traced=False),
 ]  # fmt: skip
+
+# Those of each family's traps: families/<family>.py with its own FAULTS.
+for _path in sorted(pathlib.Path(__file__).parent.glob("families/*.py")):
+    FAULTS += importlib.import_module(f"families.{_path.stem}").FAULTS

@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 import transformers
 
+import families
 from random_config import write_case
 from run_live import reference_answer
 
@@ -153,9 +154,20 @@ CASES = {
 }  # fmt: skip
 
 
+# Cases that the families' own modules name: GOLDEN_CASES = {name: (seed, forced choices)}.
+for _family in families.names():
+    for _name, (_seed, _forced) in getattr(families.load(_family), "GOLDEN_CASES", {}).items():
+        if _name in CASES:
+            raise SystemExit(f"expected one golden case of the name {_name}, got another one of {_family}")
+        CASES[_name] = (_family, _seed, _forced)
+OWN_CHOICES = {_name for _family in families.names() for _name in getattr(families.load(_family), "GOLDEN_CASES", {})}
+
+
 def forced_for(case):
     family, seed, forced = CASES[case]
     forced = dict(forced)
+    if case in OWN_CHOICES:
+        return family, seed, forced
     if family != "qwen3_vl" and family != "qwen3":
         forced.pop("text.hidden")  # their hidden size follows from heads and head_dim
     if family != "qwen3_vl" and forced.get("request.raw"):

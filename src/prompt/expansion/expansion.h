@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "azimuth/prompt.h"
 #include "azimuth/status.h"
 #include "prompt/video_timing.h"
+#include "spec/media_features.h"
 #include "spec/prompt_spec.h"
 
 namespace azimuth::prompt {
@@ -20,8 +22,11 @@ struct Expansion {
 // `count` copies of the placeholder.
 std::string repeated(const std::string& placeholder, int64_t count);
 
-// One span over the whole grid. `timing` is null for images.
-Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, const Grid& grid,
+// The span that a block of features will form.
+Span span_of(const FeatureBlock& block, SpanKind kind, int media);
+
+// One span per block, all between markup.start and markup.end. `timing` is null for images.
+Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, std::span<const FeatureBlock> blocks,
                           const VideoTiming* timing);
 
 // One span per grid frame, behind the time of its frames. Source: Qwen3VLProcessor.replace_video_token.

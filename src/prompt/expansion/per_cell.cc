@@ -9,18 +9,34 @@ std::string repeated(const std::string& placeholder, int64_t count) {
   return text;
 }
 
-Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, const Grid& grid,
-                          const VideoTiming* timing) {
+Span span_of(const FeatureBlock& block, SpanKind kind, int media) {
   Span span;
   span.kind = kind;
   span.media = media;
-  span.grid = grid;
-  span.features = grid.cells();
-  if (timing != nullptr) {
-    span.start_seconds = timing->start_seconds;
-    span.step_seconds = timing->step_seconds;
+  span.tile = block.tile;
+  span.tiles = block.tiles;
+  span.global_tile = block.global_tile;
+  span.grid = block.grid;
+  span.features = block.features;
+  span.delivery = block.delivery;
+  return span;
+}
+
+Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, std::span<const FeatureBlock> blocks,
+                          const VideoTiming* timing) {
+  Expansion expansion;
+  expansion.text = markup.start;
+  for (const FeatureBlock& block : blocks) {
+    expansion.text += repeated(markup.placeholder, block.features);
+    Span span = span_of(block, kind, media);
+    if (timing != nullptr) {
+      span.start_seconds = timing->start_seconds;
+      span.step_seconds = timing->step_seconds;
+    }
+    expansion.spans.push_back(span);
   }
-  return {repeated(markup.placeholder, grid.cells()), {span}};
+  expansion.text += markup.end;
+  return expansion;
 }
 
 }  // namespace azimuth::prompt

@@ -1,9 +1,9 @@
-#include "vision/projector.h"
+// Qwen's patch merger: the merge^2 patches of a cell are neighbours, so concatenating them is a change of shape.
+#include "vision/normalise.h"
+#include "vision/projectors/projector.h"
 
 namespace azimuth::vision {
-namespace {
 
-// Qwen's patch merger: the merge^2 patches of a cell are neighbours, so concatenating them is a change of shape.
 Tensor patch_merger(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
                     ThreadPool& pool) {
   const int64_t width = hidden.shape()[1];
@@ -11,23 +11,13 @@ Tensor patch_merger(const ProjectorSpec& spec, const ProjectorWeights& weights, 
   const int64_t cells = hidden.elements() / cell_width;
   const int64_t norm_width = spec.norm_after_shuffle ? cell_width : width;
   Tensor normed({cells, cell_width});
-  kernels::layer_norm(hidden.data(), hidden.elements() / norm_width, norm_width, norm_width, weights.norm.weight.data(),
-                      weights.norm.bias.data(), spec.norm_eps, normed.data(), norm_width, pool);
+  normalise(weights.norm, spec.norm_eps, hidden.data(), hidden.elements() / norm_width, norm_width, normed.data(), pool);
   Tensor inner({cells, weights.first.outputs()});
   weights.first.apply(normed.data(), cells, inner.data(), pool);
-  kernels::activate(Activation::gelu_erf, inner.data(), inner.elements(), pool);
+  kernels::activate(spec.activation, inner.data(), inner.elements(), pool);
   Tensor output({cells, int64_t{spec.output}});
   weights.second.apply(inner.data(), cells, output.data(), pool);
   return output;
-}
-
-}  // namespace
-
-Tensor project(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool) {
-  switch (spec.kind) {
-    case ProjectorKind::patch_merger: return patch_merger(spec, weights, hidden, pool);
-  }
-  return {};
 }
 
 }  // namespace azimuth::vision

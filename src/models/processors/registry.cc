@@ -1,0 +1,32 @@
+#include "models/processors/processor_class.h"
+
+namespace azimuth::models {
+
+const std::vector<ImageProcessorClass>& image_processor_classes() {
+  static const std::vector<ImageProcessorClass> classes = {
+      qwen2_vl_image_processor(),
+  };
+  return classes;
+}
+
+const std::vector<VideoProcessorClass>& video_processor_classes() {
+  static const std::vector<VideoProcessorClass> classes = {
+      qwen2_vl_video_processor(),
+      qwen3_vl_video_processor(),
+  };
+  return classes;
+}
+
+const std::vector<ModelProcessors>& model_processors() {
+  static const std::vector<ModelProcessors> models = {
+      {"qwen2_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
+      {"qwen2_5_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
+      {"qwen3_vl", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
+      {"qwen3_vl_moe", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
+      {"qwen3_5", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
+      {"qwen3_5_moe", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
+  };
+  return models;
+}
+
+}  // namespace azimuth::models

@@ -1,0 +1,53 @@
+// Tile after tile, frame after frame, as the tower made them.
+#include <algorithm>
+
+#include "vision/arrangement/arrangement.h"
+
+namespace azimuth::vision {
+namespace {
+
+Tensor stack(const std::vector<const Tensor*>& parts) {
+  int64_t rows = 0;
+  for (const Tensor* part : parts) rows += part->shape()[0];
+  Tensor out({rows, parts[0]->row_elements()});
+  float* to = out.data();
+  for (const Tensor* part : parts) to = std::copy_n(part->data(), part->elements(), to);
+  return out;
+}
+
+}  // namespace
+
+std::vector<FeatureBlock> blocks_in_order(const Arranged& media) {
+  std::vector<FeatureBlock> blocks;
+  const auto tiles = static_cast<int>(media.pixels.tiles.size());
+  for (int tile = 0; tile < tiles; ++tile) {
+    FeatureBlock block;
+    block.grid = media.spec.projector.merged(media.pixels.tiles[static_cast<size_t>(tile)].grid);
+    block.features = block.grid.cells();
+    block.tile = tile;
+    block.tiles = tiles;
+    block.global_tile = tile == media.pixels.global_tile;
+    blocks.push_back(block);
+  }
+  return blocks;
+}
+
+MediaFeatures arrange_in_order(std::vector<MediaFeatures> tiles) {
+  if (tiles.size() == 1) return std::move(tiles[0]);
+  MediaFeatures out;
+  out.grid = tiles[0].grid;
+  std::vector<const Tensor*> parts;
+  for (const MediaFeatures& tile : tiles) {
+    parts.push_back(&tile.features);
+    out.arrays.push_back(tile.features.shape()[0]);
+  }
+  out.features = stack(parts);
+  for (size_t level = 0; level < tiles[0].deepstack.size(); ++level) {
+    parts.clear();
+    for (const MediaFeatures& tile : tiles) parts.push_back(&tile.deepstack[level]);
+    out.deepstack.push_back(stack(parts));
+  }
+  return out;
+}
+
+}  // namespace azimuth::vision

@@ -1,0 +1,13 @@
+#include "vision/projectors/projector.h"
+
+namespace azimuth::vision {
+
+Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
+                       const Grid& /*grid*/, ThreadPool& pool) {
+  switch (spec.kind) {
+    case ProjectorKind::patch_merger: return patch_merger(spec, weights, hidden, pool);
+    default: return internal_error("no such projector");
+  }
+}
+
+}  // namespace azimuth::vision

@@ -1,0 +1,120 @@
+#include "vision/tower_layer.h"
+
+#include <cmath>
+
+#include "kernels/kv_blocks.h"
+#include "vision/normalise.h"
+
+namespace azimuth::vision {
+namespace {
+
+// Turns the patches' part of each head of queries or keys, which start at `x` and lie `stride` apart.
+void rotate_patches(const VisionSpec& spec, const positions::TowerRotation& rotations, int64_t patches, int64_t stride,
+                    float* x, ThreadPool& pool) {
+  for (const positions::HeadRotation& rotation : rotations) {
+    const positions::RotaryTable& table = rotation.table;
+    kernels::rotate(x + rotation.first_channel, patches, spec.heads, spec.head_dim, stride, table.cosines.data(),
+                    table.sines.data(), table.pairs, table.groups, rotation.pairing == Pairing::halves, pool);
+  }
+}
+
+// Norms of queries and keys [rows, 3, heads, head_dim], in place.
+void norm_queries_and_keys(const VisionSpec& spec, const TowerLayerWeights& layer, Tensor& qkv, ThreadPool& pool) {
+  if (spec.qk_norm == TowerQkNorm::none) return;
+  const int64_t width = int64_t{spec.heads} * spec.head_dim;
+  const int64_t unit = spec.qk_norm == TowerQkNorm::per_head ? spec.head_dim : width;
+  const int64_t rows = qkv.shape()[0];
+  for (int part = 0; part < 2; ++part) {
+    const Tensor& weight = (part == 0 ? layer.query_norm : layer.key_norm).weight;
+    for (int64_t first = 0; first < width; first += unit) {
+      float* x = qkv.data() + part * width + first;
+      kernels::rms_norm(x, rows, unit, 3 * width, weight.data(), spec.norm_eps, x, 3 * width, pool);
+    }
+  }
+}
+
+// Rotates queries and keys of one frame and attends within it. `first` is the frame's first row.
+void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotations, int64_t first, FrameRows rows,
+                  TowerWorkspace& work, ThreadPool& pool) {
+  const int64_t width = int64_t{spec.heads} * spec.head_dim;
+  const int64_t stride = 3 * width;
+  float* queries = work.qkv.data() + first * stride;
+  float* keys = queries + width;
+  const float* values = queries + 2 * width;
+  for (float* x : {queries, keys}) {
+    rotate_patches(spec, rotations, rows.patches, stride, x + rows.classes * stride, pool);
+  }
+  kernels::KvBlocks key_blocks(spec.heads, spec.head_dim);
+  kernels::KvBlocks value_blocks(spec.heads, spec.head_dim);
+  key_blocks.append(keys, rows.all(), stride);
+  value_blocks.append(values, rows.all(), stride);
+  const std::vector<kernels::KeyRange> ranges(static_cast<size_t>(rows.all()), {0, rows.all()});
+  kernels::AttentionArgs args;
+  args.queries = queries;
+  args.query_count = rows.all();
+  args.query_stride = stride;
+  args.query_heads = args.kv_heads = spec.heads;
+  args.head_dim = args.value_dim = spec.head_dim;
+  args.key_blocks = key_blocks.blocks();
+  args.value_blocks = value_blocks.blocks();
+  args.ranges = ranges.data();
+  args.scale = 1.0f / std::sqrt(static_cast<float>(spec.head_dim));
+  args.output = work.attended.data() + first * width;
+  args.output_stride = width;
+  kernels::attention(args, pool);
+}
+
+// hidden += scale * post_norm(update), both where the layer has them.
+void add_update(const VisionSpec& spec, const NormWeights& post_norm, const Tensor& scale, Tensor& update,
+                Tensor& hidden, ThreadPool& pool) {
+  if (spec.post_norms) normalise(post_norm, spec.norm_eps, update, update, pool);
+  if (!scale.empty()) {
+    for (int64_t row = 0; row < update.shape()[0]; ++row) {
+      float* x = update.row(row);
+      for (int64_t channel = 0; channel < update.row_elements(); ++channel) x[channel] *= scale.data()[channel];
+    }
+  }
+  kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
+}
+
+void run_mlp(const VisionSpec& spec, const TowerLayerWeights& layer, TowerWorkspace& work, ThreadPool& pool) {
+  const int64_t rows = work.normed.shape()[0];
+  layer.up.apply(work.normed.data(), rows, work.inner.data(), pool);
+  if (spec.gated_mlp) {
+    layer.gate.apply(work.normed.data(), rows, work.gate.data(), pool);
+    kernels::activate_gated(spec.activation, work.gate.data(), work.inner.data(), work.inner.elements(), pool);
+    layer.down.apply(work.gate.data(), rows, work.projected.data(), pool);
+    return;
+  }
+  kernels::activate(spec.activation, work.inner.data(), work.inner.elements(), pool);
+  layer.down.apply(work.inner.data(), rows, work.projected.data(), pool);
+}
+
+}  // namespace
+
+TowerWorkspace::TowerWorkspace(const VisionSpec& spec, int64_t rows)
+    : normed({rows, spec.hidden}),
+      qkv({rows, 3, spec.heads, spec.head_dim}),
+      attended({rows, spec.heads, spec.head_dim}),
+      projected({rows, spec.hidden}),
+      inner({rows, spec.intermediate}) {
+  if (spec.gated_mlp) gate = Tensor({rows, spec.intermediate});
+}
+
+void run_tower_layer(const VisionSpec& spec, const TowerLayerWeights& layer, FrameRows frame,
+                     const positions::TowerRotation& rotations, Tensor& hidden, TowerWorkspace& work,
+                     ThreadPool& pool) {
+  const int64_t rows = hidden.shape()[0];
+  normalise(layer.attention_norm, spec.norm_eps, hidden, work.normed, pool);
+  layer.qkv.apply(work.normed.data(), rows, work.qkv.data(), pool);
+  norm_queries_and_keys(spec, layer, work.qkv, pool);
+  for (int64_t first = 0; first < rows; first += frame.all()) attend_frame(spec, rotations, first, frame, work, pool);
+  layer.output.apply(work.attended.data(), rows, work.projected.data(), pool);
+  add_update(spec, layer.attention_post_norm, layer.attention_scale, work.projected, hidden, pool);
+
+  normalise(layer.mlp_norm, spec.norm_eps, hidden, work.normed, pool);
+  run_mlp(spec, layer, work, pool);
+  add_update(spec, layer.mlp_post_norm, layer.mlp_scale, work.projected, hidden, pool);
+}
+
+}  // namespace azimuth::vision

@@ -1,0 +1,32 @@
+// One layer of the image tower.
+#pragma once
+
+#include "positions/tower/tower_rotary.h"
+#include "vision/tower.h"
+
+namespace azimuth::vision {
+
+// Tokens of the tower in one frame: the class tokens, then the patches.
+struct FrameRows {
+  int64_t classes = 0;
+  int64_t patches = 0;
+  int64_t all() const { return classes + patches; }
+};
+
+// Scratch of one pass, allocated once and reused by all layers. Rows are class tokens and patches.
+struct TowerWorkspace {
+  Tensor normed;     // [rows, hidden]
+  Tensor qkv;        // [rows, 3, heads, head_dim]
+  Tensor attended;   // [rows, heads, head_dim]
+  Tensor projected;  // [rows, hidden]
+  Tensor inner;      // [rows, intermediate]
+  Tensor gate;       // [rows, intermediate] of a gated MLP; or empty
+
+  TowerWorkspace(const VisionSpec& spec, int64_t rows);
+};
+
+// hidden [rows, hidden], changed in place. Attention stays within a frame of `frame` rows.
+void run_tower_layer(const VisionSpec& spec, const TowerLayerWeights& layer, FrameRows frame,
+                     const positions::TowerRotation& rotations, Tensor& hidden, TowerWorkspace& work, ThreadPool& pool);
+
+}  // namespace azimuth::vision
