@@ -18,6 +18,7 @@ build_packages=(
   ca-certificates            # cargo fetches crates over https
   nlohmann-json3-dev libsimdjson-dev libcli11-dev
   libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev
+  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev  # video files; a build without them refuses these
   libgtest-dev libgmock-dev librapidcheck-dev
 )
 clang_packages=(clang clang-format clang-tidy libclang-rt-14-dev)

@@ -7,6 +7,7 @@
 
 #include "media/decoders.h"
 #include "media/image_format.h"
+#include "media/media_source.h"
 #include "media/orientation.h"
 
 namespace azimuth::media {
@@ -37,10 +38,6 @@ std::vector<uint8_t> flatten_alpha(const std::vector<uint8_t>& rgba, AlphaMode m
     for (size_t c = 0; c < 3; ++c) rgb[3 * i + c] = on_white(rgba[4 * i + c], alpha);
   }
   return rgb;
-}
-
-bool is_web_url(std::string_view source) {
-  return source.starts_with("http://") || source.starts_with("https://");
 }
 
 Result<std::vector<uint8_t>> read_file(const std::string& path, int64_t max_bytes) {
@@ -78,17 +75,6 @@ Result<std::vector<uint8_t>> read_source(const std::string& source, int64_t max_
   return decode_data_url(source);
 }
 
-// The source as one line of an error message.
-std::string shortened(const std::string& source) {
-  constexpr size_t kShown = 200;
-  constexpr size_t kShownOfData = 32;
-  const size_t shown = source.starts_with("data:") ? kShownOfData : kShown;
-  std::string result = source.size() <= shown ? source : source.substr(0, shown) + "...";
-  std::ranges::replace_if(
-      result, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return result;
-}
-
 }  // namespace
 
 Status check_picture_size(int64_t width, int64_t height, int64_t max_pixels) {
@@ -117,9 +103,9 @@ Result<Image> decode_image(std::span<const uint8_t> bytes, const DecodeOptions& 
 
 Result<Image> load_image(const std::string& source, const DecodeOptions& options) {
   Result<std::vector<uint8_t>> bytes = read_source(source, options.max_bytes);
-  if (!bytes.ok()) return bytes.status().with_context(shortened(source));
+  if (!bytes.ok()) return bytes.status().with_context(shown_source(source));
   Result<Image> image = decode_image(*bytes, options);
-  if (!image.ok()) return image.status().with_context(shortened(source));
+  if (!image.ok()) return image.status().with_context(shown_source(source));
   return image;
 }
 

@@ -1,0 +1,64 @@
+"""Writes small video files with PyAV, and reads them as transformers does with its backend "pyav"."""
+
+import fractions
+import struct
+
+import av
+import numpy
+from transformers.video_utils import load_video
+
+av.logging.set_level(av.logging.ERROR)
+
+
+def write_clip(path, frames, codec="libx264", rate=30, pixel_format="yuv420p", container=None,
+               options=None, times=None, colorspace=None, color_range=None, sound=False):  # fmt: skip
+    """frames: [count, height, width, 3] uint8; times: when each frame is shown, in 1/1000 s, for a variable rate."""
+    rate = fractions.Fraction(rate)
+    with av.open(str(path), "w", format=container, options={"fflags": "+bitexact"}) as file:
+        stream = file.add_stream(codec, rate=rate)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixel_format
+        stream.options = {"threads": "1", **({"x265-params": "log-level=none"} if codec == "libx265" else {}), **(options or {})}
+        if times is not None:
+            stream.codec_context.time_base = fractions.Fraction(1, 1000)
+        if colorspace is not None:
+            stream.codec_context.colorspace = colorspace
+        if color_range is not None:
+            stream.codec_context.color_range = color_range
+        voice = file.add_stream("aac", rate=16000) if sound else None
+        for i, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(numpy.ascontiguousarray(pixels), format="rgb24")
+            if times is not None:
+                frame.pts, frame.time_base = int(times[i]), fractions.Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+        if voice is not None:
+            silence = av.AudioFrame.from_ndarray(numpy.zeros((1, 4000), numpy.float32), format="fltp", layout="mono")
+            silence.sample_rate = 16000
+            file.mux([*voice.encode(silence), *voice.encode()])
+
+
+def rotate(path):
+    """Asks players to turn an MP4 file by 90 degrees, as phones do: the matrix of its track header."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version 0: times, ids and duration, reserved, layer to volume
+    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+def count_frames(path):
+    with av.open(str(path)) as file:
+        return sum(1 for _ in file.decode(video=0))
+
+
+def read_clip(path, choose=None):
+    """(frames [count, height, width, 3], VideoMetadata) as transformers' read_video_pyav gives them. choose(metadata): the
+    indices to keep; None keeps all. A container that does not count its frames is counted here, which transformers
+    does not do: it would see none."""
+
+    def sample(metadata, **_):
+        if not metadata.total_num_frames:
+            metadata.total_num_frames = count_frames(path)
+            metadata.duration = float(metadata.total_num_frames / metadata.fps)
+        return numpy.arange(metadata.total_num_frames) if choose is None else choose(metadata)
+
+    return load_video(str(path), backend="pyav", sample_indices_fn=sample)
