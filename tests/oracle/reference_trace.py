@@ -235,7 +235,7 @@ def load_processor(folder):
 
 def decoder_of(base):
     """The module that holds the decoder's layers."""
-    decoder = getattr(base, "language_model", base)
+    decoder = getattr(base, "language_model", None) or getattr(base, "text_model", base)
     while not hasattr(decoder, "layers"):
         decoder = getattr(decoder, "model", None) or decoder.decoder
     return decoder
@@ -520,7 +520,7 @@ def trace(reference, request):
 
     for name in ("pixel_values", "pixel_values_videos"):
         if name in whole:
-            answer[name] = [pixel_summary(whole[name])]
+            answer[name] = [pixel_summary(array) for array in getattr(whole, "arrays", [whole[name]])]
     if not reference.multimodal:
         del answer["vision_features"]
     silent = any(hasattr(observer, name) for name in ("grids", "sample_spans"))  # the processor returns no grids

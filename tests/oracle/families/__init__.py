@@ -8,8 +8,8 @@ import importlib
 import pathlib
 
 NOT_FAMILIES = {
-    "__init__", "checkpoint", "draw", "gemma_parts", "llava_parts", "media", "templates", "text_only", "tiled", "tokenizer",
-    "vit_tower",
+    "__init__", "checkpoint", "draw", "gemma_parts", "idefics_parts", "llava_parts", "media", "templates", "text_only",
+    "tiled", "tokenizer", "vit_tower",
 }  # fmt: skip
 
 

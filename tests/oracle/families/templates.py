@@ -166,3 +166,13 @@ LLAVA_QWEN = """\
 {% generation %}{{ '\\n' + content['text'] }}{% endgeneration %}{% endfor %}\
 {% endif %}{{ '<|im_end|>' }}{% endfor %}\
 {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+# Idefics 2, 3 and SmolVLM: contents are lists; a string has no types and vanishes.
+IDEFICS = """\
+{% for message in messages %}{{message['role'] | capitalize}}\
+{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}\
+{% for line in message['content'] %}{% if line['type'] == 'text' %}{{line['text']}}\
+{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end_of_utterance>
+{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"""
+
+SMOLVLM = "<|im_start|>" + IDEFICS
+IDEFICS3 = "<|begin_of_text|>" + IDEFICS

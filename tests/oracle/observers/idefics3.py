@@ -1,0 +1,3 @@
+"""See idefics_parts."""
+
+from .idefics_parts import extend, fields, grids
