@@ -3,17 +3,17 @@
 namespace azimuth::models {
 
 const std::vector<TextPart>& text_parts() {
-  static const std::vector<TextPart> parts = {llama_text(), qwen2_text(), qwen3_text(), qwen3_vl_text()};
+  static const std::vector<TextPart> parts = {llama_text(), mistral_text(), qwen2_text(), qwen3_text(), qwen3_vl_text()};
   return parts;
 }
 
 const std::vector<VisionPart>& vision_parts() {
-  static const std::vector<VisionPart> parts = {qwen3_vl_vision()};
+  static const std::vector<VisionPart> parts = {clip_vision_model(), qwen3_vl_vision(), siglip_vision_model()};
   return parts;
 }
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> list = {llama(), qwen2(), qwen3(), qwen3_vl()};
+  static const std::vector<Family> list = {llama(), mistral(), qwen2(), qwen3(), qwen3_vl()};
   return list;
 }
 

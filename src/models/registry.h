@@ -13,11 +13,15 @@ const std::vector<Family>& families();
 
 // Each is defined in the file of its name.
 TextPart llama_text();
+TextPart mistral_text();
 TextPart qwen2_text();
 TextPart qwen3_text();
 TextPart qwen3_vl_text();
+VisionPart clip_vision_model();
 VisionPart qwen3_vl_vision();
+VisionPart siglip_vision_model();
 Family llama();
+Family mistral();
 Family qwen2();
 Family qwen3();
 Family qwen3_vl();

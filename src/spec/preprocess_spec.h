@@ -71,6 +71,7 @@ struct ImageProcessorSpec {
   bool do_pad = false;
   // Tiles
   bool divides = false;        // whether pictures are divided at all (crop_to_patches, do_image_splitting, do_pan_and_scan)
+  bool divides_only_alone = false;  // only a sample's one picture; several are padded to squares (LLaVA-OneVision)
   int64_t min_tiles = 1;
   int64_t max_tiles = 12;
   bool thumbnail = true;       // the whole picture beside its tiles

@@ -129,6 +129,7 @@ struct VisionSpec {
   ProjectorSpec projector;
   FeatureArrangement arrangement = FeatureArrangement::tiles_in_order;  // of images
   FeatureArrangement video_arrangement = FeatureArrangement::tiles_in_order;
+  int most_tiles = 0;  // a picture gets at most the cells of so many tiles (unpadded_or_whole)
   std::vector<DeepStackSpec> deepstack;  // in the order of the decoder layers 0, 1, ... that they feed
 };
 

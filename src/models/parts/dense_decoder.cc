@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "models/parts/config_keys.h"
 #include "models/parts/weight_names.h"
@@ -14,6 +15,15 @@ constexpr int64_t kMaxWidth = int64_t{1} << 20;
 // Window of each layer; 0 where the layer sees everything.
 Result<std::vector<int64_t>> read_windows(const JsonView& config, const DenseTraits& traits, int64_t layers) {
   std::vector<int64_t> windows(static_cast<size_t>(layers), 0);
+  if (traits.window_of_all > 0 && config.value().contains("sliding_window") && !config.has("sliding_window")) {
+    return windows;  // null
+  }
+  if (traits.window_of_all > 0) {
+    AZ_ASSIGN_OR_RETURN(const int64_t window,
+                        config.integer_or("sliding_window", traits.window_of_all, 1, int64_t{1} << 40));
+    std::ranges::fill(windows, window);
+    return windows;
+  }
   if (!traits.sliding_window) return windows;
   AZ_ASSIGN_OR_RETURN(const bool use_window, config.boolean_or("use_sliding_window", false));
   if (!use_window) return windows;

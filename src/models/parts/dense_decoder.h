@@ -28,6 +28,7 @@ struct DenseTraits {
   bool reads_attention_bias = true;
   bool reads_mlp_bias = false;
   bool sliding_window = false;  // the class knows use_sliding_window, max_window_layers, layer_types
+  int64_t window_of_all = 0;    // sliding_window of all layers where a config is silent (null: none); 0: no such key
   std::string policy = "vanilla";
   std::vector<int> section = {};  // default mrope_section
 };

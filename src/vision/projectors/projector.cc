@@ -6,6 +6,7 @@ Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weight
                        const Grid& /*grid*/, ThreadPool& pool) {
   switch (spec.kind) {
     case ProjectorKind::patch_merger: return patch_merger(spec, weights, hidden, pool);
+    case ProjectorKind::mlp: return mlp_projector(spec, weights, hidden, pool);
     default: return internal_error("no such projector");
   }
 }

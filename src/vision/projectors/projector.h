@@ -5,12 +5,14 @@
 
 namespace azimuth::vision {
 
-// hidden: the tower's rows of `grid` patches in the tower's order, [grid.cells(), width], of each frame behind its class
-// tokens where VisionSpec::class_features. Returns [merged cells, output].
+// hidden: the tower's rows of `grid` patches in the tower's order, [grid.cells(), width], of each frame behind its
+// class tokens where VisionSpec::class_features. Returns [merged cells, output].
 Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
                        const Grid& grid, ThreadPool& pool);
 
 // The kinds, with the arguments of project().
 Tensor patch_merger(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool);
+Tensor mlp_projector(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
+                     ThreadPool& pool);
 
 }  // namespace azimuth::vision
