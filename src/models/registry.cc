@@ -3,7 +3,8 @@
 namespace azimuth::models {
 
 const std::vector<TextPart>& text_parts() {
-  static const std::vector<TextPart> parts = {llama_text(), mistral_text(), qwen2_text(), qwen3_text(), qwen3_vl_text()};
+  static const std::vector<TextPart> parts = {gemma_text(),   gemma2_text(), gemma3_text_part(), llama_text(),
+                                              mistral_text(), qwen2_text(),  qwen3_text(),       qwen3_vl_text()};
   return parts;
 }
 
@@ -13,7 +14,8 @@ const std::vector<VisionPart>& vision_parts() {
 }
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> list = {llama(), mistral(), qwen2(), qwen3(), qwen3_vl()};
+  static const std::vector<Family> list = {gemma(),   gemma2(), gemma3_text(), llama(),
+                                           mistral(), qwen2(),  qwen3(),       qwen3_vl()};
   return list;
 }
 

@@ -12,6 +12,9 @@ const std::vector<VisionPart>& vision_parts();
 const std::vector<Family>& families();
 
 // Each is defined in the file of its name.
+TextPart gemma_text();
+TextPart gemma2_text();
+TextPart gemma3_text_part();
 TextPart llama_text();
 TextPart mistral_text();
 TextPart qwen2_text();
@@ -20,6 +23,9 @@ TextPart qwen3_vl_text();
 VisionPart clip_vision_model();
 VisionPart qwen3_vl_vision();
 VisionPart siglip_vision_model();
+Family gemma();
+Family gemma2();
+Family gemma3_text();
 Family llama();
 Family mistral();
 Family qwen2();

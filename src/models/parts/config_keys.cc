@@ -157,4 +157,18 @@ Result<RopeSpec> read_rope(const JsonView& config, int rotary_dim, double defaul
   return rope;
 }
 
+Result<RopeSpec> read_layer_rope(const JsonView& config, std::string_view layer_type, int rotary_dim,
+                                 double default_theta) {
+  RopeSpec rope;
+  rope.rotary_dim = rotary_dim;
+  rope.theta = default_theta;
+  AZ_ASSIGN_OR_RETURN(const JsonView types, config.object("rope_parameters"));
+  if (!types.has(layer_type)) return rope;
+  AZ_ASSIGN_OR_RETURN(const JsonView params, types.object(layer_type));
+  AZ_ASSIGN_OR_RETURN(rope.theta, params.number_or("rope_theta", default_theta, 1.0, kMaxTheta));
+  AZ_RETURN_IF_ERROR(read_scaling(params, config, rope));
+  rope.truncate = true;  // the reference looks for the key outside of the layer type (modeling_rope_utils.py)
+  return rope;
+}
+
 }  // namespace azimuth::models

@@ -22,4 +22,8 @@ Result<int64_t> read_square(const JsonView& config, std::string_view key, int64_
 Result<RopeSpec> read_rope(const JsonView& config, int rotary_dim, double default_theta,
                            const std::vector<int>& section);
 
+// rope_parameters of one layer type, where transformers 5 nests them by layer type (Gemma 3 and 4).
+Result<RopeSpec> read_layer_rope(const JsonView& config, std::string_view layer_type, int rotary_dim,
+                                 double default_theta);
+
 }  // namespace azimuth::models

@@ -128,7 +128,13 @@ void add_dense_decoder_weights(const TextSpec& text, const std::vector<std::stri
       names.add(map, slot + "query_norm", name + "self_attn.q_norm.weight", {layer.head_dim});
       names.add(map, slot + "key_norm", name + "self_attn.k_norm.weight", {layer.head_dim});
     }
-    names.add(map, slot + "mlp_norm", name + "post_attention_layernorm.weight", {hidden});
+    if (layer.post_norms) {
+      names.add(map, slot + "attention_post_norm", name + "post_attention_layernorm.weight", {hidden});
+      names.add(map, slot + "mlp_norm", name + "pre_feedforward_layernorm.weight", {hidden});
+      names.add(map, slot + "mlp_post_norm", name + "post_feedforward_layernorm.weight", {hidden});
+    } else {
+      names.add(map, slot + "mlp_norm", name + "post_attention_layernorm.weight", {hidden});
+    }
     names.add_linear(map, slot + "gate", name + "mlp.gate_proj", layer.intermediate, hidden, layer.mlp_bias);
     names.add_linear(map, slot + "up", name + "mlp.up_proj", layer.intermediate, hidden, layer.mlp_bias);
     names.add_linear(map, slot + "down", name + "mlp.down_proj", hidden, layer.intermediate, layer.mlp_bias);

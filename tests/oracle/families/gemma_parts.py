@@ -10,6 +10,16 @@ TURNS = ["<start_of_turn>", "<end_of_turn>"]
 # User-defined symbols of the published SentencePiece model: added tokens that are not special.
 SYMBOLS = ["\n", "\n\n", "\n\n\n", "▁▁", "<table>"]
 
+# What every golden case of a text-only Gemma has unless it says otherwise.
+SMALL = {
+    "odd": False, "dtype": "bf16", "shards": 1, "files.generation": 5, "text.scale": 0.3, "text.gemma_layers": 2,
+    "text.hidden": 32, "text.intermediate": 36, "text.kv_heads": 2, "text.group": 2, "text.head_dim": 12,
+    "text.spare_rows": 0,
+    "tokenizer.merges": 60, "request.raw": False, "request.stops": False, "request.padded": False, "request.samples": 2,
+    "request.new_tokens": 12, "request.no_generation_prompt": False,
+}  # fmt: skip
+
+
 # The published template: text parts are trimmed, the system's text becomes the head of the first turn.
 TEMPLATE = """\
 {{ bos_token }}
