@@ -165,11 +165,19 @@ Status apply_to_image(const JsonView& kwargs, ProcessorSpecs& specs) {
   return read_image(kwargs, *specs.image_class, specs.image);
 }
 
+// Whether a call may name both: num_frames wins (InternVL), or bounds what fps asks for (SmolVLM).
+bool takes_fps_and_count(FrameSampling sampling) {
+  return sampling == FrameSampling::middles || sampling == FrameSampling::without_ends;
+}
+
 Status apply_to_video(const JsonView& kwargs, ProcessorSpecs& specs) {
   if (specs.video_class == nullptr) return ok_status();
-  if (kwargs.has("fps") && kwargs.has("num_frames")) return kwargs.expected("at most one of fps and num_frames");
   VideoProcessorSpec& spec = specs.video;
-  if (kwargs.has("fps")) spec.num_frames.reset();
+  if (!takes_fps_and_count(spec.sampling)) {
+    if (kwargs.has("fps") && kwargs.has("num_frames")) return kwargs.expected("at most one of fps and num_frames");
+    if (kwargs.has("fps")) spec.num_frames.reset();
+  }
+  if (kwargs.has("do_sample_frames")) spec.samples_files = false;  // the call decides
   const VideoProcessorSpec before = spec;
   AZ_RETURN_IF_ERROR(read_video(kwargs, *specs.video_class, spec));
   // Checked only: a call cannot change them.

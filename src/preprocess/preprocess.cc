@@ -4,17 +4,14 @@
 #include <array>
 #include <cmath>
 #include <numeric>
-#include <optional>
 #include <string>
 
 #include "media/resize.h"
+#include "preprocess/frame_sampling.h"
 #include "preprocess/schemes/scheme.h"
 
 namespace azimuth::preprocess {
 namespace {
-
-constexpr double kAssumedFps = 24.0;  // of a clip of unknown speed, as transformers assumes
-constexpr int64_t kMaxSampledFrames = 1 << 20;
 
 PixelSize size_of(const media::Image& image) {
   return {image.width, image.height};
@@ -41,25 +38,6 @@ Result<PixelSize> target_size_of_video(int64_t frames, const media::Image& first
   const int64_t max_pixels = spec.cap_pixels_per_frame ? capped_max_pixels(frames, spec) : spec.frame.max_pixels;
   return smart_resize_video(frames, size_of(first), spec.frame.temporal_patch_size, cell_of(spec.frame),
                             {spec.frame.min_pixels, max_pixels});
-}
-
-// What fps asks for, within the bounds on frames.
-int64_t frames_at_rate(const media::VideoMetadata& metadata, double fps, const VideoProcessorSpec& spec) {
-  const auto total = static_cast<double>(metadata.total_num_frames);
-  const double wanted = std::trunc(total / metadata.fps.value_or(kAssumedFps) * fps);
-  const double bounded =
-      std::min(std::max(wanted, static_cast<double>(spec.min_frames)), static_cast<double>(spec.max_frames));
-  return static_cast<int64_t>(std::min(bounded, total));
-}
-
-// numpy.linspace(0, total - 1, count).round()
-std::vector<int64_t> even_indices(int64_t total, int64_t count) {
-  std::vector<int64_t> indices(count, 0);
-  if (count < 2) return indices;
-  const double step = static_cast<double>(total - 1) / static_cast<double>(count - 1);
-  for (int64_t i = 0; i < count; ++i) indices[i] = static_cast<int64_t>(std::nearbyint(static_cast<double>(i) * step));
-  indices.back() = total - 1;
-  return indices;
 }
 
 Status check_video(const media::VideoFrames& video) {
@@ -222,27 +200,6 @@ Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const Vide
   out.media.tiles.push_back(std::move(*patches));
   out.metadata = metadata_of_kept(video, spec, kept);
   return out;
-}
-
-Result<std::vector<int64_t>> sample_frames(const media::VideoMetadata& metadata, const VideoProcessorSpec& spec) {
-  const int64_t total = metadata.total_num_frames;
-  if (total < 1) return invalid_argument("a video of at least one frame was expected, found " + std::to_string(total));
-  if (spec.sampling == FrameSampling::none) {
-    return unsupported(
-        "frames that were chosen already were expected, because this processor's way to choose them is not "
-        "known; pass do_sample_frames=false");
-  }
-  int64_t count = std::min(std::max(total, spec.min_frames), spec.max_frames);
-  if (spec.num_frames) {
-    count = *spec.num_frames;
-  } else if (spec.fps) {
-    count = frames_at_rate(metadata, *spec.fps, spec);
-  }
-  if (count < 1 || count > kMaxSampledFrames) {
-    return out_of_range("1 to " + std::to_string(kMaxSampledFrames) + " sampled frames were expected, found " +
-                        std::to_string(count) + "; change num_frames or fps");
-  }
-  return even_indices(total, count);
 }
 
 }  // namespace azimuth::preprocess

@@ -44,12 +44,8 @@ struct VideoPixels {
   media::VideoMetadata metadata;  // frames_indices are the frames that were kept
 };
 
-// Chooses frames (unless video.sampled or the spec says not to), then as for pictures. A clip of unknown speed counts
-// as 24 frames per second. Errors as above, and for an empty video or frames of different sizes.
+// Chooses frames (unless video.sampled or the spec says not to; preprocess/frame_sampling.h), then as for pictures. Errors as above, and for an empty video or frames of different sizes.
 Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
                                       ThreadPool& pool);
-
-// Indices of the frames of a clip that `spec` keeps. metadata.fps is used only where spec.fps applies.
-Result<std::vector<int64_t>> sample_frames(const media::VideoMetadata& metadata, const VideoProcessorSpec& spec);
 
 }  // namespace azimuth::preprocess

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "preprocess/frame_sampling.h"
 #include "support/golden_pixels.h"
 
 namespace azimuth::preprocess {
@@ -207,10 +208,6 @@ TEST(PreprocessVideo, RefusesWhatIsNoVideo) {
   EXPECT_THAT(status_of(short_of_frames, spec).message(), testing::HasSubstr("its 3 frames"));
   media::VideoFrames frozen = video_of({{"frames", 3}, {"width", 32}, {"height", 32}, {"fps", 0.0}});
   EXPECT_THAT(status_of(frozen, spec).message(), testing::HasSubstr("fps was expected to be above 0"));
-  VideoProcessorSpec unknown_sampling;
-  unknown_sampling.sampling = FrameSampling::none;
-  EXPECT_EQ(status_of(video_of({{"frames", 3}, {"width", 32}, {"height", 32}}), unknown_sampling).code(),
-            StatusCode::unsupported);
 }
 
 TEST(PreprocessImage, RefusesWhatCannotBeCut) {

@@ -89,10 +89,14 @@ enum class VideoBudget : uint8_t {
   whole_video,  // the area of all frames together
 };
 
-// Which frames of a video are kept when frames are sampled.
+// Which frames of a video are kept when frames are sampled. Where fps says how many, it is fps times the seconds of the
+// clip.
 enum class FrameSampling : uint8_t {
-  none,          // frames are never dropped; asking for it is an error
-  even_rounded,  // n instants from the first to the last frame at equal steps, each rounded half to even
+  even_rounded,   // instants from the first to the last frame at equal steps, rounded half to even (Qwen3-VL)
+  even_floor,     // frame floor(i * total / n) (BaseVideoProcessor: LLaVA-OneVision, Gemma 4, ...)
+  whole_patches,  // n a multiple of the temporal patch, frame trunc(i * total / n) in f32 (Qwen2-VL)
+  middles,        // frame trunc(shift + i * total / n) in f32; the shift is half a step unless given (InternVL)
+  without_ends,   // at equal steps, without the first and the last second of long clips (SmolVLM)
 };
 
 struct VideoProcessorSpec {
@@ -100,10 +104,12 @@ struct VideoProcessorSpec {
   VideoBudget budget = VideoBudget::whole_video;
   FrameSampling sampling = FrameSampling::even_rounded;
   bool do_sample_frames = true;
-  std::optional<double> fps = 2.0;    // frames to keep per second ...
-  std::optional<int64_t> num_frames;  // ... or frames to keep; at most one of the two
-  int64_t min_frames = 4;             // bounds of what `fps` asks for
+  bool samples_files = false;           // video files are sampled even where do_sample_frames does not say so (SmolVLM)
+  std::optional<double> fps = 2.0;      // frames to keep per second ...
+  std::optional<int64_t> num_frames;    // ... or frames to keep, which counts where both are given; SmolVLM needs both
+  int64_t min_frames = 4;               // bounds of what `fps` asks for
   int64_t max_frames = 768;
+  std::optional<double> initial_shift;  // of middles: frames before the first one kept; not given: half a step
   bool shares_image_array = false;    // frames stand among the pictures in the processor's array (InternVL)
   bool cap_pixels_per_frame = false;  // bounds each frame by max_video_tokens as well
   int64_t max_video_tokens = 768;     // tokens per frame under cap_pixels_per_frame

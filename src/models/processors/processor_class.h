@@ -41,5 +41,7 @@ const std::vector<ModelProcessors>& model_processors();
 ImageProcessorClass qwen2_vl_image_processor();
 VideoProcessorClass qwen2_vl_video_processor();
 VideoProcessorClass qwen3_vl_video_processor();
+VideoProcessorClass internvl_video_processor();
+VideoProcessorClass smolvlm_video_processor();
 
 }  // namespace azimuth::models

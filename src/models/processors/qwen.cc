@@ -19,7 +19,7 @@ VideoProcessorSpec qwen2_video_defaults() {
   spec.frame.min_pixels = 128 * 28 * 28;
   spec.frame.max_pixels = 28 * 28 * 768;
   spec.budget = VideoBudget::per_frame;
-  spec.sampling = FrameSampling::none;
+  spec.sampling = FrameSampling::whole_patches;
   spec.do_sample_frames = false;
   spec.fps.reset();
   spec.max_video_tokens = 128000;

@@ -13,6 +13,8 @@ const std::vector<VideoProcessorClass>& video_processor_classes() {
   static const std::vector<VideoProcessorClass> classes = {
       qwen2_vl_video_processor(),
       qwen3_vl_video_processor(),
+      internvl_video_processor(),
+      smolvlm_video_processor(),
   };
   return classes;
 }
