@@ -1,6 +1,7 @@
 #include "decoder/attention_layer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "decoder/term_layer.h"
 #include "decoder/weight_rows.h"
@@ -85,13 +86,34 @@ kernels::KvBlocks turned_keys(const LayerSpec& spec, const kernels::KvBlocks& ra
   return turned;
 }
 
+// The queries out of pairs of query and gate.
+void take_queries(const LayerSpec& spec, int64_t rows, AttentionWorkspace& work) {
+  for (int64_t head = 0; head < rows * spec.heads; ++head) {
+    std::copy_n(work.gated.data() + 2 * head * spec.head_dim, spec.head_dim,
+                work.queries.data() + head * spec.head_dim);
+  }
+}
+
+// Multiplies what was attended by the sigmoid of each head's gate, which is as wide as its values.
+void gate_output(const LayerSpec& spec, int64_t rows, AttentionWorkspace& work) {
+  for (int64_t head = 0; head < rows * spec.heads; ++head) {
+    const float* gate = work.gated.data() + (2 * head + 1) * spec.head_dim;
+    float* attended = work.attended.data() + head * spec.value_dim;
+    for (int i = 0; i < spec.value_dim; ++i) attended[i] /= 1.0f + std::exp(-gate[i]);
+  }
+}
+
 }  // namespace
 
 AttentionWorkspace::AttentionWorkspace(const TextSpec& spec, int64_t rows)
     : queries({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.heads} * l.head_dim; })}),
       keys({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.kv_heads} * l.head_dim; })}),
       values({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.kv_heads} * l.value_dim; })}),
-      attended({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.heads} * l.value_dim; })}) {}
+      attended({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.heads} * l.value_dim; })}) {
+  const int64_t gates =
+      widest(spec, [](const LayerSpec& l) { return l.query_gate ? 2 * int64_t{l.heads} * l.head_dim : 0; });
+  if (gates > 0) gated = Tensor({rows, gates});
+}
 
 std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, const SequenceChunk& chunk) {
   std::vector<kernels::KeyRange> ranges(static_cast<size_t>(chunk.tokens()));
@@ -122,7 +144,12 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
   const int64_t rows = normed.shape()[0];
   const int64_t key_width = int64_t{spec.kv_heads} * spec.head_dim;
   const int64_t value_width = int64_t{spec.kv_heads} * spec.value_dim;
-  weights.query.apply(normed.data(), rows, work.queries.data(), pool);
+  if (spec.query_gate) {
+    weights.query.apply(normed.data(), rows, work.gated.data(), pool);
+    take_queries(spec, rows, work);
+  } else {
+    weights.query.apply(normed.data(), rows, work.queries.data(), pool);
+  }
   weights.key.apply(normed.data(), rows, work.keys.data(), pool);
   weights.value.apply(normed.data(), rows, work.values.data(), pool);
   if (spec.qk_norm) {
@@ -151,6 +178,7 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
     }
     row += chunk.tokens();
   }
+  if (spec.query_gate) gate_output(spec, rows, work);
   weights.output.apply(work.attended.data(), rows, output.data(), pool);
 }
 

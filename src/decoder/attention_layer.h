@@ -14,6 +14,7 @@ struct AttentionWorkspace {
   Tensor keys;      // [rows, kv_heads * head_dim]
   Tensor values;    // [rows, kv_heads * value_dim]
   Tensor attended;  // [rows, heads * value_dim]
+  Tensor gated;     // [rows, heads, 2, head_dim]: queries beside their gates, of layers that have them; or empty
 
   AttentionWorkspace(const TextSpec& spec, int64_t rows);
 };

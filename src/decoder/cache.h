@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "azimuth/status.h"
+#include "decoder/recurrent_state.h"
 #include "kernels/kv_blocks.h"
 #include "spec/text_spec.h"
 
@@ -23,11 +25,13 @@ struct LayerCache {
   kernels::KvBlocks state;   // what a score term keeps per token, from token 0 on; empty without a term
   CacheIndex first = 0;      // 0 unless a term with segments has left earlier keys and values behind
 
-  CacheIndex length() const { return first + keys.length(); }
+  std::shared_ptr<const RecurrentState> recurrent;  // of linear attention, in place of keys and values; or nullptr
+
+  CacheIndex length() const { return recurrent ? recurrent->length : first + keys.length(); }
   const float* key(int kv_head, CacheIndex index) const { return keys.row(kv_head, index - first); }
   const float* value(int kv_head, CacheIndex index) const { return values.row(kv_head, index - first); }
-  // Forgets the tokens from `length` on, which is at most length().
-  void truncate(CacheIndex length);
+  // Forgets the tokens from `length` on, which is at most length(), and of linear attention all of it or none.
+  void truncate(const LayerSpec& spec, CacheIndex length);
 };
 
 // Copyable: a copy is a snapshot that shares full blocks with the original (forking a prefix costs one block a layer).
@@ -41,11 +45,19 @@ class CacheState {
   size_t bytes() const;
   LayerCache& layer(int index) { return layers_[static_cast<size_t>(index)]; }
   const LayerCache& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
-  // Forgets the tokens from `length` on. out_of_range if the cache holds fewer.
+  // Whether the cache can forget the tokens from `length` on: linear attention keeps no single tokens, so that it
+  // forgets all or nothing. A copy taken at `length` is the way back.
+  bool can_truncate(CacheIndex length) const;
+  // Forgets the tokens from `length` on. out_of_range if the cache holds fewer, unsupported unless can_truncate().
   Status truncate(CacheIndex length);
+
+  // The states of linear-attention layers, one per layer (nullptr elsewhere), to go back to after a failure.
+  std::vector<std::shared_ptr<const RecurrentState>> recurrent_states() const;
+  void restore(const std::vector<std::shared_ptr<const RecurrentState>>& states);
 
  private:
   KeyStorage key_storage_;
+  std::vector<LayerSpec> specs_;
   std::vector<LayerCache> layers_;
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "decoder/attention_layer.h"
+#include "decoder/linear_attention.h"
 #include "decoder/mlp.h"
 #include "decoder/pass_hooks.h"
 #include "decoder/rotations.h"
@@ -52,13 +53,14 @@ Status check_same_shape(const PositionEncoding& first, const PositionEncoding& o
 }
 
 // A cache goes on under the kind of score term that filled it, and ids are such that the term has a meaning for them.
-Status check_score_term(const SequenceChunk& chunk, int layers) {
+Status check_score_term(const SequenceChunk& chunk, const std::vector<LayerSpec>& layers) {
   if (!chunk.encoding->complete) {
     return internal_error("a position policy that adds something expected to be chosen with a model's weights");
   }
   const ScoreTerm* term = chunk.encoding->score_term.get();
   const CacheIndex cached = chunk.cache->length();
-  for (int layer = 0; layer < layers; ++layer) {
+  for (int layer = 0; layer < static_cast<int>(layers.size()); ++layer) {
+    if (layers[static_cast<size_t>(layer)].mixer != MixerKind::attention) continue;
     const CacheIndex kept = chunk.cache->layer(layer).state.length();
     if (kept != (term == nullptr ? 0 : cached)) {
       return invalid_argument("a cache of " + std::to_string(cached) + " tokens expected to go on under the position " +
@@ -142,11 +144,14 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const Run
   for (const SequenceChunk& chunk : chunks) {
     AZ_RETURN_IF_ERROR(check_chunk(chunk, spec_.hidden, spec_.layers.size()));
     AZ_RETURN_IF_ERROR(check_same_shape(*chunks[0].encoding, *chunk.encoding));
-    AZ_RETURN_IF_ERROR(check_score_term(chunk, static_cast<int>(spec_.layers.size())));
+    AZ_RETURN_IF_ERROR(check_score_term(chunk, spec_.layers));
   }
   const PassHooks hooks(chunks, context);
+  std::vector<std::vector<std::shared_ptr<const RecurrentState>>> states;  // [chunks][layers]
+  for (const SequenceChunk& chunk : chunks) states.push_back(chunk.cache->recurrent_states());
   Result<Tensor> hidden = run_layers(chunks, hooks, context);
   if (hidden.ok()) return hidden;
+  for (size_t i = 0; i < chunks.size(); ++i) chunks[i].cache->restore(states[i]);
   for (size_t i = 0; i < chunks.size(); ++i) AZ_RETURN_IF_ERROR(chunks[i].cache->truncate(hooks.first_tokens()[i]));
   return hidden;
 }
@@ -170,7 +175,11 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
     AZ_RETURN_IF_ERROR(hooks.enter_layer(index, hidden));
 
     rms(weights.attention_norm, layer.norm_eps, hidden, normed, pool);
-    attention_layer(layer, weights, index, chunks, rotations.of_layer(index), normed, attention, update, context);
+    if (layer.mixer == MixerKind::linear_attention) {
+      linear_attention(layer, *weights.linear, index, chunks, normed, update, pool);
+    } else {
+      attention_layer(layer, weights, index, chunks, rotations.of_layer(index), normed, attention, update, context);
+    }
     if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, update, update, pool);
     kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -16,20 +17,34 @@
 
 namespace azimuth::decoder {
 
+// Of linear attention; no product has a bias.
+struct LinearAttentionWeights {
+  kernels::Linear mixed;   // [2 * key_heads * key_dim + value_heads * value_dim, hidden]: queries, keys, values
+  kernels::Linear gate;    // [value_heads * value_dim, hidden]
+  kernels::Linear write;   // [value_heads, hidden]
+  kernels::Linear decay;   // [value_heads, hidden]
+  Tensor convolution;      // [kernel, channels]
+  Tensor decay_rate;       // [value_heads], logarithms
+  Tensor decay_bias;       // [value_heads]
+  Tensor norm;             // [value_dim]
+  kernels::Linear output;  // [hidden, value_heads * value_dim]
+};
+
 struct LayerWeights {
   Tensor attention_norm;       // [hidden]
-  kernels::Linear query;       // [heads * head_dim, hidden]
+  kernels::Linear query;       // [heads * head_dim, hidden]; [heads, 2, head_dim] with gates, where the spec has them
   kernels::Linear key;         // [kv_heads * head_dim, hidden]
   kernels::Linear value;       // [kv_heads * value_dim, hidden]
   kernels::Linear output;      // [hidden, heads * value_dim]
   Tensor query_norm;           // [head_dim], or empty
   Tensor key_norm;             // [head_dim], or empty
   Tensor attention_post_norm;  // [hidden], or empty
-  Tensor mlp_norm;             // [hidden]
-  kernels::Linear gate;        // [intermediate, hidden]; empty for a plain MLP
-  kernels::Linear up;          // [intermediate, hidden]
-  kernels::Linear down;        // [hidden, intermediate]
-  Tensor mlp_post_norm;        // [hidden], or empty
+  std::unique_ptr<LinearAttentionWeights> linear;  // in place of the above, where the mixer is linear attention
+  Tensor mlp_norm;                                 // [hidden]
+  kernels::Linear gate;                            // [intermediate, hidden]; empty for a plain MLP
+  kernels::Linear up;                              // [intermediate, hidden]
+  kernels::Linear down;                            // [hidden, intermediate]
+  Tensor mlp_post_norm;                            // [hidden], or empty
 };
 
 struct DecoderWeights {
@@ -51,7 +66,8 @@ struct DecoderInput {
   Tensor hidden;             // [tokens, hidden], after injection
   std::vector<int32_t> ids;  // [tokens], where known
   std::vector<LayerStream> streams;
-  // Token ranges whose tokens see each other in both directions on layers that say so; ascending (Prompt::closed_regions).
+  // Token ranges whose tokens see each other in both directions on layers that say so; ascending
+  // (Prompt::closed_regions).
   std::vector<std::pair<int64_t, int64_t>> regions;
 
   int64_t tokens() const { return hidden.shape()[0]; }

@@ -47,17 +47,17 @@ Status bench_vision(const Engine::Impl& model, const BenchOptions& options, Benc
   if (!model.tower) return invalid_argument("bench --image expected a model with a vision tower, found a text model");
   const media::Image image = made_up_picture(options.image_width, options.image_height);
   preprocess::MediaPixels pixels;
-  AZ_ASSIGN_OR_RETURN(const double preprocess_s, time_of(options.repetitions, [&]() -> Status {
-                        AZ_ASSIGN_OR_RETURN(pixels,
-                                            preprocess::preprocess_image(image, model.processors.image, *model.pool));
-                        AZ_ASSIGN_OR_RETURN(pixels.blocks,
-                                            vision::feature_blocks({*model.spec.vision, pixels, false, 1}));
-                        return ok_status();
-                      }));
+  AZ_ASSIGN_OR_RETURN(
+      const double preprocess_s, time_of(options.repetitions, [&]() -> Status {
+        AZ_ASSIGN_OR_RETURN(pixels, preprocess::preprocess_image(image, model.processors.image, *model.pool));
+        AZ_ASSIGN_OR_RETURN(pixels.blocks, vision::feature_blocks({*model.spec.vision, pixels, false, 1}));
+        return ok_status();
+      }));
   const RunContext context{*model.pool, nullptr, nullptr, {}};
-  AZ_ASSIGN_OR_RETURN(const double vision_s, time_of(options.repetitions, [&] {
-                        return engine::encode_media(model, std::array{engine::MediaToEncode{&pixels}}, context).status();
-                      }));
+  AZ_ASSIGN_OR_RETURN(
+      const double vision_s, time_of(options.repetitions, [&] {
+        return engine::encode_media(model, std::array{engine::MediaToEncode{&pixels}}, context).status();
+      }));
   report.preprocess_ms = preprocess_s * 1e3;
   report.vision_ms = vision_s * 1e3;
   report.vision_patches = pixels.patches();
@@ -102,8 +102,9 @@ Status bench_decoder(const Engine::Impl& model, const BenchOptions& options, Ben
                         AZ_RETURN_IF_ERROR(sequence.cache.truncate(0));
                         return engine::prefill(*model.decoder, {&sequence, 1}, context, ignore_rows);
                       }));
-  AZ_ASSIGN_OR_RETURN(const double decode_s, time_of(options.repetitions, [&]() -> Status {
-                        AZ_RETURN_IF_ERROR(sequence.cache.truncate(options.prompt_tokens));
+  const decoder::CacheState prompt = sequence.cache;
+  AZ_ASSIGN_OR_RETURN(const double decode_s, time_of(options.repetitions, [&] {
+                        sequence.cache = prompt;
                         return generate(model, sequence, options.generated_tokens);
                       }));
   report.prefill_tok_s = static_cast<double>(options.prompt_tokens) / prefill_s;

@@ -22,18 +22,39 @@ Status read_head(const TextSpec& spec, WeightReader& reader, kernels::PackedMatr
   return reader.read("decoder.head", out);
 }
 
+Status read_linear_attention(const std::string& slot, WeightReader& reader, decoder::LinearAttentionWeights& out) {
+  AZ_RETURN_IF_ERROR(reader.read(slot + "mixed", out.mixed));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "gate", out.gate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "write", out.write));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "decay", out.decay));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "convolution", out.convolution));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "decay_rate", out.decay_rate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "decay_bias", out.decay_bias));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "norm", out.norm));
+  return reader.read(slot + "output", out.output);
+}
+
+Status read_attention(const TextSpec& spec, const LayerSpec& layer, const std::string& slot, WeightReader& reader,
+                      decoder::LayerWeights& weights) {
+  AZ_RETURN_IF_ERROR(reader.read(slot + "query", weights.query));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "key", weights.key));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "value", weights.value));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "output", weights.output));
+  if (!layer.qk_norm) return ok_status();
+  AZ_RETURN_IF_ERROR(read_norm(spec, slot + "query_norm", reader, weights.query_norm));
+  return read_norm(spec, slot + "key_norm", reader, weights.key_norm);
+}
+
 Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, WeightReader& reader) {
   const LayerSpec& layer = spec.layers[index];
   const std::string slot = "decoder.layers." + std::to_string(index) + ".";
   decoder::LayerWeights weights;
   AZ_RETURN_IF_ERROR(read_norm(spec, slot + "attention_norm", reader, weights.attention_norm));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "query", weights.query));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "key", weights.key));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "value", weights.value));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "output", weights.output));
-  if (layer.qk_norm) {
-    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "query_norm", reader, weights.query_norm));
-    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "key_norm", reader, weights.key_norm));
+  if (layer.mixer == MixerKind::linear_attention) {
+    weights.linear = std::make_unique<decoder::LinearAttentionWeights>();
+    AZ_RETURN_IF_ERROR(read_linear_attention(slot + "linear.", reader, *weights.linear));
+  } else {
+    AZ_RETURN_IF_ERROR(read_attention(spec, layer, slot, reader, weights));
   }
   AZ_RETURN_IF_ERROR(read_norm(spec, slot + "mlp_norm", reader, weights.mlp_norm));
   if (layer.post_norms) {

@@ -110,6 +110,7 @@ Reuse find_reuse(const Turn& before, const Sequence& next, const std::string& po
     ++reuse.moved;
   }
   reuse.tokens = closed_boundary(next.prompt, reuse.tokens);
+  if (!old.cache.can_truncate(reuse.tokens)) return {};
   reuse.moved = std::min(reuse.moved, reuse.tokens);
   return reuse;
 }

@@ -12,7 +12,7 @@ Shape transformed(const Shape& shape, Transform transform) {
   switch (transform) {
     case Transform::none: return shape;
     case Transform::flatten: return Shape({shape[0], shape[0] == 0 ? 0 : shape.elements() / shape[0]});
-    case Transform::transpose: return Shape({shape[1], shape[0]});
+    case Transform::transpose: return Shape({shape[0] == 0 ? 0 : shape.elements() / shape[0], shape[0]});
     case Transform::transpose_last: return Shape({shape[0], shape[2], shape[1]});
   }
   return shape;
@@ -93,7 +93,9 @@ Status WeightReader::append(const Piece& piece, DType type, const std::string& s
     switch (piece.transform) {
       case Transform::none:
       case Transform::flatten: std::memcpy(out, mapped.data, mapped.bytes()); break;
-      case Transform::transpose: transpose(mapped.data, 1, shape[0], shape[1], element, out); break;
+      case Transform::transpose:
+        transpose(mapped.data, 1, shape[0], shape[0] == 0 ? 0 : shape.elements() / shape[0], element, out);
+        break;
       case Transform::transpose_last: transpose(mapped.data, shape[0], shape[1], shape[2], element, out); break;
     }
   }));

@@ -2,21 +2,48 @@
 
 namespace azimuth::models {
 
+// One line each, so that families can be added side by side.
+// clang-format off
+
 const std::vector<TextPart>& text_parts() {
-  static const std::vector<TextPart> parts = {gemma_text(),   gemma2_text(), gemma3_text_part(), llama_text(),
-                                              mistral_text(), qwen2_text(),  qwen3_text(),       qwen3_vl_text()};
+  static const std::vector<TextPart> parts = {
+      gemma_text(),
+      gemma2_text(),
+      gemma3_text_part(),
+      llama_text(),
+      mistral_text(),
+      qwen2_text(),
+      qwen3_5_text_part(),
+      qwen3_text(),
+      qwen3_vl_text(),
+  };
   return parts;
 }
 
 const std::vector<VisionPart>& vision_parts() {
-  static const std::vector<VisionPart> parts = {clip_vision_model(), qwen3_vl_vision(), siglip_vision_model()};
+  static const std::vector<VisionPart> parts = {
+      clip_vision_model(),
+      qwen3_vl_vision(),
+      siglip_vision_model(),
+  };
   return parts;
 }
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> list = {gemma(),   gemma2(), gemma3_text(), llama(),
-                                           mistral(), qwen2(),  qwen3(),       qwen3_vl()};
+  static const std::vector<Family> list = {
+      gemma(),
+      gemma2(),
+      gemma3_text(),
+      llama(),
+      mistral(),
+      qwen2(),
+      qwen3(),
+      qwen3_5_text(),
+      qwen3_vl(),
+  };
   return list;
 }
+
+// clang-format on
 
 }  // namespace azimuth::models

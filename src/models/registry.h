@@ -19,6 +19,7 @@ TextPart llama_text();
 TextPart mistral_text();
 TextPart qwen2_text();
 TextPart qwen3_text();
+TextPart qwen3_5_text_part();
 TextPart qwen3_vl_text();
 VisionPart clip_vision_model();
 VisionPart qwen3_vl_vision();
@@ -30,6 +31,7 @@ Family llama();
 Family mistral();
 Family qwen2();
 Family qwen3();
+Family qwen3_5_text();
 Family qwen3_vl();
 
 }  // namespace azimuth::models

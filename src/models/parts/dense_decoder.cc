@@ -78,6 +78,22 @@ Result<LayerSpec> read_layer(const JsonView& config, const DenseTraits& traits, 
   return layer;
 }
 
+// Channels of a head that turn: all, or a share of classes that know one.
+Result<int> read_rotary_dim(const JsonView& config, int head_dim, double default_share) {
+  if (default_share == 1.0) return head_dim;
+  constexpr std::string_view kKey = "partial_rotary_factor";
+  AZ_ASSIGN_OR_RETURN(double share, config.number_or(kKey, default_share, 0.0, 1.0));
+  for (const std::string_view place : {"rope_scaling", "rope_parameters"}) {
+    if (!config.has(place)) continue;
+    AZ_ASSIGN_OR_RETURN(const JsonView params, config.object(place));
+    AZ_ASSIGN_OR_RETURN(share, params.number_or(kKey, share, 0.0, 1.0));
+  }
+  const int rotary_dim = static_cast<int>(head_dim * share);
+  if (rotary_dim >= 2 && rotary_dim % 2 == 0) return rotary_dim;
+  return invalid_argument(config.where() + " expected partial_rotary_factor to leave an even number of channels of " +
+                          std::to_string(head_dim) + ", found " + std::to_string(share));
+}
+
 }  // namespace
 
 Result<TextSpec> read_dense_decoder(const JsonView& config, const DenseTraits& traits) {
@@ -94,7 +110,8 @@ Result<TextSpec> read_dense_decoder(const JsonView& config, const DenseTraits& t
   AZ_ASSIGN_OR_RETURN(text.context_length,
                       config.integer_or("max_position_embeddings", traits.context, 1, int64_t{1} << 40));
   AZ_ASSIGN_OR_RETURN(text.tied_head, config.boolean_or("tie_word_embeddings", false));
-  AZ_ASSIGN_OR_RETURN(RopeSpec rope, read_rope(config, layer.head_dim, traits.theta, traits.section));
+  AZ_ASSIGN_OR_RETURN(const int rotary_dim, read_rotary_dim(config, layer.head_dim, traits.rotary_share));
+  AZ_ASSIGN_OR_RETURN(RopeSpec rope, read_rope(config, rotary_dim, traits.theta, traits.section));
   // The dynamic kinds name the length that they grow from.
   if (rope.scaling == RopeScaling::dynamic || rope.scaling == RopeScaling::dynamic_linear) {
     text.context_length = static_cast<int64_t>(static_cast<double>(text.context_length) * std::max(1.0, rope.factor));
@@ -103,6 +120,40 @@ Result<TextSpec> read_dense_decoder(const JsonView& config, const DenseTraits& t
   text.policy = traits.policy;
   return text;
 }
+
+namespace {
+
+void add_attention_weights(const LayerSpec& layer, int64_t hidden, const std::string& slot, const std::string& name,
+                           const NameSet& names, WeightMap& map) {
+  const int64_t query = int64_t{layer.heads} * layer.head_dim * (layer.query_gate ? 2 : 1);
+  const int64_t key = int64_t{layer.kv_heads} * layer.head_dim;
+  const int64_t value = int64_t{layer.kv_heads} * layer.value_dim;
+  const int64_t attended = int64_t{layer.heads} * layer.value_dim;
+  names.add_linear(map, slot + "query", name + "q_proj", query, hidden, layer.qkv_bias);
+  names.add_linear(map, slot + "key", name + "k_proj", key, hidden, layer.qkv_bias);
+  names.add_linear(map, slot + "value", name + "v_proj", value, hidden, layer.qkv_bias);
+  names.add_linear(map, slot + "output", name + "o_proj", hidden, attended, layer.output_bias);
+  if (!layer.qk_norm) return;
+  names.add(map, slot + "query_norm", name + "q_norm.weight", {layer.head_dim});
+  names.add(map, slot + "key_norm", name + "k_norm.weight", {layer.head_dim});
+}
+
+void add_linear_attention_weights(const LinearAttentionSpec& spec, int64_t hidden, const std::string& slot,
+                                  const std::string& name, const NameSet& names, WeightMap& map) {
+  const int64_t values = int64_t{spec.value_heads} * spec.value_dim;
+  const int64_t channels = 2 * int64_t{spec.key_heads} * spec.key_dim + values;
+  names.add_linear(map, slot + "mixed", name + "in_proj_qkv", channels, hidden, false);
+  names.add_linear(map, slot + "gate", name + "in_proj_z", values, hidden, false);
+  names.add_linear(map, slot + "write", name + "in_proj_b", spec.value_heads, hidden, false);
+  names.add_linear(map, slot + "decay", name + "in_proj_a", spec.value_heads, hidden, false);
+  names.add(map, slot + "convolution", name + "conv1d.weight", {channels, 1, spec.kernel}, Transform::transpose);
+  names.add(map, slot + "decay_rate", name + "A_log", {spec.value_heads});
+  names.add(map, slot + "decay_bias", name + "dt_bias", {spec.value_heads});
+  names.add(map, slot + "norm", name + "norm.weight", {spec.value_dim});
+  names.add_linear(map, slot + "output", name + "out_proj", hidden, values, false);
+}
+
+}  // namespace
 
 void add_dense_decoder_weights(const TextSpec& text, const std::vector<std::string>& prefixes,
                                const std::vector<std::string>& heads, WeightMap& map) {
@@ -115,18 +166,11 @@ void add_dense_decoder_weights(const TextSpec& text, const std::vector<std::stri
     const LayerSpec& layer = text.layers[i];
     const std::string slot = "decoder.layers." + std::to_string(i) + ".";
     const std::string name = "layers." + std::to_string(i) + ".";
-    const int64_t query = int64_t{layer.heads} * layer.head_dim;
-    const int64_t key = int64_t{layer.kv_heads} * layer.head_dim;
-    const int64_t value = int64_t{layer.kv_heads} * layer.value_dim;
-    const int64_t attended = int64_t{layer.heads} * layer.value_dim;
     names.add(map, slot + "attention_norm", name + "input_layernorm.weight", {hidden});
-    names.add_linear(map, slot + "query", name + "self_attn.q_proj", query, hidden, layer.qkv_bias);
-    names.add_linear(map, slot + "key", name + "self_attn.k_proj", key, hidden, layer.qkv_bias);
-    names.add_linear(map, slot + "value", name + "self_attn.v_proj", value, hidden, layer.qkv_bias);
-    names.add_linear(map, slot + "output", name + "self_attn.o_proj", hidden, attended, layer.output_bias);
-    if (layer.qk_norm) {
-      names.add(map, slot + "query_norm", name + "self_attn.q_norm.weight", {layer.head_dim});
-      names.add(map, slot + "key_norm", name + "self_attn.k_norm.weight", {layer.head_dim});
+    if (layer.mixer == MixerKind::linear_attention) {
+      add_linear_attention_weights(*layer.linear, hidden, slot + "linear.", name + "linear_attn.", names, map);
+    } else {
+      add_attention_weights(layer, hidden, slot, name + "self_attn.", names, map);
     }
     if (layer.post_norms) {
       names.add(map, slot + "attention_post_norm", name + "post_attention_layernorm.weight", {hidden});

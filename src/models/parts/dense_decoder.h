@@ -23,6 +23,7 @@ struct DenseTraits {
   int64_t head_dim = 0;  // 0: hidden / heads
   int64_t context = 2048;
   double theta = 10000.0;
+  double rotary_share = 1.0;  // default of partial_rotary_factor; 1: the class does not read it
   bool qk_norm = false;
   bool qkv_bias = false;  // always; otherwise attention_bias decides for q, k, v and the output
   bool reads_attention_bias = true;
