@@ -59,6 +59,14 @@ class MediaLoader {
         directory_(std::move(directory)),
         options_(decode_options(model, compat)) {}
 
+  // Called first, with everything that will be loaded: some processors divide a picture only where it is the only one.
+  void expect(const std::vector<MediaReference>& references) {
+    several_pictures_ = std::ranges::count_if(references, [](const MediaReference& reference) {
+                          return reference.kind == prompt::MediaKind::image ||
+                                 reference.kind == prompt::MediaKind::panorama;
+                        }) > 1;
+  }
+
   Status load(const MediaReference& reference) {
     switch (reference.kind) {
       case prompt::MediaKind::image: return load_image(reference.sources[0]);
@@ -116,8 +124,9 @@ class MediaLoader {
   }
 
   Status add_view(const media::Image& image, int view, int views) {
-    AZ_ASSIGN_OR_RETURN(preprocess::MediaPixels pixels,
-                        preprocess::preprocess_image(image, processors_.image, *model_.pool));
+    ImageProcessorSpec spec = processors_.image;
+    if (spec.divides_only_alone && (several_pictures_ || views > 1)) spec.divides = false;
+    AZ_ASSIGN_OR_RETURN(preprocess::MediaPixels pixels, preprocess::preprocess_image(image, spec, *model_.pool));
     prompt::ImageInput input{merged(pixels), view, views};
     input.tile_rows = pixels.tile_rows;
     input.tile_columns = pixels.tile_columns;
@@ -158,6 +167,7 @@ class MediaLoader {
   const models::ProcessorSpecs& processors_;
   std::string directory_;
   media::DecodeOptions options_;
+  bool several_pictures_ = false;  // in the request
   std::vector<MediaHandle> image_handles_;
   std::vector<MediaHandle> video_handles_;
 };
@@ -258,6 +268,7 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
                        (text.media.size() == 1 ? " image or video" : " images or videos") +
                        " came with the prompt; leave them out, or take a vision-language model");
   }
+  loader.expect(text.media);
   for (const MediaReference& reference : text.media) AZ_RETURN_IF_ERROR(loader.load(reference));
   if (!text.media.empty()) AZ_RETURN_IF_ERROR(loader.arrange());
   PreparedSample sample;
