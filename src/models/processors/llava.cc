@@ -67,7 +67,7 @@ VideoProcessorSpec onevision_video_defaults() {
   spec.frame.scheme = PreprocessScheme::fixed;
   spec.frame.divides = false;
   spec.frame.pinpoints.clear();
-  spec.sampling = FrameSampling::none;
+  spec.sampling = FrameSampling::even_floor;
   spec.do_sample_frames = false;
   spec.fps.reset();
   return spec;
