@@ -9,6 +9,7 @@ void LayerCache::truncate(const LayerSpec& spec, CacheIndex length) {
     if (length == 0) recurrent = std::make_shared<RecurrentState>(RecurrentState::empty(*spec.linear));
     return;
   }
+  if (spec.mixer == MixerKind::cross_attention && length > 0) return;
   first = std::min(first, length);
   keys.truncate(length - first);
   values.truncate(length - first);
@@ -26,6 +27,13 @@ CacheState::CacheState(const TextSpec& spec, KeyStorage keys) : key_storage_(key
     }
     layers_.push_back(std::move(cache));
   }
+}
+
+CacheIndex CacheState::length() const {
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (specs_[i].mixer != MixerKind::cross_attention) return layers_[i].length();
+  }
+  return 0;
 }
 
 size_t CacheState::bytes() const {

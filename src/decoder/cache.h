@@ -19,6 +19,7 @@ using CacheIndex = int64_t;
 // have seen by then stays as it was.
 enum class KeyStorage : uint8_t { rotated, raw };
 
+// Of cross-attention: keys and values of all features outside of the sequence, which stay while it has tokens.
 struct LayerCache {
   kernels::KvBlocks keys;    // [kv_heads, head_dim] per token from `first` on, rotated or raw
   kernels::KvBlocks values;  // [kv_heads, value_dim] per token from `first` on
@@ -41,7 +42,7 @@ class CacheState {
 
   KeyStorage key_storage() const { return key_storage_; }
 
-  CacheIndex length() const { return layers_.empty() ? 0 : layers_[0].length(); }
+  CacheIndex length() const;
   size_t bytes() const;
   LayerCache& layer(int index) { return layers_[static_cast<size_t>(index)]; }
   const LayerCache& layer(int index) const { return layers_[static_cast<size_t>(index)]; }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "decoder/attention_layer.h"
+#include "decoder/cross_attention.h"
 #include "decoder/linear_attention.h"
 #include "decoder/mlp.h"
 #include "decoder/pass_hooks.h"
@@ -120,23 +121,36 @@ void rms(const Tensor& weight, float eps, const Tensor& in, Tensor& out, ThreadP
   kernels::rms_norm(in.data(), in.shape()[0], width, width, weight.data(), eps, out.data(), width, pool);
 }
 
+// RMS norm, or layer norm where there is a bias.
+void norm(const Tensor& weight, const Tensor& bias, float eps, const Tensor& in, Tensor& out, ThreadPool& pool) {
+  if (bias.empty()) return rms(weight, eps, in, out, pool);
+  const int64_t width = in.row_elements();
+  kernels::layer_norm(in.data(), in.shape()[0], width, width, weight.data(), bias.data(), eps, out.data(), width, pool);
+}
+
 }  // namespace
 
 Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
-  Tensor rows({static_cast<int64_t>(ids.size()), spec_.hidden});
+  const int64_t vocab = spec_.vocab + spec_.extra_embeddings;
+  const int width = spec_.input_width > 0 ? spec_.input_width : spec_.hidden;
+  Tensor rows({static_cast<int64_t>(ids.size()), width});
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] < 0 || ids[i] >= spec_.vocab) {
-      return out_of_range("token id expected a value in [0, " + std::to_string(spec_.vocab) + "), found " +
+    if (ids[i] < 0 || ids[i] >= vocab) {
+      return out_of_range("token id expected a value in [0, " + std::to_string(vocab) + "), found " +
                           std::to_string(ids[i]) + " at token " + std::to_string(i) +
                           "; the tokenizer and the weights do not belong together");
     }
     float* row = rows.row(static_cast<int64_t>(i));
     weights_.embedding.unpack_row(ids[i], row);
     if (spec_.embedding_scale != 1.0f) {
-      for (int channel = 0; channel < spec_.hidden; ++channel) row[channel] *= spec_.embedding_scale;
+      for (int channel = 0; channel < width; ++channel) row[channel] *= spec_.embedding_scale;
     }
   }
-  return rows;
+  if (spec_.input_width == 0) return rows;
+  ThreadPool alone(1);
+  Tensor projected({rows.shape()[0], spec_.hidden});
+  weights_.input_projection.apply(rows.data(), rows.shape()[0], projected.data(), alone);
+  return projected;
 }
 
 Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const RunContext& context) const {
@@ -174,19 +188,35 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
     AZ_RETURN_IF_ERROR(context.checkpoint(static_cast<double>(index) / static_cast<double>(spec_.layers.size())));
     AZ_RETURN_IF_ERROR(hooks.enter_layer(index, hidden));
 
-    rms(weights.attention_norm, layer.norm_eps, hidden, normed, pool);
-    if (layer.mixer == MixerKind::linear_attention) {
-      linear_attention(layer, *weights.linear, index, chunks, normed, update, pool);
-    } else {
-      attention_layer(layer, weights, index, chunks, rotations.of_layer(index), normed, attention, update, context);
-    }
-    if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, update, update, pool);
-    kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
+    const bool outer = layer.mixer == MixerKind::cross_attention;
+    if (!outer || std::ranges::any_of(chunks, [&](const auto& chunk) { return sees_features(chunk, index); })) {
+      const auto norm_hidden = [&](const Tensor& weight, const Tensor& bias, Tensor& out) {
+        norm(weight, bias, layer.norm_eps, hidden, out, pool);
+      };
+      const Tensor& input = layer.norms_behind ? hidden : normed;
+      if (!layer.norms_behind) norm_hidden(weights.attention_norm, weights.attention_norm_bias, normed);
+      switch (layer.mixer) {
+        case MixerKind::attention:
+          attention_layer(layer, weights, index, chunks, rotations.of_layer(index), input, attention, update, context);
+          break;
+        case MixerKind::cross_attention:
+          cross_attention_layer(layer, weights, index, chunks, input, attention, update, context);
+          break;
+        case MixerKind::linear_attention:
+          linear_attention(layer, *weights.linear, index, chunks, input, update, pool);
+          break;
+      }
+      if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, update, update, pool);
+      kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
+      if (layer.norms_behind) norm_hidden(weights.attention_norm, weights.attention_norm_bias, hidden);
 
-    rms(weights.mlp_norm, layer.norm_eps, hidden, normed, pool);
-    mlp_layer(layer, weights, normed, mlp, update, pool);
-    if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, update, update, pool);
-    kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
+      if (!layer.norms_behind) norm_hidden(weights.mlp_norm, weights.mlp_norm_bias, normed);
+      mlp_layer(layer, weights, input, mlp, update, pool);
+      if (outer) gate_cross_mlp(weights, index, chunks, update);
+      if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, update, update, pool);
+      kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
+      if (layer.norms_behind) norm_hidden(weights.mlp_norm, weights.mlp_norm_bias, hidden);
+    }
 
     AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::layer_output, index, hidden));
     add_streams(chunks, index, hidden);
@@ -198,11 +228,18 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
 
 Tensor Decoder::logits(const float* hidden, int64_t rows, ThreadPool& pool) const {
   Tensor normed({rows, spec_.hidden});
-  kernels::rms_norm(hidden, rows, spec_.hidden, spec_.hidden, weights_.final_norm.data(), spec_.final_norm_eps,
-                    normed.data(), spec_.hidden, pool);
+  std::copy_n(hidden, normed.elements(), normed.data());
+  if (spec_.final_norm != NormKind::none) {
+    norm(weights_.final_norm, weights_.final_norm_bias, spec_.final_norm_eps, normed, normed, pool);
+  }
+  if (spec_.input_width > 0) {
+    Tensor narrow({rows, spec_.input_width});
+    weights_.output_projection.apply(normed.data(), rows, narrow.data(), pool);
+    normed = std::move(narrow);
+  }
   Tensor out({rows, spec_.vocab});
   const kernels::PackedMatrix& head = weights_.head.empty() ? weights_.embedding : weights_.head;
-  kernels::matmul(head, normed.data(), rows, spec_.hidden, nullptr, out.data(), spec_.vocab, pool);
+  kernels::matmul(head, normed.data(), rows, normed.row_elements(), nullptr, out.data(), spec_.vocab, pool);
   if (spec_.logit_soft_cap > 0.0f) {
     const float cap = spec_.logit_soft_cap;
     for (int64_t i = 0; i < out.elements(); ++i) out.data()[i] = cap * std::tanh(out.data()[i] / cap);

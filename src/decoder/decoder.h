@@ -32,6 +32,7 @@ struct LinearAttentionWeights {
 
 struct LayerWeights {
   Tensor attention_norm;       // [hidden]
+  Tensor attention_norm_bias;  // [hidden], or empty
   kernels::Linear query;       // [heads * head_dim, hidden]; [heads, 2, head_dim] with gates, where the spec has them
   kernels::Linear key;         // [kv_heads * head_dim, hidden]
   kernels::Linear value;       // [kv_heads * value_dim, hidden]
@@ -41,17 +42,23 @@ struct LayerWeights {
   Tensor attention_post_norm;  // [hidden], or empty
   std::unique_ptr<LinearAttentionWeights> linear;  // in place of the above, where the mixer is linear attention
   Tensor mlp_norm;                                 // [hidden]
+  Tensor mlp_norm_bias;                            // [hidden], or empty
   kernels::Linear gate;                            // [intermediate, hidden]; empty for a plain MLP
   kernels::Linear up;                              // [intermediate, hidden]
   kernels::Linear down;                            // [hidden, intermediate]
   Tensor mlp_post_norm;                            // [hidden], or empty
+  float attention_gate = 1.0f;                     // of cross-attention, tanh applied
+  float mlp_gate = 1.0f;
 };
 
 struct DecoderWeights {
-  kernels::PackedMatrix embedding;  // [vocab, hidden]
+  kernels::PackedMatrix embedding;   // [vocab + extra_embeddings, input_width or hidden]
+  kernels::Linear input_projection;  // [hidden, input_width], or empty
   std::vector<LayerWeights> layers;
-  Tensor final_norm;           // [hidden]
-  kernels::PackedMatrix head;  // [vocab, hidden]; empty when tied to the embedding
+  Tensor final_norm;                  // [hidden], or empty
+  Tensor final_norm_bias;             // [hidden], or empty
+  kernels::Linear output_projection;  // [input_width, hidden], or empty
+  kernels::PackedMatrix head;         // [vocab, input_width or hidden]; empty when tied to the embedding
 };
 
 // Rows that are added to the hidden states behind a layer, at given tokens (DeepStack).
@@ -59,6 +66,14 @@ struct LayerStream {
   int layer = 0;
   std::vector<int64_t> tokens;  // ascending token indices of the prompt
   Tensor rows;                  // [tokens, hidden]
+};
+
+// Features that stay outside of the sequence, for layers with MixerKind::cross_attention.
+struct OuterFeatures {
+  // [features, hidden], those that pictures fill first. Null, or without effect, once the cache holds their keys.
+  std::shared_ptr<const Tensor> rows;
+  std::vector<kernels::KeyRange> ranges;  // [tokens]: the features that each sees; empty without features
+  int64_t first_token = 0;                // tokens before it stand in front of every picture
 };
 
 // A prompt at the decoder's entry (hook 2).
@@ -69,6 +84,7 @@ struct DecoderInput {
   // Token ranges whose tokens see each other in both directions on layers that say so; ascending
   // (Prompt::closed_regions).
   std::vector<std::pair<int64_t, int64_t>> regions;
+  OuterFeatures features;
 
   int64_t tokens() const { return hidden.shape()[0]; }
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "decoder/outer_features.h"
+
 namespace azimuth::decoder {
 namespace {
 
@@ -20,7 +22,8 @@ Status check_counts(const Prompt& prompt, SpanKind kind, std::span<const MediaFe
                               ", but features of " + std::to_string(media.size()) +
                               " were given; give features for each");
     }
-    tokens[static_cast<size_t>(span.media)] += span.tokens();
+    // Features outside of the sequence take no tokens of their own.
+    tokens[static_cast<size_t>(span.media)] += span.delivery == Delivery::cross ? span.features : span.tokens();
   }
   for (size_t i = 0; i < media.size(); ++i) {
     const int64_t features = media[i].features.empty() ? 0 : media[i].features.shape()[0];
@@ -63,7 +66,7 @@ std::vector<Place> places(const Prompt& prompt, std::span<const MediaFeatures> i
   std::vector<int64_t> video_rows(videos.size(), 0);
   std::vector<Place> out;
   for (const Span& span : prompt.spans) {
-    if (span.kind == SpanKind::text) continue;
+    if (span.kind == SpanKind::text || span.delivery == Delivery::cross) continue;
     const bool video = span.kind == SpanKind::video;
     const auto index = static_cast<size_t>(span.media);
     int64_t& row = video ? video_rows[index] : image_rows[index];
@@ -109,6 +112,7 @@ Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::s
   for (const Place& place : visual) {
     std::copy_n(place.media->features.row(place.row), hidden, input.hidden.row(place.token));
   }
+  input.features = outer_features(prompt, images, hidden);
   input.streams = deepstack_streams(visual, decoder.spec().layers.size(), hidden);
   return input;
 }

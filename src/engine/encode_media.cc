@@ -3,6 +3,7 @@
 #include "engine/hooks.h"
 #include "engine/prepare.h"
 #include "vision/arrangement/arrangement.h"
+#include "vision/canvas_tower.h"
 
 namespace azimuth::engine {
 namespace {
@@ -17,6 +18,7 @@ Result<MediaFeatures> encode_tile(const vision::Tower& tower, const preprocess::
 }
 
 Result<MediaFeatures> encode_tiles(const vision::Tower& tower, const MediaToEncode& media, const RunContext& context) {
+  if (tower.spec().canvas) return vision::encode_canvas(tower.spec(), tower.weights(), *media.pixels, context);
   const int64_t total = media.pixels->patches();
   int64_t done = 0;
   std::vector<MediaFeatures> tiles;

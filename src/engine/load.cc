@@ -165,6 +165,12 @@ Status load_weights(const Checkpoint& checkpoint, Engine::Impl& impl) {
   WeightReader reader(checkpoint, impl.spec.weights, type, *impl.pool, impl.options.progress);
   AZ_ASSIGN_OR_RETURN(decoder::DecoderWeights weights, engine::load_decoder_weights(impl.spec.text, reader));
   impl.decoder.emplace(impl.spec.text, std::move(weights));
+  AZ_ASSIGN_OR_RETURN(impl.position_weights, engine::PositionWeights::read(checkpoint));
+  if (impl.spec.text.learned_positions > 0) {
+    Tensor table;
+    AZ_RETURN_IF_ERROR(reader.read("decoder.positions", table));
+    impl.position_weights.add("table", std::move(table));
+  }
   if (!impl.spec.vision) return ok_status();
   AZ_ASSIGN_OR_RETURN(vision::TowerWeights tower, engine::load_tower_weights(*impl.spec.vision, reader));
   impl.tower.emplace(*impl.spec.vision, std::move(tower));
@@ -200,7 +206,6 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   if (options.load_weights) {
     impl->checkpoint_bytes = static_cast<int64_t>(checkpoint.weight_bytes());
     AZ_RETURN_IF_ERROR(load_weights(checkpoint, *impl));
-    AZ_ASSIGN_OR_RETURN(impl->position_weights, engine::PositionWeights::read(checkpoint));
     AZ_RETURN_IF_ERROR(engine::choose_policy(*impl, "").status().with_context("config.json"));
   }
   return Engine(std::move(impl));

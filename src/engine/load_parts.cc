@@ -1,5 +1,8 @@
 #include "engine/load_parts.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace azimuth::engine {
 namespace {
 
@@ -8,6 +11,29 @@ Status read_norm(const TextSpec& spec, const std::string& slot, WeightReader& re
   AZ_RETURN_IF_ERROR(reader.read(slot, out));
   if (!spec.norm_plus_one) return ok_status();
   for (int64_t i = 0; i < out.elements(); ++i) out.data()[i] += 1.0f;
+  return ok_status();
+}
+
+// A norm of the decoder by its kind: w in the slot itself, or slot.weight and slot.bias of a layer norm.
+Status read_norm(const TextSpec& spec, NormKind kind, const std::string& slot, WeightReader& reader, Tensor& weight,
+                 Tensor& bias) {
+  switch (kind) {
+    case NormKind::none: return ok_status();
+    case NormKind::rms: return read_norm(spec, slot, reader, weight);
+    case NormKind::layer: AZ_RETURN_IF_ERROR(reader.read(slot + ".weight", weight)); return reader.read(slot + ".bias", bias);
+    case NormKind::plain_layer: break;
+  }
+  weight = Tensor({spec.hidden});
+  std::fill_n(weight.data(), spec.hidden, 1.0f);
+  bias = Tensor::zeros({spec.hidden});
+  return ok_status();
+}
+
+// A learned gate, which acts as its tanh.
+Status read_gate(const std::string& slot, WeightReader& reader, float& gate) {
+  Tensor value;
+  AZ_RETURN_IF_ERROR(reader.read(slot, value));
+  gate = std::tanh(value.data()[0]);
   return ok_status();
 }
 
@@ -49,14 +75,16 @@ Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, Wei
   const LayerSpec& layer = spec.layers[index];
   const std::string slot = "decoder.layers." + std::to_string(index) + ".";
   decoder::LayerWeights weights;
-  AZ_RETURN_IF_ERROR(read_norm(spec, slot + "attention_norm", reader, weights.attention_norm));
+  AZ_RETURN_IF_ERROR(read_norm(spec, layer.norm, slot + "attention_norm", reader, weights.attention_norm,
+                               weights.attention_norm_bias));
   if (layer.mixer == MixerKind::linear_attention) {
     weights.linear = std::make_unique<decoder::LinearAttentionWeights>();
     AZ_RETURN_IF_ERROR(read_linear_attention(slot + "linear.", reader, *weights.linear));
   } else {
     AZ_RETURN_IF_ERROR(read_attention(spec, layer, slot, reader, weights));
   }
-  AZ_RETURN_IF_ERROR(read_norm(spec, slot + "mlp_norm", reader, weights.mlp_norm));
+  AZ_RETURN_IF_ERROR(
+      read_norm(spec, layer.norm, slot + "mlp_norm", reader, weights.mlp_norm, weights.mlp_norm_bias));
   if (layer.post_norms) {
     AZ_RETURN_IF_ERROR(read_norm(spec, slot + "attention_post_norm", reader, weights.attention_post_norm));
     AZ_RETURN_IF_ERROR(read_norm(spec, slot + "mlp_post_norm", reader, weights.mlp_post_norm));
@@ -64,6 +92,10 @@ Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, Wei
   if (layer.mlp == MlpKind::gated) AZ_RETURN_IF_ERROR(reader.read(slot + "gate", weights.gate));
   AZ_RETURN_IF_ERROR(reader.read(slot + "up", weights.up));
   AZ_RETURN_IF_ERROR(reader.read(slot + "down", weights.down));
+  if (layer.mixer == MixerKind::cross_attention) {
+    AZ_RETURN_IF_ERROR(read_gate(slot + "attention_gate", reader, weights.attention_gate));
+    AZ_RETURN_IF_ERROR(read_gate(slot + "mlp_gate", reader, weights.mlp_gate));
+  }
   return weights;
 }
 
@@ -78,6 +110,55 @@ Status read_projector(const std::string& slot, WeightReader& reader, vision::Pro
   if (reader.in_map(slot + "norm.weight")) AZ_RETURN_IF_ERROR(read_norm(slot + "norm", reader, out.norm));
   if (reader.in_map(slot + "first.weight")) AZ_RETURN_IF_ERROR(reader.read(slot + "first", out.first));
   if (reader.in_map(slot + "second.weight")) AZ_RETURN_IF_ERROR(reader.read(slot + "second", out.second));
+  if (reader.in_map(slot + "queries")) AZ_RETURN_IF_ERROR(reader.read(slot + "queries", out.queries));
+  return ok_status();
+}
+
+Status read_q_former_attention(const std::string& slot, WeightReader& reader, vision::QFormerAttention& out) {
+  AZ_RETURN_IF_ERROR(reader.read(slot + "query", out.query));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "key", out.key));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "value", out.value));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "output", out.output));
+  return read_norm(slot + "norm", reader, out.norm);
+}
+
+Status read_q_former(const QFormerSpec& spec, const std::string& slot, WeightReader& reader,
+                     std::vector<vision::QFormerLayer>& out) {
+  for (int i = 0; i < spec.layers; ++i) {
+    const std::string layer = slot + "layers." + std::to_string(i) + ".";
+    out.emplace_back();
+    AZ_RETURN_IF_ERROR(read_q_former_attention(layer + "self.", reader, out.back().self));
+    if (spec.has_cross(i)) {
+      AZ_RETURN_IF_ERROR(read_q_former_attention(layer + "cross.", reader, out.back().cross.emplace()));
+    }
+    AZ_RETURN_IF_ERROR(reader.read(layer + "up", out.back().up));
+    AZ_RETURN_IF_ERROR(reader.read(layer + "down", out.back().down));
+    AZ_RETURN_IF_ERROR(read_norm(layer + "mlp_norm", reader, out.back().mlp_norm));
+  }
+  return ok_status();
+}
+
+Status read_canvas(WeightReader& reader, vision::CanvasWeights& out) {
+  const std::string slot = "tower.canvas.";
+  AZ_RETURN_IF_ERROR(read_gate(slot + "position_gate", reader, out.position_gate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "tile_positions", out.tile_positions));
+  AZ_RETURN_IF_ERROR(read_gate(slot + "gate_before", reader, out.gate_before));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "tiles_before", out.tiles_before));
+  AZ_RETURN_IF_ERROR(read_gate(slot + "gate_between", reader, out.gate_between));
+  return reader.read(slot + "tiles_between", out.tiles_between);
+}
+
+// The gates of a layer of a canvas's second encoder, as the scales that they are.
+Status read_tower_gates(const VisionSpec& spec, const std::string& slot, WeightReader& reader,
+                        vision::TowerLayerWeights& layer) {
+  const std::pair<const char*, Tensor&> scales[] = {{"attention_gate", layer.attention_scale},
+                                                    {"mlp_gate", layer.mlp_scale}};
+  for (const auto& [name, scale] : scales) {
+    float gate = 0.0f;
+    AZ_RETURN_IF_ERROR(read_gate(slot + name, reader, gate));
+    scale = Tensor({spec.hidden});
+    std::fill_n(scale.data(), spec.hidden, gate);
+  }
   return ok_status();
 }
 
@@ -114,11 +195,16 @@ Result<vision::TowerLayerWeights> load_tower_layer(const VisionSpec& spec, const
 Result<decoder::DecoderWeights> load_decoder_weights(const TextSpec& spec, WeightReader& reader) {
   decoder::DecoderWeights weights;
   AZ_RETURN_IF_ERROR(reader.read("decoder.embedding", weights.embedding));
+  if (spec.input_width > 0) {
+    AZ_RETURN_IF_ERROR(reader.read("decoder.input_projection", weights.input_projection));
+    AZ_RETURN_IF_ERROR(reader.read("decoder.output_projection", weights.output_projection));
+  }
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     AZ_ASSIGN_OR_RETURN(decoder::LayerWeights layer, load_layer(spec, i, reader));
     weights.layers.push_back(std::move(layer));
   }
-  AZ_RETURN_IF_ERROR(read_norm(spec, "decoder.final_norm", reader, weights.final_norm));
+  AZ_RETURN_IF_ERROR(
+      read_norm(spec, spec.final_norm, "decoder.final_norm", reader, weights.final_norm, weights.final_norm_bias));
   AZ_RETURN_IF_ERROR(read_head(spec, reader, weights.head));
   return weights;
 }
@@ -132,12 +218,18 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
   if (spec.pre_norm) AZ_RETURN_IF_ERROR(read_norm("tower.pre_norm", reader, weights.pre_norm));
   if (spec.final_norm) AZ_RETURN_IF_ERROR(read_norm("tower.final_norm", reader, weights.final_norm));
   if (reader.in_map("tower.newline")) AZ_RETURN_IF_ERROR(reader.read("tower.newline", weights.newline));
-  for (int i = 0; i < spec.layers; ++i) {
-    AZ_ASSIGN_OR_RETURN(vision::TowerLayerWeights layer,
-                        load_tower_layer(spec, "tower.layers." + std::to_string(i) + ".", reader));
+  if (spec.canvas) AZ_RETURN_IF_ERROR(read_canvas(reader, weights.canvas));
+  for (int i = 0; i < spec.layers + (spec.canvas ? spec.canvas->global_layers : 0); ++i) {
+    const std::string slot = "tower.layers." + std::to_string(i) + ".";
+    AZ_ASSIGN_OR_RETURN(vision::TowerLayerWeights layer, load_tower_layer(spec, slot, reader));
+    if (i >= spec.layers) AZ_RETURN_IF_ERROR(read_tower_gates(spec, slot, reader, layer));
     weights.layers.push_back(std::move(layer));
   }
   AZ_RETURN_IF_ERROR(read_projector("tower.projector.", reader, weights.projector));
+  if (spec.projector.q_former) {
+    AZ_RETURN_IF_ERROR(
+        read_q_former(*spec.projector.q_former, "tower.projector.", reader, weights.projector.q_former));
+  }
   for (size_t level = 0; level < spec.deepstack.size(); ++level) {
     weights.deepstack.emplace_back();
     AZ_RETURN_IF_ERROR(

@@ -8,6 +8,7 @@ namespace {
 
 using preprocess::MediaPixels;
 using preprocess::Patches;
+using preprocess::PixelSize;
 using Samples = std::vector<std::vector<const MediaPixels*>>;
 
 constexpr int64_t kChannels = 3;
@@ -113,9 +114,30 @@ Tensor tiles_per_sample(const Samples& samples) {
   return padded(groups);
 }
 
+Tensor canvases(const Samples& samples, int64_t places) {
+  int64_t most = 0;
+  PixelSize tile;
+  for (const auto& sample : samples) {
+    most = std::max(most, static_cast<int64_t>(sample.size()));
+    if (!sample.empty()) tile = sample[0]->tiles[0].resized;
+  }
+  const int64_t elements = kChannels * tile.height * tile.width;
+  const auto count = static_cast<int64_t>(samples.size());
+  Tensor out = Tensor::zeros({count, most, places, kChannels, tile.height, tile.width});
+  for (int64_t s = 0; s < count; ++s) {
+    const auto& pictures = samples[static_cast<size_t>(s)];
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      float* to = out.row(s) + static_cast<int64_t>(i) * places * elements;
+      for (const Patches& each : pictures[i]->tiles) to = std::copy_n(each.pixels.data(), elements, to);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
-Result<Tensor> pixel_array(PixelArray layout, const Samples& samples) {
+Result<Tensor> pixel_array(const ImageProcessorSpec& spec, const Samples& samples) {
+  const PixelArray layout = spec.array;
   for (const auto& sample : samples) {
     for (const MediaPixels* media : sample) {
       for (const Patches& tile : media->tiles) {
@@ -129,6 +151,7 @@ Result<Tensor> pixel_array(PixelArray layout, const Samples& samples) {
     case PixelArray::tiles: return tiles(samples);
     case PixelArray::tiles_per_image: return tiles_per_image(samples);
     case PixelArray::tiles_per_sample: return tiles_per_sample(samples);
+    case PixelArray::canvases: return canvases(samples, spec.max_tiles);
     default: return internal_error("no such layout of a processor's array");
   }
 }

@@ -8,8 +8,8 @@
 
 namespace azimuth::engine {
 
-// `samples`: the pictures (or videos) of each sample. Shapes as PixelArray says. Errors: pixels of other kinds than the
+// `samples`: the pictures (or videos) of each sample. Shapes as spec.array says. Errors: pixels of other kinds than the
 // layout has.
-Result<Tensor> pixel_array(PixelArray layout, const std::vector<std::vector<const preprocess::MediaPixels*>>& samples);
+Result<Tensor> pixel_array(const ImageProcessorSpec& spec, const std::vector<std::vector<const preprocess::MediaPixels*>>& samples);
 
 }  // namespace azimuth::engine

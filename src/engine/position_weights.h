@@ -21,6 +21,11 @@ class PositionWeights {
   // All tensors with the prefix, as f32. Their shapes are checked when a policy asks for them.
   static Result<PositionWeights> read(const formats::Checkpoint& checkpoint);
 
+  // A tensor that the files hold under another name, unless they hold one of `name`.
+  void add(const std::string& name, Tensor tensor) {
+    tensors_.emplace(name, std::make_shared<const Tensor>(std::move(tensor)));
+  }
+
   // nullptr where the files hold none. `name`: without the prefix.
   const Tensor* find(const std::string& name) const;
   // The files' tensor, whose shape has to be `shape`, or an untrained one.

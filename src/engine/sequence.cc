@@ -47,6 +47,9 @@ Result<Step> make_step(const decoder::Decoder& decoder, const Sequence& sequence
   Step out;
   out.input.ids = {id};
   AZ_ASSIGN_OR_RETURN(out.input.hidden, decoder.embed(out.input.ids));
+  // A generated token sees the features that the last one of the prompt sees.
+  const std::vector<kernels::KeyRange>& ranges = sequence.input.features.ranges;
+  if (!ranges.empty()) out.input.features.ranges = {ranges.back()};
   out.positions = generated_positions(sequence.positions, step, 1);
   if (sequence.cache.key_storage() == decoder::KeyStorage::raw) {
     out.cached = positions_until(sequence.positions, step);
@@ -104,6 +107,10 @@ Result<Tensor> prefill_again(const decoder::Decoder& decoder, const Step& step, 
   float* rows = std::copy_n(sequence.input.hidden.data(), prompt * hidden, whole.input.hidden.data());
   rows = std::copy(growth.rows.begin(), growth.rows.end(), rows);
   std::copy_n(step.input.hidden.data(), hidden, rows);
+  whole.input.features = sequence.input.features;
+  if (!whole.input.features.ranges.empty()) {
+    whole.input.features.ranges.resize(whole.input.ids.size(), sequence.input.features.ranges.back());
+  }
   for (const decoder::LayerStream& stream : sequence.input.streams)
     whole.input.streams.push_back({stream.layer, stream.tokens, stream.rows.clone()});
   Tensor last({1, hidden});

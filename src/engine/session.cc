@@ -221,6 +221,7 @@ namespace {
 
 MediaFeatures clone(const MediaFeatures& features) {
   MediaFeatures copy{features.grid, features.features.clone(), {}, features.arrays};
+  copy.filled_rows = features.filled_rows;
   for (const Tensor& level : features.deepstack) copy.deepstack.push_back(level.clone());
   return copy;
 }

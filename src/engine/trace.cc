@@ -12,6 +12,7 @@
 #include "engine/prepare.h"
 #include "engine/start_sequence.h"
 #include "engine/trace_request.h"
+#include "vision/canvas_tower.h"
 
 namespace azimuth {
 namespace {
@@ -114,6 +115,20 @@ json grid_json(const Grid& grid) {
   return {grid.t, grid.h, grid.w};
 }
 
+// As transformers' processor of mllama returns them, per picture.
+void add_canvas_fields(const VisionSpec& vision, const PreparedSample& sample, json& out) {
+  json ids = json::array();
+  json masks = json::array();
+  for (const preprocess::MediaPixels& image : sample.images) {
+    ids.push_back(vision::aspect_ratio_id(image.tile_rows, image.tile_columns, vision.canvas->tiles));
+    std::vector<int> mask(static_cast<size_t>(vision.canvas->tiles), 0);
+    std::fill_n(mask.begin(), image.tiles.size(), 1);
+    masks.push_back(mask);
+  }
+  out["aspect_ratio_ids"].push_back(std::move(ids));
+  out["aspect_ratio_mask"].push_back(std::move(masks));
+}
+
 // ---- stages of the answer
 
 // Fields are appended sample by sample, so that each ends up with one entry per sample.
@@ -132,20 +147,16 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
     for (const auto& video : sample.videos) videos.push_back(grid_json(video.media.tiles[0].grid));
     out["video_grid_thw"].push_back(std::move(videos));
     out["mm_token_type_ids"].push_back(token_types(sample.prompt));
-    if (model.processors.image.scheme == PreprocessScheme::any_resolution) {
-      json sizes = json::array();
-      for (const auto& image : sample.images) sizes.push_back({image.source.height, image.source.width});
-      out["image_sizes"].push_back(std::move(sizes));
-    }
+    if (model.spec.vision->canvas) add_canvas_fields(*model.spec.vision, sample, out);
   }
   out["position_ids"].push_back(axis_major(set.ids, set.axes));
   out["rope_delta"].push_back(id_number(static_cast<float>(set.next_decode - static_cast<double>(set.tokens()))));
 }
 
-Status add_pixels(const char* field, PixelArray layout,
+Status add_pixels(const char* field, const ImageProcessorSpec& spec,
                   const std::vector<std::vector<const preprocess::MediaPixels*>>& samples, json& out) {
   if (std::ranges::all_of(samples, [](const auto& media) { return media.empty(); })) return ok_status();
-  AZ_ASSIGN_OR_RETURN(const Tensor all, engine::pixel_array(layout, samples));
+  AZ_ASSIGN_OR_RETURN(const Tensor all, engine::pixel_array(spec, samples));
   const Moments m = moments(all.data(), all.elements());
   out[field] = json::array({{{"shape", shape_of(all.shape())},
                              {"mean", m.mean},
@@ -163,8 +174,8 @@ Status add_all_pixels(const Engine::Impl& model, const std::vector<PreparedSampl
     for (const auto& each : samples[i].images) images[i].push_back(&each);
     for (const auto& each : samples[i].videos) (video.shares_image_array ? images : videos)[i].push_back(&each.media);
   }
-  AZ_RETURN_IF_ERROR(add_pixels("pixel_values", model.processors.image.array, images, out));
-  return add_pixels("pixel_values_videos", video.frame.array, videos, out);
+  AZ_RETURN_IF_ERROR(add_pixels("pixel_values", model.processors.image, images, out));
+  return add_pixels("pixel_values_videos", video.frame, videos, out);
 }
 
 void add_features(const SampleFeatures& features, size_t levels, json& out) {
@@ -216,8 +227,9 @@ Status add_logits(const Engine::Impl& model, const RunContext& context, const Pr
       const int64_t token = first + begin + row;
       numbers.entropies.push_back(entropy[static_cast<size_t>(row)]);
       if (token + 1 < tokens) {
-        numbers.logprobs.push_back(logits.row(row)[prompt.ids[static_cast<size_t>(token + 1)]] -
-                                   lse[static_cast<size_t>(row)]);
+        // The head may lack rows for tokens that no model writes.
+        const int32_t next = prompt.ids[static_cast<size_t>(token + 1)];
+        numbers.logprobs.push_back(next < vocab ? json(logits.row(row)[next] - lse[static_cast<size_t>(row)]) : json());
       } else {
         numbers.logits_last.assign(logits.row(row), logits.row(row) + vocab);
       }

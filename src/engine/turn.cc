@@ -50,6 +50,16 @@ int64_t common_content(const Turn& before, const Prompt& prompt, const MediaMatc
   return length;
 }
 
+// Tokens in front of a cross-attended picture see it, too: then nothing fits unless all pictures do.
+bool sees_other_pictures(const Turn& before, const Prompt& prompt, const MediaMatch& media) {
+  const bool crosses = std::ranges::any_of(prompt.spans, [](const Span& span) { return span.delivery == Delivery::cross; });
+  if (!crosses && before.sequence.input.features.ranges.empty()) return false;
+  for (size_t i = 0; i < media.images.size(); ++i) {
+    if (media.images[i] != static_cast<int>(i)) return true;
+  }
+  return media.images.size() != before.sample.images.size();
+}
+
 bool same_sets(const PositionTable& a, const PositionTable& b) {
   return a.set_of_layer == b.set_of_layer &&
          std::ranges::equal(a.sets, b.sets, {}, &PositionSet::axes, &PositionSet::axes);
@@ -102,6 +112,7 @@ Reuse find_reuse(const Turn& before, const Sequence& next, const std::string& po
   if (!raw && (!same_policy || !comparable || old.growth.mixed)) return {};
   // Re-rotation promises what prefilling the whole sequence gives.
   if (next.growth.encoding_for && !same_frequencies(*old.encoding, *next.encoding)) return {};
+  if (sees_other_pictures(before, next.prompt, media)) return {};
   Reuse reuse;
   const int64_t limit = common_content(before, next.prompt, media);
   for (; reuse.tokens < limit; ++reuse.tokens) {

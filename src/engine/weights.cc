@@ -12,6 +12,7 @@ Shape transformed(const Shape& shape, Transform transform) {
   switch (transform) {
     case Transform::none: return shape;
     case Transform::flatten: return Shape({shape[0], shape[0] == 0 ? 0 : shape.elements() / shape[0]});
+    case Transform::drop_first: return Shape({shape[1], shape[2]});
     case Transform::transpose: return Shape({shape[0] == 0 ? 0 : shape.elements() / shape[0], shape[0]});
     case Transform::transpose_last: return Shape({shape[0], shape[2], shape[1]});
   }
@@ -92,6 +93,7 @@ Status WeightReader::append(const Piece& piece, DType type, const std::string& s
     const size_t element = shape.elements() == 0 ? 0 : mapped.bytes() / static_cast<size_t>(shape.elements());
     switch (piece.transform) {
       case Transform::none:
+      case Transform::drop_first:
       case Transform::flatten: std::memcpy(out, mapped.data, mapped.bytes()); break;
       case Transform::transpose:
         transpose(mapped.data, 1, shape[0], shape[0] == 0 ? 0 : shape.elements() / shape[0], element, out);

@@ -12,6 +12,8 @@ const std::vector<TextPart>& text_parts() {
       gemma3_text_part(),
       llama_text(),
       mistral_text(),
+      mllama_text(),
+      opt_text(),
       qwen2_text(),
       qwen3_5_text_part(),
       qwen3_text(),
@@ -23,6 +25,7 @@ const std::vector<TextPart>& text_parts() {
 const std::vector<VisionPart>& vision_parts() {
   static const std::vector<VisionPart> parts = {
       clip_vision_model(),
+      mllama_vision(),
       qwen3_vl_vision(),
       siglip_vision_model(),
   };
@@ -36,12 +39,12 @@ const std::vector<Family>& families() {
       gemma3_text(),
       llama(),
       mistral(),
+      mllama(),
+      opt(),
       qwen2(),
       qwen3(),
       qwen3_5_text(),
       qwen3_vl(),
-      gemma(),           gemma2(),  gemma3_text(), llama(), llava(),    llava_next(),
-      llava_onevision(), mistral(), qwen2(),       qwen3(), qwen3_vl(),
   };
   return list;
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "prompt/expand_text.h"
+#include "prompt/frame.h"
 
 namespace azimuth::prompt {
 namespace {
@@ -43,8 +44,9 @@ Result<std::vector<Span>> place_spans(const std::vector<int32_t>& ids, const std
       span = media_spans[next++];
       span.begin = at;
       const int32_t id = span.kind == SpanKind::image ? image_id : video_id;
-      while (at < end && at - span.begin < span.features && ids[static_cast<size_t>(at)] == id) ++at;
-      if (at - span.begin != span.features) break;
+      const int64_t tokens = span.delivery == Delivery::cross ? 1 : span.features;
+      while (at < end && at - span.begin < tokens && ids[static_cast<size_t>(at)] == id) ++at;
+      if (at - span.begin != tokens) break;
     }
     span.end = at;
     spans.push_back(span);
@@ -77,7 +79,11 @@ Status check_context(size_t tokens, int64_t context_tokens) {
 
 Result<Prompt> build_prompt(const PromptText& text, const MediaInputs& media, const PromptSpec& spec,
                             const text::Tokenizer& tokenizer, const BuildOptions& options) {
-  AZ_ASSIGN_OR_RETURN(ExpandedText expanded, expand_text(text, media, spec, options));
+  AZ_ASSIGN_OR_RETURN(const FramedText framed, frame_text(text, media.images.size(), spec, tokenizer.bos()));
+  const MediaInputs no_media;
+  const bool led = !framed.lead.text.empty();
+  AZ_ASSIGN_OR_RETURN(ExpandedText lead, expand_text(framed.lead, led ? media : no_media, spec, options));
+  AZ_ASSIGN_OR_RETURN(ExpandedText expanded, expand_text(framed.body, led ? no_media : media, spec, options));
   int32_t image_id = -1;
   int32_t video_id = -1;
   if (!media.images.empty()) {
@@ -90,11 +96,14 @@ Result<Prompt> build_prompt(const PromptText& text, const MediaInputs& media, co
   Prompt prompt;
   const text::EncodeOptions encoding{.add_special_tokens = adds_special_tokens(text, spec, tokenizer),
                                      .literal = expanded.literal};
-  AZ_ASSIGN_OR_RETURN(prompt.ids, tokenizer.encode(expanded.text, encoding));
+  AZ_ASSIGN_OR_RETURN(prompt.ids, tokenizer.encode(lead.text, {.add_special_tokens = false, .literal = lead.literal}));
+  AZ_ASSIGN_OR_RETURN(const std::vector<int32_t> body, tokenizer.encode(expanded.text, encoding));
+  prompt.ids.insert(prompt.ids.end(), body.begin(), body.end());
   AZ_RETURN_IF_ERROR(check_context(prompt.ids.size(), options.context_tokens));
-  AZ_ASSIGN_OR_RETURN(prompt.spans, place_spans(prompt.ids, expanded.media_spans, image_id, video_id));
+  lead.media_spans.insert(lead.media_spans.end(), expanded.media_spans.begin(), expanded.media_spans.end());
+  AZ_ASSIGN_OR_RETURN(prompt.spans, place_spans(prompt.ids, lead.media_spans, image_id, video_id));
   prompt.closed_regions = closed_regions(prompt, spec.closed_regions);
-  prompt.text = std::move(expanded.text);
+  prompt.text = lead.text + expanded.text;
   return prompt;
 }
 

@@ -65,7 +65,7 @@ Status check_media(const MediaInputs& media, const BuildOptions& options) {
       options.context_tokens > 0 ? std::min(options.context_tokens, kMaxPromptTokens) : kMaxPromptTokens;
   const auto add = [&](const Grid& grid, const std::vector<FeatureBlock>& blocks) {
     int64_t features = blocks.empty() ? grid.cells() : 0;
-    for (const FeatureBlock& block : blocks) features = std::min(features + block.features, kMaxPromptTokens + 1);
+    for (const FeatureBlock& block : blocks) features = std::min(features + block.tokens(), kMaxPromptTokens + 1);
     cells = std::min(cells + features, kMaxPromptTokens + 1);
   };
   for (size_t i = 0; i < media.images.size(); ++i) {

@@ -11,7 +11,7 @@ namespace azimuth {
 // How the tokens of a layer learn of each other. One file of decoder/ per kind.
 enum class MixerKind : uint8_t {
   attention,         // over the tokens before, and those of the same closed region
-  cross_attention,   // over features that stay outside of the sequence (mllama)
+  cross_attention,   // over features that stay outside of the sequence; tanh gates on it and on the MLP (mllama)
   linear_attention,  // gated delta rule behind a causal convolution (Qwen3.5)
 };
 
@@ -65,6 +65,7 @@ struct LayerSpec {
   NormKind norm = NormKind::rms;
   float norm_eps = 1e-6f;
   bool post_norms = false;  // a norm after attention and after the MLP as well, before the residual is added
+  bool norms_behind = false;  // each half's norm acts on the sum behind it instead of in front of it (OPT-350m)
 
   // MLP
   MlpKind mlp = MlpKind::gated;

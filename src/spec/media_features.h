@@ -17,6 +17,9 @@ struct FeatureBlock {
   int tile = 0;           // tile `tile` of `tiles`
   int tiles = 1;
   bool global_tile = false;  // shows the whole image, beside others that do not
+
+  // Tokens of the prompt that stand for it.
+  int64_t tokens() const { return delivery == Delivery::cross ? 1 : features; }
 };
 
 struct MediaFeatures {
@@ -24,6 +27,7 @@ struct MediaFeatures {
   Tensor features;                // [rows, decoder hidden], block after block
   std::vector<Tensor> deepstack;  // per level [rows, decoder hidden]
   std::vector<int64_t> arrays;    // rows of each array that the reference keeps apart (tile or image); empty: one
+  int64_t filled_rows = 0;        // under Delivery::cross: rows of tiles that the picture fills; the others come last
 };
 
 }  // namespace azimuth

@@ -25,6 +25,7 @@ enum class ClosedRegions : uint8_t {
 enum class PromptFrame : uint8_t {
   as_written,
   media_bos_text_newline,  // the images of a sample, bos, its text, a newline (PaliGemma)
+  bos_behind_media,        // bos behind the images that the text begins with, where it has none (mllama)
   media_before_text,       // the images of a sample in front of its text, unless the text has placeholders (BLIP-2)
 };
 

@@ -22,6 +22,8 @@ struct TextSpec {
   float logit_soft_cap = 0.0f;     // 0: none
   bool tied_head = false;          // the output head is the embedding matrix
   int64_t per_layer_vocab = 0;     // rows of the table of per-layer embeddings (Gemma 4); 0: none
+  int64_t learned_positions = 0;   // rows of the checkpoint's own table of position embeddings (OPT); 0: none
+  int64_t extra_embeddings = 0;    // rows of the embedding beyond the head's, of tokens that are never written (mllama)
   int input_width = 0;             // of embedding and head, where a projection leads to `hidden` and back (OPT); 0: none
   int64_t context_length = 0;      // positions that the checkpoint was made for
   std::string policy = "vanilla";  // the checkpoint's own position policy

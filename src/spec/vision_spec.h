@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "azimuth/prompt.h"
@@ -23,6 +24,7 @@ enum class GridResample : uint8_t {
   bilinear_corners,  // align_corners = true (Qwen3-VL)
   bilinear,          // align_corners = false
   bicubic,           // align_corners = false, a = -0.75 (SigLIP, ViT, InternViT)
+  fixed,             // only the table's own grid; another one is an error (BLIP-2)
 };
 
 // Norms of a tower's queries and keys, before rotation.
@@ -58,7 +60,21 @@ enum class FeatureArrangement : uint8_t {
                       // (LLaVA-NeXT)
   unpadded_or_whole,  // the same for a sample's only image, with fewer cells where there are too many; of several images
                       // the whole ones alone, each with one newline (LLaVA-OneVision)
+  cross_attended,     // one block that stays outside of the sequence (mllama)
   pooled_frames,      // of a video: frames at half the cells per side, one newline behind them (LLaVA-OneVision)
+};
+
+// A small BERT whose learned queries attend to the tower's tokens.
+struct QFormerSpec {
+  int layers = 0;
+  int hidden = 0;
+  int heads = 0;
+  int intermediate = 0;
+  int cross_every = 1;  // layers 0, cross_every, ... attend to the tower
+  float norm_eps = 1e-12f;
+  Activation activation = Activation::gelu_erf;
+
+  bool has_cross(int layer) const { return layer % cross_every == 0; }
 };
 
 struct ProjectorSpec {
@@ -69,12 +85,20 @@ struct ProjectorSpec {
   float norm_eps = 1e-6f;
   bool norm_after_shuffle = false;  // normalise the concatenated m*m*hidden channels instead of each patch
   Activation activation = Activation::gelu_erf;
+  std::optional<QFormerSpec> q_former = {};  // of kind q_former
 
   // Cells that the decoder gets for a grid of patches.
   Grid merged(const Grid& patches) const {
     if (queries > 0) return {patches.t, 1, queries};
     return {patches.t, patches.h / merge, patches.w / merge};
   }
+};
+
+// Places for the tiles of a picture, whose tokens all see each other, and two encoders (mllama).
+struct CanvasSpec {
+  int tiles = 4;          // places; those that a picture leaves empty are seen as well
+  int global_layers = 0;  // of the second encoder, behind VisionSpec::layers; gated by tanh
+  int multiple = 8;       // the tokens of each place are filled up with empty ones to a multiple of it
 };
 
 // A projector that taps an inner layer and whose output is added to the hidden states of a decoder layer.
@@ -125,6 +149,8 @@ struct VisionSpec {
       0;  // rows of each of two tables, of columns and of rows, that are added (Gemma 4); 0: none
   TowerRotary rotary = TowerRotary::none;
   double rotary_theta = 10000.0;
+
+  std::optional<CanvasSpec> canvas = {};  // where the tower reads all tiles of a picture at once
 
   ProjectorSpec projector;
   FeatureArrangement arrangement = FeatureArrangement::tiles_in_order;  // of images

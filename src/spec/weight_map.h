@@ -16,6 +16,7 @@ namespace azimuth {
 enum class Transform : uint8_t {
   none,
   flatten,         // [n, a, b, ...] -> [n, a*b*...] (a convolution whose stride is its kernel is a product)
+  drop_first,      // [1, a, b] -> [a, b]
   transpose,       // [n, a, b, ...] -> [a*b*..., n]
   transpose_last,  // [n, a, b] -> [n, b, a]
 };

@@ -40,6 +40,16 @@ void add_axis_positions(const VisionSpec& spec, const Tensor& tables, const Patc
   for (int channel = 0; channel < spec.hidden; ++channel) out[channel] += columns[channel] + rows[channel];
 }
 
+Status check_fixed_grid(const VisionSpec& spec, const Grid& grid) {
+  if (spec.resample != GridResample::fixed || (grid.h == spec.learned_side && grid.w == spec.learned_side)) {
+    return ok_status();
+  }
+  return invalid_argument("the tower expected images of " + std::to_string(spec.learned_side) + " x " +
+                          std::to_string(spec.learned_side) + " patches, which is all that it learned, found " +
+                          std::to_string(grid.h) + " x " + std::to_string(grid.w) +
+                          "; use the processor files of this checkpoint");
+}
+
 Status check_axis_tables(const VisionSpec& spec, const Grid& grid) {
   if (spec.learned_axis_rows == 0 || std::max(grid.h, grid.w) <= spec.learned_axis_rows) return ok_status();
   return out_of_range("image grid expected at most " + std::to_string(spec.learned_axis_rows) +
@@ -52,6 +62,7 @@ Status check_axis_tables(const VisionSpec& spec, const Grid& grid) {
 Status add_learned_positions(const VisionSpec& spec, const TowerWeights& weights, const Grid& grid,
                              const std::vector<PatchPosition>& frame, Tensor& hidden, ThreadPool& pool) {
   AZ_RETURN_IF_ERROR(check_axis_tables(spec, grid));
+  if (spec.learned_side > 0) AZ_RETURN_IF_ERROR(check_fixed_grid(spec, grid));
   const auto patches = static_cast<int64_t>(frame.size());
   const int64_t rows = spec.class_tokens + patches;
   const GridTaps taps =

@@ -1,6 +1,7 @@
 // The image tower: patches in, image features for the decoder out.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "azimuth/prompt.h"
@@ -35,11 +36,40 @@ struct TowerLayerWeights {
   Tensor mixed_frequencies;   // [2, heads, head_dim / 2] for columns and rows, where TowerRotary::mixed; or empty
 };
 
+// One attention of a Q-Former, with the norm behind its residual.
+struct QFormerAttention {
+  kernels::Linear query;   // [hidden, hidden]
+  kernels::Linear key;     // [hidden, width of what is attended to]
+  kernels::Linear value;   // [hidden, width of what is attended to]
+  kernels::Linear output;  // [hidden, hidden]
+  NormWeights norm;        // [hidden]
+};
+
+struct QFormerLayer {
+  QFormerAttention self;
+  std::optional<QFormerAttention> cross;
+  kernels::Linear up;    // [intermediate, hidden]
+  kernels::Linear down;  // [hidden, intermediate]
+  NormWeights mlp_norm;  // [hidden]
+};
+
+// What a tower over a canvas learned about places (CanvasSpec). Gates are stored with tanh applied.
+struct CanvasWeights {
+  float position_gate = 0.0f;  // share of tile_positions; that of the learned grid is the rest
+  Tensor tile_positions;       // [aspect ratios + 1, places * (class token and patches) * hidden]
+  float gate_before = 0.0f;
+  Tensor tiles_before;  // [aspect ratios + 1, places * hidden], added to patches in front of the first encoder
+  float gate_between = 0.0f;
+  Tensor tiles_between;  // [aspect ratios + 1, places * hidden], added to all tokens between the encoders
+};
+
 // What a kind does not name stays empty.
 struct ProjectorWeights {
   NormWeights norm;        // [hidden], or [merge * merge * hidden] where it acts on merged patches
   kernels::Linear first;   // of patch_merger [merge * merge * hidden, merge * merge * hidden]
   kernels::Linear second;  // [output, outputs of the first]
+  Tensor queries;          // [queries, width]: learned
+  std::vector<QFormerLayer> q_former;
 };
 
 struct TowerWeights {
@@ -49,7 +79,8 @@ struct TowerWeights {
   Tensor learned_axes;     // [2, learned_axis_rows, hidden]: of columns, then of rows; or empty
   NormWeights pre_norm;    // [hidden], or empty
   NormWeights final_norm;  // [hidden], or empty
-  std::vector<TowerLayerWeights> layers;
+  CanvasWeights canvas;
+  std::vector<TowerLayerWeights> layers;  // of both encoders of a canvas
   ProjectorWeights projector;
   std::vector<ProjectorWeights> deepstack;  // as VisionSpec::deepstack
   Tensor newline;                           // [output]: the feature behind rows of patches, where the arrangement has one

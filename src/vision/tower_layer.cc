@@ -48,7 +48,8 @@ void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotati
   kernels::KvBlocks value_blocks(spec.heads, spec.head_dim);
   key_blocks.append(keys, rows.all(), stride);
   value_blocks.append(values, rows.all(), stride);
-  const std::vector<kernels::KeyRange> ranges(static_cast<size_t>(rows.all()), {0, rows.all()});
+  std::vector<kernels::KeyRange> ranges(static_cast<size_t>(rows.all()), {0, rows.all()});
+  std::fill(ranges.begin() + rows.filled(), ranges.end(), kernels::KeyRange{0, rows.filled()});
   kernels::AttentionArgs args;
   args.queries = queries;
   args.query_count = rows.all();

@@ -6,11 +6,14 @@
 
 namespace azimuth::vision {
 
-// Tokens of the tower in one frame: the class tokens, then the patches.
+// Tokens of the tower in one frame: the class tokens, then the patches, then tokens that all see and that see only the
+// ones before them (a canvas's empty places).
 struct FrameRows {
   int64_t classes = 0;
   int64_t patches = 0;
-  int64_t all() const { return classes + patches; }
+  int64_t empty = 0;
+  int64_t filled() const { return classes + patches; }
+  int64_t all() const { return classes + patches + empty; }
 };
 
 // Scratch of one pass, allocated once and reused by all layers. Rows are class tokens and patches.

@@ -1,7 +1,5 @@
 // azimuth chat: a conversation; what an earlier turn computed is not computed again.
 #include <unistd.h>
-
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -17,7 +15,6 @@ namespace {
 
 constexpr const char* kHelp =
     "/image FILE     attach a picture to the next question\n"
-    "/video FILE     attach a video to the next question\n"
     "/clear          forget the conversation\n"
     "/help           this list\n"
     "/quit           leave (or Ctrl-D)\n"
@@ -51,9 +48,7 @@ class Chat {
     } else if (command == "/clear") {
       clear();
     } else if (command == "/image") {
-      attach(words, "image", "picture");
-    } else if (command == "/video") {
-      attach(words, "video", "video");
+      attach(words);
     } else if (command[0] == '/') {
       std::fprintf(stderr, "azimuth: unknown command %s; /help lists them\n", command.c_str());
     } else {
@@ -66,27 +61,26 @@ class Chat {
   void clear() {
     messages_ = nlohmann::json::array();
     if (!options_.system.empty()) messages_.push_back({{"role", "system"}, {"content", options_.system}});
-    media_ = nlohmann::json::array();
+    images_.clear();
   }
 
-  // kind: of the message's part; noun: for people.
-  void attach(std::istringstream& words, const std::string& kind, const std::string& noun) {
+  void attach(std::istringstream& words) {
     std::string path;
     std::getline(words >> std::ws, path);
     if (access(path.c_str(), R_OK) != 0) {
-      std::fprintf(stderr, "azimuth: no file \"%s\" that can be read; /%s expected the path of a %s\n", path.c_str(),
-                   kind.c_str(), noun.c_str());
+      std::fprintf(stderr, "azimuth: no file \"%s\" that can be read; /image expected the path of a picture\n",
+                   path.c_str());
       return;
     }
-    media_.push_back({{"type", kind}, {kind, path}});
-    const auto same = std::count_if(media_.begin(), media_.end(), [&](const auto& part) { return part["type"] == kind; });
-    std::printf("(%td %s%s for the next question)\n", same, noun.c_str(), same == 1 ? "" : "s");
+    images_.push_back(path);
+    std::printf("(%zu picture%s for the next question)\n", images_.size(), images_.size() == 1 ? "" : "s");
   }
 
   void ask(const std::string& text) {
-    nlohmann::json parts = media_;
+    nlohmann::json parts = nlohmann::json::array();
+    for (const std::string& image : images_) parts.push_back({{"type", "image"}, {"image", image}});
     parts.push_back({{"type", "text"}, {"text", text}});
-    messages_.push_back({{"role", "user"}, {"content", media_.empty() ? nlohmann::json(text) : parts}});
+    messages_.push_back({{"role", "user"}, {"content", images_.empty() ? nlohmann::json(text) : parts}});
 
     ProgressLine progress;
     interrupted() = false;
@@ -106,20 +100,20 @@ class Chat {
     progress.clear();
     if (!answer.ok()) {
       report(answer.status());
-      messages_.erase(messages_.size() - 1);  // the question is as if it had not been asked; its media stay attached
+      messages_.erase(messages_.size() - 1);  // the question is as if it had not been asked; its pictures stay attached
       return;
     }
     std::fputc('\n', stdout);
     if (options_.verbose) print_stages(*answer);
     messages_.push_back({{"role", "assistant"}, {"content", answer->text}});
-    media_ = nlohmann::json::array();
+    images_.clear();
   }
 
   Session session_;
   const ChatOptions& options_;
   Request positions_;
   nlohmann::json messages_;
-  nlohmann::json media_;  // parts of the next question
+  std::vector<std::string> images_;
 };
 
 int chat(ChatOptions& options) {
@@ -147,7 +141,7 @@ int chat(ChatOptions& options) {
 
 void add_chat(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ChatOptions>();
-  CLI::App* command = app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE, videos with /video FILE");
+  CLI::App* command = app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE");
   add_model_options(*command, options->model, "bf16");
   command->add_option("--system", options->system, "System message");
   add_position_options(*command, options->positions);

@@ -21,7 +21,8 @@ struct LintCommand {
   ModelOptions model;
   std::string prompt;
   std::string messages_file;
-  MediaArguments media;
+  std::vector<std::string> images;
+  PanoramaArguments panoramas;
   PositionOptions positions;
   std::string segments;
   std::string cases_file;
@@ -103,11 +104,11 @@ Result<Request> make_request(const LintCommand& command) {
     request.base_directory = directory_of(command.messages_file);
     return request;
   }
-  if (command.prompt.empty() && command.media.empty()) {
+  if (command.prompt.empty() && command.images.empty() && command.panoramas.files.empty()) {
     return invalid_argument(
         "lint expected --messages FILE, or a PROMPT and --image FILE; without a model, --segments or --cases");
   }
-  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.media));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0, command.panoramas));
   return request;
 }
 
@@ -176,7 +177,8 @@ void add_lint(CLI::App& app, int& exit_code) {
   add_model_options(*sub, command->model, "bf16");
   sub->get_option("MODEL")->required(false);
   sub->add_option("PROMPT", command->prompt, "Question, in place of --messages")->type_name("");
-  add_media_options(*sub, command->messages_file, command->media);
+  add_media_options(*sub, command->messages_file, command->images);
+  add_panorama_options(*sub, command->panoramas);
   add_position_options(*sub, command->positions);
   add_abstract_options(*sub, *command);
   add_check_options(*sub, *command);

@@ -10,6 +10,7 @@ AxisResample rule_of(GridResample resample) {
     case GridResample::bilinear_corners: return bilinear_corners;
     case GridResample::bilinear: return bilinear;
     case GridResample::bicubic: return bicubic;
+    case GridResample::fixed: break;  // grids are equal, and every rule gives the row itself
   }
   return bilinear_corners;
 }

@@ -27,7 +27,7 @@ Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, s
   Expansion expansion;
   expansion.text = markup.start;
   for (const FeatureBlock& block : blocks) {
-    expansion.text += repeated(markup.placeholder, block.features);
+    expansion.text += repeated(markup.placeholder, block.tokens());
     Span span = span_of(block, kind, media);
     if (timing != nullptr) {
       span.start_seconds = timing->start_seconds;

@@ -7,6 +7,8 @@ Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weight
   switch (spec.kind) {
     case ProjectorKind::patch_merger: return patch_merger(spec, weights, hidden, pool);
     case ProjectorKind::mlp: return mlp_projector(spec, weights, hidden, pool);
+    case ProjectorKind::linear: return linear(spec, weights, hidden, pool);
+    case ProjectorKind::q_former: return q_former(spec, weights, hidden, pool);
     default: return internal_error("no such projector");
   }
 }

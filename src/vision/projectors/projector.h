@@ -11,6 +11,8 @@ Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weight
                        const Grid& grid, ThreadPool& pool);
 
 // The kinds, with the arguments of project().
+Tensor linear(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool);
+Tensor q_former(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool);
 Tensor patch_merger(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool);
 Tensor mlp_projector(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
                      ThreadPool& pool);
