@@ -8,6 +8,8 @@
 #include "engine/explicit_ids.h"
 #include "media/image.h"
 #include "media/panorama_views.h"
+#include "media/video_file.h"
+#include "preprocess/frame_sampling.h"
 #include "prompt/build_prompt.h"
 #include "prompt/messages.h"
 #include "vision/arrangement/arrangement.h"
@@ -50,6 +52,25 @@ Result<media::VideoFrames> load_frames(const MediaReference& reference, const st
   return video;
 }
 
+// Decodes only the frames that the processor samples. A message's fps says how many to take per second, as Qwen's tools
+// have it: the file knows its own.
+Result<media::VideoFrames> load_file(const MediaReference& reference, const std::string& directory,
+                                     const media::DecodeOptions& options, VideoProcessorSpec sampling) {
+  const std::string source = resolve(reference.sources[0], directory);
+  AZ_ASSIGN_OR_RETURN(media::VideoFile file, media::VideoFile::open(source, {.max_pixels = options.max_pixels}));
+  if (reference.metadata.fps) {
+    sampling.fps = reference.metadata.fps;
+    sampling.do_sample_frames = true;
+    if (sampling.sampling != FrameSampling::without_ends) sampling.num_frames.reset();  // there it is a bound
+  }
+  media::VideoFrames video;
+  video.metadata = file.metadata();
+  AZ_ASSIGN_OR_RETURN(video.metadata.frames_indices, preprocess::choose_frames(file.metadata(), sampling, true));
+  AZ_ASSIGN_OR_RETURN(video.frames, file.frames(video.metadata.frames_indices));
+  video.sampled = true;
+  return video;
+}
+
 // Reads the media of a request and cuts them into patches; what the prompt has to know about each goes to `inputs`.
 class MediaLoader {
  public:
@@ -59,15 +80,22 @@ class MediaLoader {
         directory_(std::move(directory)),
         options_(decode_options(model, compat)) {}
 
+  // Called first, with everything that will be loaded: some processors divide a picture only where it is the only one.
+  void expect(const std::vector<MediaReference>& references) {
+    several_pictures_ = std::ranges::count_if(references, [](const MediaReference& reference) {
+                          return reference.kind == prompt::MediaKind::image ||
+                                 reference.kind == prompt::MediaKind::panorama;
+                        }) > 1;
+  }
+
   Status load(const MediaReference& reference) {
     switch (reference.kind) {
       case prompt::MediaKind::image: return load_image(reference.sources[0]);
       case prompt::MediaKind::panorama: return load_panorama(reference);
-      case prompt::MediaKind::video_frames: return load_video(reference);
-      case prompt::MediaKind::video_file: break;
+      case prompt::MediaKind::video_frames:
+      case prompt::MediaKind::video_file: return load_video(reference);
     }
-    return unsupported("video expected a list of frames, found the file " + reference.sources[0] +
-                       "; this build does not decode video files, extract frames first");
+    return internal_error("no such kind of medium");
   }
 
   // Pictures, then videos.
@@ -116,8 +144,9 @@ class MediaLoader {
   }
 
   Status add_view(const media::Image& image, int view, int views) {
-    AZ_ASSIGN_OR_RETURN(preprocess::MediaPixels pixels,
-                        preprocess::preprocess_image(image, processors_.image, *model_.pool));
+    ImageProcessorSpec spec = processors_.image;
+    if (spec.divides_only_alone && (several_pictures_ || views > 1)) spec.divides = false;
+    AZ_ASSIGN_OR_RETURN(preprocess::MediaPixels pixels, preprocess::preprocess_image(image, spec, *model_.pool));
     prompt::ImageInput input{merged(pixels), view, views};
     input.tile_rows = pixels.tile_rows;
     input.tile_columns = pixels.tile_columns;
@@ -128,7 +157,10 @@ class MediaLoader {
   }
 
   Status load_video(const MediaReference& reference) {
-    AZ_ASSIGN_OR_RETURN(const media::VideoFrames video, load_frames(reference, directory_, options_));
+    AZ_ASSIGN_OR_RETURN(const media::VideoFrames video,
+                        reference.kind == prompt::MediaKind::video_file
+                            ? load_file(reference, directory_, options_, processors_.video)
+                            : load_frames(reference, directory_, options_));
     AZ_ASSIGN_OR_RETURN(preprocess::VideoPixels pixels,
                         preprocess::preprocess_video(video, processors_.video, *model_.pool));
     inputs.videos.push_back(
@@ -158,6 +190,7 @@ class MediaLoader {
   const models::ProcessorSpecs& processors_;
   std::string directory_;
   media::DecodeOptions options_;
+  bool several_pictures_ = false;  // in the request
   std::vector<MediaHandle> image_handles_;
   std::vector<MediaHandle> video_handles_;
 };
@@ -258,6 +291,7 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
                        (text.media.size() == 1 ? " image or video" : " images or videos") +
                        " came with the prompt; leave them out, or take a vision-language model");
   }
+  loader.expect(text.media);
   for (const MediaReference& reference : text.media) AZ_RETURN_IF_ERROR(loader.load(reference));
   if (!text.media.empty()) AZ_RETURN_IF_ERROR(loader.arrange());
   PreparedSample sample;

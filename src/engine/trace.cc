@@ -147,6 +147,11 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
     for (const auto& video : sample.videos) videos.push_back(grid_json(video.media.tiles[0].grid));
     out["video_grid_thw"].push_back(std::move(videos));
     out["mm_token_type_ids"].push_back(token_types(sample.prompt));
+    if (model.processors.image.scheme == PreprocessScheme::any_resolution) {
+      json sizes = json::array();
+      for (const auto& image : sample.images) sizes.push_back({image.source.height, image.source.width});
+      out["image_sizes"].push_back(std::move(sizes));
+    }
     if (model.spec.vision->canvas) add_canvas_fields(*model.spec.vision, sample, out);
   }
   out["position_ids"].push_back(axis_major(set.ids, set.axes));

@@ -22,7 +22,7 @@ struct VideoFileOptions {
   int64_t max_bytes = int64_t{8} << 30;         // of the file
   int64_t max_pixels = 178'956'970;             // of one frame
   int64_t max_frames = int64_t{1} << 20;        // that are decoded to reach the last one wanted
-  int64_t max_kept_pixels = int64_t{1} << 30;   // of all frames that are kept
+  int64_t max_kept_pixels = int64_t{1} << 31;   // of all frames that are kept
   int64_t max_coded_pixels = int64_t{1} << 42;  // of all frames that are decoded
 };
 

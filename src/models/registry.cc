@@ -45,6 +45,8 @@ const std::vector<Family>& families() {
       qwen3(),
       qwen3_5_text(),
       qwen3_vl(),
+      gemma(),           gemma2(),  gemma3_text(), llama(), llava(),    llava_next(),
+      llava_onevision(), mistral(), qwen2(),       qwen3(), qwen3_vl(),
   };
   return list;
 }

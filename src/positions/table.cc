@@ -66,7 +66,9 @@ Status lay_out_set(const PolicyInstance& policy, SpanLayout layout, std::span<co
                    LayoutRun& run, PositionSet& set) {
   for (const Span& span : spans) {
     const int64_t before = set.tokens();
-    layout({span, policy.parameters, compat}, run, set);
+    Span seen = span;
+    if (span.delivery == Delivery::row_suffix) ++seen.grid.w;  // the feature behind a row stands in its last column
+    layout({seen, policy.parameters, compat}, run, set);
     if (set.tokens() - before != span.tokens()) {
       return invalid_argument("policy " + policy.policy->name + " gives " + std::to_string(set.tokens() - before) +
                               " positions to a block of " + std::to_string(span.grid.t) + " x " +

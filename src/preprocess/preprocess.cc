@@ -116,6 +116,8 @@ media::VideoMetadata metadata_of_kept(const media::VideoFrames& video, const Vid
 Result<DividedPicture> divide(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool) {
   switch (spec.scheme) {
     case PreprocessScheme::smart_resize: return divide_smart_resize(image, spec, pool);
+    case PreprocessScheme::fixed: return divide_fixed(image, spec, pool);
+    case PreprocessScheme::any_resolution: return divide_any_resolution(image, spec, pool);
     case PreprocessScheme::canvas: return divide_canvas(image, spec, pool);
     default: return internal_error("no such preprocessing scheme");
   }

@@ -265,7 +265,7 @@ TEST(Session, BadRequestsAreOneSentence) {
   EXPECT_NE(too_long.find("4096"), std::string::npos) << too_long;
   const json part = {{"type", "video"}, {"video", "clip.mp4"}};
   const json video = json::array({{{"role", "user"}, {"content", json::array({part})}}});
-  EXPECT_NE(message(session, request_of(video)).find("does not decode video files"), std::string::npos);
+  EXPECT_NE(message(session, request_of(video)).find("clip.mp4"), std::string::npos);
   GenerateOptions options;
   options.temperature = -1.0;
   EXPECT_EQ(session.generate(request_of(json::array({picture_question("x")})), options).status().code(),

@@ -38,6 +38,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.video_utils import VideoMetadata
 
 import observers
+from video_clips import read_clip
 
 REFERENCE = "5.23.0"
 KNOWN_KEYS = {
@@ -141,10 +142,40 @@ class Video:
         asked = any(flat.get(key) is not None for key in ("fps", "num_frames"))  # as apply_chat_template has it
         if self.sampled or not options.get("do_sample_frames", asked or processor.do_sample_frames):
             return
-        chosen = {key: options[key] for key in ("fps", "num_frames") if options.get(key) is not None}
-        chosen = chosen or {"num_frames": processor.num_frames}  # the processor's own fps is what counts without it
-        indices = processor.sample_frames(self.metadata, **chosen)
+        self.sampled = True
+        indices = sampled_indices(processor, self.metadata, options)
         self.frames, self.metadata.frames_indices = self.frames[indices], [int(i) for i in indices]
+
+
+def sampled_indices(processor, metadata, options):
+    names = ("fps", "num_frames", "initial_shift")
+    chosen = {name: options[name] for name in names if options.get(name) is not None}
+    if not chosen.keys() & {"fps", "num_frames"}:
+        chosen["num_frames"] = processor.num_frames  # the processor's own fps is what counts without it
+    return [int(i) for i in processor.sample_frames(metadata, **chosen) if i < metadata.total_num_frames]
+
+
+class VideoFile:
+    """The same of a file, which PyAV reads. fps: frames to take per second, as the message asks for them."""
+
+    def __init__(self, path, fps):
+        self.path, self.fps = path, fps
+        self.frames = self.metadata = None
+
+    def choose(self, processor, options, flat):
+        smolvlm = type(processor).__name__ == "SmolVLMVideoProcessor"
+        asked = any(flat.get(key) is not None for key in ("fps", "num_frames"))
+        # SmolVLMProcessor.apply_chat_template always names fps and num_frames: it samples every file.
+        sample = options.get("do_sample_frames", asked or smolvlm or processor.do_sample_frames)
+        if self.fps:
+            options, sample = {**options, "fps": self.fps}, True
+            if not smolvlm:  # which takes num_frames for a bound
+                options.pop("num_frames", None)
+                processor = copy.copy(processor)
+                processor.num_frames = None
+        choose = functools.partial(sampled_indices, processor, options=options) if sample else None
+        self.frames, self.metadata = read_clip(self.path, choose)
+        self.metadata.frames_indices = [int(i) for i in self.metadata.frames_indices]
 
 
 def video_of_part(part):
@@ -152,7 +183,7 @@ def video_of_part(part):
         return Video(part["frames"], part.get("metadata", {}), sampled=True)
     frames = part.get("video") or part.get("path")
     if isinstance(frames, str):
-        raise SystemExit(f"expected a list of frames, got the file {frames!r}: decode it first")
+        return VideoFile(frames, part.get("fps"))
     return Video(frames, {"fps": part["fps"]} if part.get("fps") else {}, sampled=False)
 
 
@@ -319,13 +350,13 @@ class Reference:
         if samples[0].rendered and bos is not None and texts[0].startswith(bos):
             options["add_special_tokens"] = False
         images = [sample.images for sample in samples]
-        videos = [video for sample in samples for video in copy.deepcopy(sample.videos)]
+        videos = [video for sample in samples for video in sample.videos]
         video_options = options.setdefault("videos_kwargs", {})
         for video in videos:
             video.choose(self.processor.video_processor, {**options, **video_options}, options)
         options.pop("do_sample_frames", None)  # done above
         if videos:
-            video_options["video_metadata"] = [video.metadata for video in videos]
+            video_options["video_metadata"] = [copy.copy(video.metadata) for video in videos]
             video_options["do_sample_frames"] = False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)

@@ -17,9 +17,8 @@ struct AttendCommand {
   AttendOptions options;
   std::string prompt;
   std::string messages_file;
-  std::vector<std::string> images;
+  MediaArguments media;
   PositionOptions positions;
-  PanoramaArguments panoramas;
   std::string html_file;
   bool json = false;
 };
@@ -28,7 +27,7 @@ Result<Request> make_request(const AttendCommand& command) {
   Request request;
   AZ_RETURN_IF_ERROR(apply_position_options(command.positions, request));
   if (!command.messages_file.empty()) {
-    if (!command.prompt.empty() || !command.images.empty() || !command.panoramas.files.empty()) {
+    if (!command.prompt.empty() || !command.media.empty()) {
       return invalid_argument(
           "--messages expected to be the whole request, found a PROMPT or pictures beside it; put them into the file");
     }
@@ -37,7 +36,7 @@ Result<Request> make_request(const AttendCommand& command) {
     return request;
   }
   if (command.prompt.empty()) return invalid_argument("attend expected a PROMPT or --messages FILE, found neither");
-  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0, command.panoramas));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.media));
   return request;
 }
 
@@ -107,8 +106,7 @@ void add_attend(CLI::App& app, int& exit_code) {
   CLI::App* sub = app.add_subcommand("attend", "Show how much a model looks at a picture, and where");
   add_model_options(*sub, command->model, "bf16");
   sub->add_option("PROMPT", command->prompt, "The question")->type_name("");
-  add_media_options(*sub, command->messages_file, command->images);
-  add_panorama_options(*sub, command->panoramas);
+  add_media_options(*sub, command->messages_file, command->media);
   add_position_options(*sub, command->positions);
   sub->add_option("--query", command->options.queries,
                   "Prompt token whose attention is read, negative from the end; may be given more than once [-1]")

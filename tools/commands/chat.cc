@@ -1,5 +1,7 @@
 // azimuth chat: a conversation; what an earlier turn computed is not computed again.
 #include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -15,6 +17,7 @@ namespace {
 
 constexpr const char* kHelp =
     "/image FILE     attach a picture to the next question\n"
+    "/video FILE     attach a video to the next question\n"
     "/clear          forget the conversation\n"
     "/help           this list\n"
     "/quit           leave (or Ctrl-D)\n"
@@ -48,7 +51,9 @@ class Chat {
     } else if (command == "/clear") {
       clear();
     } else if (command == "/image") {
-      attach(words);
+      attach(words, "image", "picture");
+    } else if (command == "/video") {
+      attach(words, "video", "video");
     } else if (command[0] == '/') {
       std::fprintf(stderr, "azimuth: unknown command %s; /help lists them\n", command.c_str());
     } else {
@@ -61,26 +66,27 @@ class Chat {
   void clear() {
     messages_ = nlohmann::json::array();
     if (!options_.system.empty()) messages_.push_back({{"role", "system"}, {"content", options_.system}});
-    images_.clear();
+    media_ = nlohmann::json::array();
   }
 
-  void attach(std::istringstream& words) {
+  // kind: of the message's part; noun: for people.
+  void attach(std::istringstream& words, const std::string& kind, const std::string& noun) {
     std::string path;
     std::getline(words >> std::ws, path);
     if (access(path.c_str(), R_OK) != 0) {
-      std::fprintf(stderr, "azimuth: no file \"%s\" that can be read; /image expected the path of a picture\n",
-                   path.c_str());
+      std::fprintf(stderr, "azimuth: no file \"%s\" that can be read; /%s expected the path of a %s\n", path.c_str(),
+                   kind.c_str(), noun.c_str());
       return;
     }
-    images_.push_back(path);
-    std::printf("(%zu picture%s for the next question)\n", images_.size(), images_.size() == 1 ? "" : "s");
+    media_.push_back({{"type", kind}, {kind, path}});
+    const auto same = std::count_if(media_.begin(), media_.end(), [&](const auto& part) { return part["type"] == kind; });
+    std::printf("(%td %s%s for the next question)\n", same, noun.c_str(), same == 1 ? "" : "s");
   }
 
   void ask(const std::string& text) {
-    nlohmann::json parts = nlohmann::json::array();
-    for (const std::string& image : images_) parts.push_back({{"type", "image"}, {"image", image}});
+    nlohmann::json parts = media_;
     parts.push_back({{"type", "text"}, {"text", text}});
-    messages_.push_back({{"role", "user"}, {"content", images_.empty() ? nlohmann::json(text) : parts}});
+    messages_.push_back({{"role", "user"}, {"content", media_.empty() ? nlohmann::json(text) : parts}});
 
     ProgressLine progress;
     interrupted() = false;
@@ -100,20 +106,20 @@ class Chat {
     progress.clear();
     if (!answer.ok()) {
       report(answer.status());
-      messages_.erase(messages_.size() - 1);  // the question is as if it had not been asked; its pictures stay attached
+      messages_.erase(messages_.size() - 1);  // the question is as if it had not been asked; its media stay attached
       return;
     }
     std::fputc('\n', stdout);
     if (options_.verbose) print_stages(*answer);
     messages_.push_back({{"role", "assistant"}, {"content", answer->text}});
-    images_.clear();
+    media_ = nlohmann::json::array();
   }
 
   Session session_;
   const ChatOptions& options_;
   Request positions_;
   nlohmann::json messages_;
-  std::vector<std::string> images_;
+  nlohmann::json media_;  // parts of the next question
 };
 
 int chat(ChatOptions& options) {
@@ -141,7 +147,7 @@ int chat(ChatOptions& options) {
 
 void add_chat(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ChatOptions>();
-  CLI::App* command = app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE");
+  CLI::App* command = app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE, videos with /video FILE");
   add_model_options(*command, options->model, "bf16");
   command->add_option("--system", options->system, "System message");
   add_position_options(*command, options->positions);

@@ -155,17 +155,7 @@ void ProgressLine::clear() {
   last_percent_ = -1;
 }
 
-void add_media_options(CLI::App& command, std::string& messages_file, std::vector<std::string>& images) {
-  command
-      .add_option("--messages", messages_file,
-                  "JSON file with the whole conversation, in place of a question; its paths are relative to the file")
-      ->type_name("FILE");
-  command
-      .add_option("--image", images,
-                  "Picture beside the question: JPEG, PNG, WebP, GIF or BMP; may be given more than once")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-}
+namespace {
 
 void add_panorama_options(CLI::App& command, PanoramaArguments& panoramas) {
   CLI::Option* file =
@@ -181,23 +171,49 @@ void add_panorama_options(CLI::App& command, PanoramaArguments& panoramas) {
   add("--pitch", panoramas.pitch, "Degrees that the tiles look up [0]");
 }
 
-Result<std::string> messages_for(const std::string& system, const std::string& prompt,
-                                 const std::vector<std::string>& images, const std::vector<std::string>& frames,
-                                 double fps, const PanoramaArguments& panoramas) {
+json video_part(const json& video, double fps) {
+  json part = {{"type", "video"}, {"video", video}};
+  if (fps > 0.0) part["fps"] = fps;
+  return part;
+}
+
+}  // namespace
+
+void add_media_options(CLI::App& command, std::string& messages_file, MediaArguments& media) {
+  command
+      .add_option("--messages", messages_file,
+                  "JSON file with the whole conversation, in place of a question; its paths are relative to the file")
+      ->type_name("FILE");
+  command
+      .add_option("--image", media.images,
+                  "Picture beside the question: JPEG, PNG, WebP, GIF or BMP; may be given more than once")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command
+      .add_option("--video", media.videos,
+                  "Video beside the question: MP4, WebM, AVI and others; may be given more than once")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command
+      .add_option("--fps", media.fps,
+                  "Frames per second that are taken of --video; with --frames, the speed at which they were taken")
+      ->type_name("N")
+      ->check(in_range(0.001, 1000.0));
+  add_panorama_options(command, media.panoramas);
+}
+
+Result<std::string> messages_for(const std::string& system, const std::string& prompt, const MediaArguments& media) {
   json messages = json::array();
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
-  if (images.empty() && panoramas.files.empty() && frames.empty()) {
+  if (media.empty()) {
     messages.push_back({{"role", "user"}, {"content", prompt}});
     return json_text(messages);
   }
   json parts = json::array();
-  for (const std::string& image : images) parts.push_back({{"type", "image"}, {"image", image}});
-  for (const std::string& file : panoramas.files) parts.push_back(panorama_part(file, panoramas));
-  if (!frames.empty()) {
-    json video = {{"type", "video"}, {"video", frames}};
-    if (fps > 0.0) video["fps"] = fps;
-    parts.push_back(std::move(video));
-  }
+  for (const std::string& image : media.images) parts.push_back({{"type", "image"}, {"image", image}});
+  for (const std::string& file : media.panoramas.files) parts.push_back(panorama_part(file, media.panoramas));
+  for (const std::string& file : media.videos) parts.push_back(video_part(file, media.fps));
+  if (!media.frames.empty()) parts.push_back(video_part(media.frames, media.fps));
   parts.push_back({{"type", "text"}, {"text", prompt}});
   messages.push_back({{"role", "user"}, {"content", std::move(parts)}});
   return json_text(messages);

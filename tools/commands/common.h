@@ -56,9 +56,6 @@ class ProgressLine {
   std::string last_label_;
 };
 
-// --messages and --image: a whole conversation, or the pictures beside a question.
-void add_media_options(CLI::App& command, std::string& messages_file, std::vector<std::string>& images);
-
 // Panoramas of one question, and how each is cut into views; what is left out is as docs/panoramas.md says.
 struct PanoramaArguments {
   std::vector<std::string> files;
@@ -66,13 +63,24 @@ struct PanoramaArguments {
   std::optional<double> overlap;
   std::optional<double> pitch;
 };
-void add_panorama_options(CLI::App& command, PanoramaArguments& panoramas);
+
+// What stands beside one question.
+struct MediaArguments {
+  std::vector<std::string> images;
+  PanoramaArguments panoramas;
+  std::vector<std::string> videos;  // files
+  std::vector<std::string> frames;  // pictures that are one video
+  double fps = 0.0;                 // of frames: their speed; of videos: frames to take per second; 0: not given
+
+  bool empty() const { return images.empty() && panoramas.files.empty() && videos.empty() && frames.empty(); }
+};
+
+// --messages, --image, --panorama, --video and --fps: a whole conversation, or what stands beside a question.
+void add_media_options(CLI::App& command, std::string& messages_file, MediaArguments& media);
 
 // The messages JSON of one question: pictures first, as the chat templates of the families put them. JSON is UTF-8, so
 // text or a file name that is not is an error.
-Result<std::string> messages_for(const std::string& system, const std::string& prompt,
-                                 const std::vector<std::string>& images, const std::vector<std::string>& frames,
-                                 double fps, const PanoramaArguments& panoramas = {});
+Result<std::string> messages_for(const std::string& system, const std::string& prompt, const MediaArguments& media);
 
 // Set by Ctrl-C; a second Ctrl-C ends the program.
 std::atomic<bool>& interrupted();

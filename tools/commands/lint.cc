@@ -21,8 +21,7 @@ struct LintCommand {
   ModelOptions model;
   std::string prompt;
   std::string messages_file;
-  std::vector<std::string> images;
-  PanoramaArguments panoramas;
+  MediaArguments media;
   PositionOptions positions;
   std::string segments;
   std::string cases_file;
@@ -104,11 +103,11 @@ Result<Request> make_request(const LintCommand& command) {
     request.base_directory = directory_of(command.messages_file);
     return request;
   }
-  if (command.prompt.empty() && command.images.empty() && command.panoramas.files.empty()) {
+  if (command.prompt.empty() && command.media.empty()) {
     return invalid_argument(
         "lint expected --messages FILE, or a PROMPT and --image FILE; without a model, --segments or --cases");
   }
-  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0, command.panoramas));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.media));
   return request;
 }
 
@@ -177,8 +176,7 @@ void add_lint(CLI::App& app, int& exit_code) {
   add_model_options(*sub, command->model, "bf16");
   sub->get_option("MODEL")->required(false);
   sub->add_option("PROMPT", command->prompt, "Question, in place of --messages")->type_name("");
-  add_media_options(*sub, command->messages_file, command->images);
-  add_panorama_options(*sub, command->panoramas);
+  add_media_options(*sub, command->messages_file, command->media);
   add_position_options(*sub, command->positions);
   add_abstract_options(*sub, *command);
   add_check_options(*sub, *command);

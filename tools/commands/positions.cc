@@ -16,8 +16,7 @@ struct PositionsCommand {
   ModelOptions model;
   std::string messages_file;
   std::string prompt;
-  std::vector<std::string> images;
-  PanoramaArguments panoramas;
+  MediaArguments media;
   PositionOptions positions;
   std::string compare;
   std::string html_file;
@@ -80,10 +79,10 @@ Result<Request> make_request(const PositionsCommand& command) {
     request.base_directory = directory_of(command.messages_file);
     return request;
   }
-  if (command.prompt.empty() && command.images.empty() && command.panoramas.files.empty()) {
+  if (command.prompt.empty() && command.media.empty()) {
     return invalid_argument("positions expected --messages FILE, or --prompt TEXT and --image FILE");
   }
-  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.images, {}, 0.0, command.panoramas));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for("", command.prompt, command.media));
   return request;
 }
 
@@ -159,8 +158,7 @@ void add_positions(CLI::App& app, int& exit_code) {
   CLI::App* sub = app.add_subcommand("positions", "Show the position of every token of a prompt; reads no weights");
   add_model_options(*sub, command->model, "bf16");
   sub->add_option("--prompt", command->prompt, "Question, in place of --messages");
-  add_media_options(*sub, command->messages_file, command->images);
-  add_panorama_options(*sub, command->panoramas);
+  add_media_options(*sub, command->messages_file, command->media);
   add_position_options(*sub, command->positions);
   sub->add_option("--compare", command->compare, "Second policy, drawn beside the first")->type_name("POLICY");
   sub->add_option("--html", command->html_file, "Write a page to explore; one file that loads nothing")

@@ -16,10 +16,7 @@ struct RunOptions {
   std::string prompt;
   std::string system;
   std::string messages_file;
-  std::vector<std::string> images;
-  PanoramaArguments panoramas;
-  std::vector<std::string> frames;
-  double fps = 0.0;
+  MediaArguments media;
   PositionOptions positions;
   bool print_positions = false;
   bool verbose = false;
@@ -29,8 +26,7 @@ Result<Request> make_request(const RunOptions& options) {
   Request request;
   AZ_RETURN_IF_ERROR(apply_position_options(options.positions, request));
   if (!options.messages_file.empty()) {
-    if (!options.prompt.empty() || !options.images.empty() || !options.panoramas.files.empty() ||
-        !options.frames.empty()) {
+    if (!options.prompt.empty() || !options.media.empty()) {
       return invalid_argument(
           "--messages expected to be the whole request, found a PROMPT or media beside it; put them into the file");
     }
@@ -39,8 +35,7 @@ Result<Request> make_request(const RunOptions& options) {
     return request;
   }
   if (options.prompt.empty()) return invalid_argument("run expected a PROMPT or --messages FILE, found neither");
-  AZ_ASSIGN_OR_RETURN(request.messages, messages_for(options.system, options.prompt, options.images, options.frames,
-                                                     options.fps, options.panoramas));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for(options.system, options.prompt, options.media));
   return request;
 }
 
@@ -89,13 +84,9 @@ void add_run(CLI::App& app, int& exit_code) {
       app.add_subcommand("run", "Ask one question, about pictures or a video if given; the answer is streamed");
   add_model_options(*command, options->model, "bf16");
   command->add_option("PROMPT", options->prompt, "The question")->type_name("");
-  add_media_options(*command, options->messages_file, options->images);
-  add_panorama_options(*command, options->panoramas);
-  command->add_option("--frames", options->frames, "Pictures that are the frames of one video, in order")
+  add_media_options(*command, options->messages_file, options->media);
+  command->add_option("--frames", options->media.frames, "Pictures that are the frames of one video, in order")
       ->type_name("FILE");
-  command->add_option("--fps", options->fps, "Frames per second of --frames")
-      ->type_name("N")
-      ->check(in_range(0.001, 1000.0));
   command->add_option("--system", options->system, "System message");
   add_position_options(*command, options->positions);
   add_cache_options(*command, options->positions);

@@ -38,8 +38,14 @@ const std::vector<VideoProcessorClass>& video_processor_classes();
 const std::vector<ModelProcessors>& model_processors();
 
 // Each is defined in the file of its family.
+ImageProcessorClass clip_image_processor();
+ImageProcessorClass llava_image_processor();
+ImageProcessorClass llava_next_image_processor();
+ImageProcessorClass llava_onevision_image_processor();
 ImageProcessorClass mllama_image_processor();
 ImageProcessorClass qwen2_vl_image_processor();
+ImageProcessorClass siglip_image_processor();
+VideoProcessorClass llava_onevision_video_processor();
 VideoProcessorClass qwen2_vl_video_processor();
 VideoProcessorClass qwen3_vl_video_processor();
 VideoProcessorClass internvl_video_processor();

@@ -4,14 +4,20 @@ namespace azimuth::models {
 
 const std::vector<ImageProcessorClass>& image_processor_classes() {
   static const std::vector<ImageProcessorClass> classes = {
+      clip_image_processor(),
+      llava_image_processor(),
+      llava_next_image_processor(),
+      llava_onevision_image_processor(),
       mllama_image_processor(),
       qwen2_vl_image_processor(),
+      siglip_image_processor(),
   };
   return classes;
 }
 
 const std::vector<VideoProcessorClass>& video_processor_classes() {
   static const std::vector<VideoProcessorClass> classes = {
+      llava_onevision_video_processor(),
       qwen2_vl_video_processor(),
       qwen3_vl_video_processor(),
       internvl_video_processor(),
@@ -22,6 +28,9 @@ const std::vector<VideoProcessorClass>& video_processor_classes() {
 
 const std::vector<ModelProcessors>& model_processors() {
   static const std::vector<ModelProcessors> models = {
+      {"llava", "LlavaImageProcessor", ""},
+      {"llava_next", "LlavaNextImageProcessor", ""},
+      {"llava_onevision", "LlavaOnevisionImageProcessor", "LlavaOnevisionVideoProcessor"},
       {"mllama", "MllamaImageProcessor", ""},
       {"qwen2_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
       {"qwen2_5_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},

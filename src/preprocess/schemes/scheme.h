@@ -22,6 +22,9 @@ struct DividedPicture {
 
 // Errors of each: what its file says. check_resized_pixels bounds what any of them allocates.
 Result<DividedPicture> divide_smart_resize(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
+Result<DividedPicture> divide_fixed(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
+Result<DividedPicture> divide_any_resolution(const media::Image& image, const ImageProcessorSpec& spec,
+                                             ThreadPool& pool);
 Result<DividedPicture> divide_canvas(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
 
 // resource_exhausted beyond kMaxResizedPixels for `frames` pictures of this size.

@@ -34,4 +34,17 @@ std::vector<FeatureBlock> block_outside(const Arranged& media);
 std::vector<FeatureBlock> blocks_in_order(const Arranged& media);
 MediaFeatures arrange_in_order(std::vector<MediaFeatures> tiles);
 
+// FeatureArrangement::unpadded_rows, and unpadded_or_whole for a picture that is divided.
+std::vector<FeatureBlock> blocks_unpadded(const Arranged& media);
+MediaFeatures arrange_unpadded(const VisionSpec& spec, const Tensor& newline, const preprocess::MediaPixels& pixels,
+                               const std::vector<MediaFeatures>& tiles);
+
+// FeatureArrangement::unpadded_or_whole, for a picture that is not divided.
+std::vector<FeatureBlock> blocks_whole(const Arranged& media);
+MediaFeatures arrange_whole(const Tensor& newline, const std::vector<MediaFeatures>& tiles);
+
+// FeatureArrangement::pooled_frames.
+std::vector<FeatureBlock> blocks_pooled(const Arranged& media);
+MediaFeatures arrange_pooled(const Tensor& newline, const std::vector<MediaFeatures>& tiles);
+
 }  // namespace azimuth::vision

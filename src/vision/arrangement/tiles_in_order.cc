@@ -27,6 +27,12 @@ std::vector<FeatureBlock> blocks_in_order(const Arranged& media) {
     block.tile = tile;
     block.tiles = tiles;
     block.global_tile = tile == media.pixels.global_tile;
+    if (media.spec.class_features && media.spec.projector.queries == 0) {
+      FeatureBlock classes = block;  // class tokens stand in front of the cells, in a row of their own
+      classes.grid = {1, 1, media.spec.class_tokens};
+      classes.features = classes.grid.cells();
+      blocks.push_back(classes);
+    }
     blocks.push_back(block);
   }
   return blocks;

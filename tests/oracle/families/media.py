@@ -3,6 +3,8 @@
 import numpy
 from PIL import Image
 
+from video_clips import write_clip
+
 
 def texture(rng, height, width):
     """[height, width, 3] uint8: two soft colour gradients, stripes and noise, so that no two patches look alike."""
@@ -120,8 +122,43 @@ def write_frame_files(draw, name, height, width, count, folder):
     return paths
 
 
+# Containers and codecs: suffix, and arguments of write_clip. Sizes that h264 takes are even.
+CLIP_KINDS = {
+    "h264": ("mp4", {"options": {"bf": "2"}}),
+    "ten_bits": ("mp4", {"pixel_format": "yuv420p10le"}),
+    "full_range": ("mp4", {"colorspace": 1, "color_range": 2}),
+    "variable": ("mp4", {"times": True}),
+    "h264_mkv": ("mkv", {}),
+    "mpeg4": ("avi", {"codec": "mpeg4"}),
+    "vp9": ("webm", {"codec": "libvpx-vp9"}),
+}
+
+
+def write_video_file(draw, name, factor, folder):
+    """Writes one video file; returns its content part."""
+    rng = draw.stream(f"{name}.clip")
+    kind = draw.pick(f"{name}.clip_kind", list(CLIP_KINDS))
+    suffix, arguments = CLIP_KINDS[kind]
+    height, width = (2 * int(v) for v in rng.integers(max(8, factor // 3), max(9, factor), 2))
+    if kind in ("mpeg4", "vp9"):  # not both sides odd: FFmpeg's releases differ by one grey level there
+        width += int(rng.integers(0, 2))
+    count = draw.pick(f"{name}.clip_frames", [6, 9, 16, 23])
+    rate = draw.pick(f"{name}.clip_rate", ["24", "25", "30000/1001", "24000/1001", "10"])
+    if arguments.get("times"):
+        arguments = {"times": numpy.cumsum(rng.integers(15, 140, count))}
+    base = texture(rng, height, width)
+    frames = numpy.stack([numpy.roll(base, i * max(1, width // 9), axis=1) for i in range(count)])
+    relative = f"media/{name.replace('.', '_')}.{suffix}"
+    (folder / relative).parent.mkdir(parents=True, exist_ok=True)
+    write_clip(folder / relative, frames, rate=rate, **arguments)
+    part = {"type": "video", "video": relative}
+    return {**part, "fps": draw.pick(f"{name}.clip_fps", [1, 2.5, 5])} if draw.chance(f"{name}.clip_asks", 0.3) else part
+
+
 def write_frames(draw, name, factor, folder, temporal_patch):
     """Writes the frames of one video; returns its content part: sampled already (`video_frames`) or whole (`video`)."""
+    if draw.odd(f"{name}.file", 0.25):
+        return write_video_file(draw, name, factor, folder)
     rng = draw.stream(f"{name}.frames")
     sides = (int(v) for v in rng.integers(max(2, factor // 2), 3 * factor, 2))
     height, width = draw.pick(f"{name}.hw", [None]) or sides

@@ -1,4 +1,4 @@
-"""LLaVA: one block of the tower's grid per image, with the class token in front where the projector sees it."""
+"""LLaVA: one block of the tower's grid per image, behind one of the class token where the projector sees it."""
 
 from .llava_blocks import place, side
 
@@ -9,6 +9,7 @@ def grids(inputs):
 
 def spans(inputs, ids, config):
     cells = side(config)
-    seen = config.vision_feature_select_strategy == "full" and config.vision_config.model_type.startswith("clip")
-    block = ([1, cells, cells], cells * cells + seen, 0)
-    return place(ids, config, [[block]] * len(inputs.get("pixel_values", [])))
+    classes = config.vision_feature_select_strategy == "full" and config.vision_config.model_type.startswith("clip")
+    blocks = [([1, 1, 1], 1, 0)] if classes else []
+    blocks.append(([1, cells, cells], cells * cells, 0))
+    return place(ids, config, [blocks] * len(inputs.get("pixel_values", [])))

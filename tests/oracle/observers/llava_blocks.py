@@ -24,6 +24,8 @@ def place(ids, config, images, videos=()):
             continue
         kind, blocks = tokens[ids[begin]]
         for grid, features, tile in blocks[counts[kind]]:
+            if features == 0:
+                continue
             end = begin + features
             if any(token != ids[begin] for token in ids[begin:end]) or end > len(ids):
                 raise SystemExit(f"the blocks of {kind} {counts[kind]} do not fit the placeholders from token {begin} on")

@@ -21,10 +21,11 @@ def only_image(size, config):
 
 def spans(inputs, ids, config):
     cells, sizes = side(config), fields(inputs)["image_sizes"]
-    images = [[([1, cells, cells], cells * cells + 1, 0)] for _ in sizes]
+    newline = ([1, 1, 1], 1, 0)
+    images = [[([1, cells, cells], cells * cells, 0), newline] for _ in sizes]
     if len(sizes) == 1:
         images = [only_image(sizes[0], config)]
     pooled = math.ceil(cells / 2)
     frames = [len(video) for video in inputs.get("pixel_values_videos", [])]
-    videos = [[([count, pooled, pooled], count * pooled * pooled + 1, 0)] for count in frames]
+    videos = [[([count, pooled, pooled], count * pooled * pooled, 0), newline] for count in frames]
     return place(ids, config, images, videos)
