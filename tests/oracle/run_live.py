@@ -4,7 +4,8 @@
     run_live.py --family qwen3_vl --seeds 0-19 --azimuth build/release/azimuth --compare build/release/azimuth_trace_compare
 
 prints one line per seed: the first stage that differs, or the worst error in units of its tolerance. Without --azimuth
-only the reference runs. A case that the reference refuses with a ValueError must end Azimuth with a sentence or an answer,
+only the reference runs. --summary FILE notes how many seeds of each family were equal and the worst error
+(tests/oracle/verified.json, which docs/families.md shows). A case that the reference refuses with a ValueError must end Azimuth with a sentence or an answer,
 not with a crash. Exit code 1 where any seed differs.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +84,29 @@ def run_seed(family, seed, folder, arguments):
     return engine_verdict(folder, arguments)
 
 
+class Summary:
+    """Per family: seeds whose every stage was equal, and the worst error as a share of its tolerance."""
+
+    def __init__(self, path):
+        self.path, self.found = path, {}
+
+    def add(self, family, passed, line):
+        error = re.search(r"worst (\S+) of the tolerance", line)
+        if not passed or not error:
+            return
+        entry = self.found.setdefault(family, {"seeds": 0, "worst": 0.0})
+        entry["seeds"] += 1
+        entry["worst"] = max(entry["worst"], round(float(error[1]), 4))
+
+    def write(self):
+        """Replaces what the file says of the families that ran."""
+        if not self.path:
+            return
+        before = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
+        lines = [f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted({**before, **self.found}.items())]
+        self.path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", required=True, choices=[*families.names(), "all"])
@@ -89,6 +114,7 @@ def main():
     parser.add_argument("--azimuth", help="the command; without it only the reference runs")
     parser.add_argument("--compare", help="azimuth_trace_compare; default: beside the command")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for the cases; default: a temporary one, failures kept")
+    parser.add_argument("--summary", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--timeout", type=float, default=120)
     arguments = parser.parse_args()
     if arguments.azimuth:
@@ -100,7 +126,7 @@ def main():
     transformers.logging.disable_progress_bar()
 
     root = arguments.keep or pathlib.Path(tempfile.mkdtemp(prefix="azimuth-oracle-"))
-    failures = 0
+    failures, summary = 0, Summary(arguments.summary)
     for family in families.names() if arguments.family == "all" else [arguments.family]:
         for seed in arguments.seeds:
             folder = root / f"{family}-{seed}"
@@ -110,9 +136,11 @@ def main():
                 passed, line = False, f"{type(error).__name__}: {error}".replace("\n", " ")
                 traceback.print_exc()
             failures += not passed
+            summary.add(family, passed, line)
             print(f"{family} {seed}: {'ok' if passed else 'DIFFERS'}: {line}", flush=True)
             if passed and not arguments.keep:
                 shutil.rmtree(folder)
+    summary.write()
     print(f"{failures} of the seeds differ" + (f"; cases in {root}" if failures else ""))
     sys.exit(1 if failures else 0)
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/common.h"
+#include "commands/families.h"
 #include "commands/policy_matrix.h"
 
 namespace azimuth::tools {
@@ -13,6 +14,7 @@ struct InfoCommand {
   ModelOptions model;
   bool kernels = false;
   bool policies = false;
+  bool families = false;
   bool json = false;
 };
 
@@ -79,7 +81,8 @@ nlohmann::json to_json(const ModelInfo& info) {
 
 int info_command(InfoCommand& command) {
   if (command.policies) return print_policy_matrix(command.json);
-  if (command.model.model.empty()) return report(invalid_argument("info expected a MODEL, or --policies"));
+  if (command.families) return print_families(command.json);
+  if (command.model.model.empty()) return report(invalid_argument("info expected a MODEL, --families or --policies"));
   command.model.engine.load_weights = false;
   Result<Engine> engine = load_engine(command.model);
   if (!engine.ok()) return report(engine.status());
@@ -105,6 +108,7 @@ void add_info(CLI::App& app, int& exit_code) {
       app.add_subcommand("info", "Describe a checkpoint: architecture, parameters, memory, position policy");
   add_model_options(*sub, command->model, "bf16");
   sub->get_option("MODEL")->required(false);
+  sub->add_flag("--families", command->families, "What the model families of this build are made of; needs no MODEL");
   sub->add_flag("--policies", command->policies, "Which position policy runs on which family; needs no MODEL");
   sub->add_flag("--kernels", command->kernels, "Also list the kernels chosen for this processor");
   sub->add_flag("--json", command->json, "Print JSON");

@@ -44,16 +44,55 @@ void print_row(const std::string& first, const std::vector<std::string>& cells) 
   std::puts("");
 }
 
+bool same_column(const PolicyMatrix& matrix, size_t a, size_t b) {
+  const size_t columns = matrix.model_types.size();
+  for (size_t row = 0; row < matrix.policies.size(); ++row) {
+    const PolicyMatrixCell& left = matrix.cells[row * columns + a];
+    const PolicyMatrixCell& right = matrix.cells[row * columns + b];
+    if (left.fit != right.fit || left.reason != right.reason) return false;
+  }
+  return true;
+}
+
+// Families whose columns are equal, by the first of them.
+std::vector<std::vector<size_t>> groups_of(const PolicyMatrix& matrix) {
+  std::vector<std::vector<size_t>> groups;
+  for (size_t column = 0; column < matrix.model_types.size(); ++column) {
+    const auto group = std::ranges::find_if(
+        groups, [&](const std::vector<size_t>& members) { return same_column(matrix, members[0], column); });
+    if (group == groups.end()) {
+      groups.push_back({column});
+    } else {
+      group->push_back(column);
+    }
+  }
+  return groups;
+}
+
+void print_groups(const PolicyMatrix& matrix, const std::vector<std::vector<size_t>>& groups) {
+  for (size_t i = 0; i < groups.size(); ++i) {
+    std::printf("%c:", static_cast<char>('A' + i));
+    for (size_t k = 0; k < groups[i].size(); ++k) {
+      std::printf("%s %s (%s)", k > 0 ? "," : "", matrix.model_types[groups[i][k]].c_str(),
+                  matrix.checkpoints[groups[i][k]].c_str());
+    }
+    std::puts(".\n");
+  }
+}
+
 void print_markdown(const PolicyMatrix& matrix) {
   const size_t columns = matrix.model_types.size();
-  print_row("policy", matrix.model_types);
-  print_row("---", std::vector<std::string>(columns, "---"));
-  print_row("checked with", matrix.checkpoints);
+  const std::vector<std::vector<size_t>> groups = groups_of(matrix);
+  print_groups(matrix, groups);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < groups.size(); ++i) names.emplace_back(1, static_cast<char>('A' + i));
+  print_row("policy", names);
+  print_row("---", std::vector<std::string>(groups.size(), "---"));
   std::vector<std::string> notes;
   for (size_t row = 0; row < matrix.policies.size(); ++row) {
     std::vector<std::string> cells;
-    for (size_t column = 0; column < columns; ++column) {
-      const PolicyMatrixCell& cell = matrix.cells[row * columns + column];
+    for (const std::vector<size_t>& group : groups) {
+      const PolicyMatrixCell& cell = matrix.cells[row * columns + group[0]];
       cells.emplace_back(word_of(cell.fit));
       if (!cell.reason.empty()) cells.back() += " (" + std::to_string(note_of(cell.reason, notes)) + ")";
     }
