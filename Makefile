@@ -64,8 +64,10 @@ $(ORACLE)/ready: tests/oracle/requirements.txt
 	@touch $@
 
 test-oracle: setup golden  ## compare with live transformers on random checkpoints; FAMILY=all SEEDS=1-20
-	@$(call compile,release,azimuth azimuth_trace_compare)
+	@$(call compile,release,azimuth azimuth_trace_compare azimuth_text_oracle)
 	@$(ORACLE)/bin/python tests/oracle/run_live.py --azimuth $(AZIMUTH) --family $(FAMILY) --seeds $(SEEDS)
+	@$(ORACLE)/bin/python tests/oracle/real_tokenizers.py --binary $$(find build/release -name azimuth_text_oracle -type f)
+	@$(ORACLE)/bin/python tests/oracle/real_prompts.py --azimuth $(AZIMUTH)
 	@$(ORACLE)/bin/python tests/oracle/additive_live.py --azimuth $(AZIMUTH) --seeds $(SEEDS)
 
 test-pages: build  ## the pages of positions and attend in Chromium

@@ -38,6 +38,9 @@ const std::vector<Family>& families() {
       gemma2(),
       gemma3_text(),
       llama(),
+      llava(),
+      llava_next(),
+      llava_onevision(),
       mistral(),
       mllama(),
       opt(),
@@ -45,8 +48,6 @@ const std::vector<Family>& families() {
       qwen3(),
       qwen3_5_text(),
       qwen3_vl(),
-      gemma(),           gemma2(),  gemma3_text(), llama(), llava(),    llava_next(),
-      llava_onevision(), mistral(), qwen2(),       qwen3(), qwen3_vl(),
   };
   return list;
 }

@@ -84,6 +84,15 @@ def run_seed(family, seed, folder, arguments):
     return engine_verdict(folder, arguments)
 
 
+def find_commands(arguments):
+    """Makes the paths of the command and of azimuth_trace_compare, which is built beside it, absolute."""
+    if not arguments.azimuth:
+        return
+    arguments.azimuth = os.path.abspath(arguments.azimuth)
+    beside = os.path.join(os.path.dirname(arguments.azimuth), "azimuth_trace_compare")
+    arguments.compare = os.path.abspath(arguments.compare or beside)
+
+
 class Summary:
     """Per family: seeds whose every stage was equal, and the worst error as a share of its tolerance."""
 
@@ -117,10 +126,7 @@ def main():
     parser.add_argument("--summary", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--timeout", type=float, default=120)
     arguments = parser.parse_args()
-    if arguments.azimuth:
-        arguments.azimuth = os.path.abspath(arguments.azimuth)
-        beside = os.path.join(os.path.dirname(arguments.azimuth), "azimuth_trace_compare")
-        arguments.compare = os.path.abspath(arguments.compare or beside)
+    find_commands(arguments)
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
