@@ -5,10 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-extern "C" {
-#include <libavutil/pixdesc.h>
-}
-
 namespace azimuth::media {
 namespace {
 

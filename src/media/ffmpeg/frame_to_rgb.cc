@@ -6,10 +6,6 @@
 
 #include "media/ffmpeg/chroma_planes.h"
 
-extern "C" {
-#include <libavutil/pixdesc.h>
-}
-
 namespace azimuth::media {
 namespace {
 

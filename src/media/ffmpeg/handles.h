@@ -3,12 +3,7 @@
 
 #include <memory>
 
-extern "C" {
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/frame.h>
-#include <libswscale/swscale.h>
-}
+#include "media/ffmpeg/functions.h"
 
 namespace azimuth::media {
 

@@ -2,7 +2,6 @@
 #include "media/video_decoder.h"
 
 #include <algorithm>
-#include <mutex>
 #include <string>
 
 #include "media/decoders.h"
@@ -18,12 +17,6 @@ constexpr const char* kCodecs =
     "h264,hevc,vp8,vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,mpeg1video,mjpeg,gif,theora,h263,flv,ffv1,png,rawvideo,"
     "prores,msmpeg4";
 constexpr const char* kContainerNames = "MP4, MOV, Matroska, WebM, AVI, GIF, MPEG, Ogg or FLV";
-
-// FFmpeg prints to stderr unless it is told otherwise.
-void silence() {
-  static std::once_flag once;
-  std::call_once(once, [] { av_log_set_callback([](void*, int, const char*, va_list) {}); });
-}
 
 std::string reason(int code) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
@@ -68,7 +61,7 @@ class FfmpegDecoder : public VideoDecoder {
 };
 
 Status FfmpegDecoder::open() {
-  silence();
+  AZ_RETURN_IF_ERROR(load_ffmpeg());
   AZ_RETURN_IF_ERROR(open_container());
   AZ_RETURN_IF_ERROR(find_video());
   return open_codec().status();
@@ -228,7 +221,7 @@ Result<std::vector<Image>> FfmpegDecoder::frames(std::span<const int64_t> indice
 }  // namespace
 
 bool can_read_video_files() {
-  return true;
+  return load_ffmpeg().ok();
 }
 
 Result<std::unique_ptr<VideoDecoder>> open_decoder(VideoBytes bytes, const VideoFileOptions& options) {

@@ -376,3 +376,24 @@ def write_kind(draw, folder, kind):
 
 def write(draw, folder):
     write_kind(draw, folder, KIND)
+
+
+_SMALL = {
+    "odd": False, "dtype": "bf16", "shards": 1, "files.generation": 5, "files.processor": "v5", "processor.pil": False,
+    "request.sized": False, "request.stops": False, "request.padded": False, "request.samples": 1, "request.new_tokens": 12,
+    "text.hidden": 32, "text.layers": 2, "text.scale": 1.0, "text.tie": True, "text.kv_heads": 2, "text.group": 2,
+    "text.head_dim": 16, "text.act": "silu", "text.intermediate": 36, "vision.intermediate": 36, "text.spare_rows": 7, "vision.heads": 1, "vision.head_dim": 16,
+    "vision.depth": 2, "vision.merge": 2, "vision.patch": 6, "vision.temporal_patch": 2, "vision.deepstack": 1,
+    "vision.scale": 0.3, "vision.act": "gelu_pytorch_tanh", "tokenizer.merges": 40, "sample0.system": False, "sample0.turns": 1,
+    "sample0.turn0.media": "video", "sample0.turn0.video.file": True, "sample0.turn0.video.clip_frames": 23,
+}  # fmt: skip
+GOLDEN_CASES = {
+    "qwen3_vl_video_file": (41, {
+        **_SMALL, "sample0.turn0.video.clip_kind": "h264", "sample0.turn0.video.clip_rate": "30000/1001",
+        "sample0.turn0.video.clip_asks": True, "sample0.turn0.video.clip_fps": 5,
+    }),
+    "qwen3_vl_video_file_uncounted": (42, {
+        **_SMALL, "sample0.turn0.video.clip_kind": "vp9", "sample0.turn0.video.clip_rate": "10",
+        "sample0.turn0.video.clip_asks": False,
+    }),
+}  # fmt: skip
