@@ -30,6 +30,21 @@ struct LinearAttentionWeights {
   kernels::Linear output;  // [hidden, value_heads * value_dim]
 };
 
+// One gated MLP of many; without biases.
+struct ExpertWeights {
+  kernels::Linear gate;  // [intermediate, hidden]
+  kernels::Linear up;    // [intermediate, hidden]
+  kernels::Linear down;  // [hidden, intermediate]
+};
+
+struct MoeWeights {
+  kernels::Linear router;  // [experts, hidden]
+  std::vector<ExpertWeights> experts;
+  Tensor expert_scale;          // [experts], multiplies the weight of each; or empty
+  ExpertWeights shared;         // of an expert that every token takes; or empty
+  kernels::Linear shared_gate;  // [1, hidden]; or empty
+};
+
 struct LayerWeights {
   Tensor attention_norm;       // [hidden]
   Tensor attention_norm_bias;  // [hidden], or empty
@@ -46,6 +61,7 @@ struct LayerWeights {
   kernels::Linear gate;                            // [intermediate, hidden]; empty for a plain MLP
   kernels::Linear up;                              // [intermediate, hidden]
   kernels::Linear down;                            // [hidden, intermediate]
+  MoeWeights experts;                              // where LayerSpec::experts
   Tensor mlp_post_norm;                            // [hidden], or empty
   float attention_gate = 1.0f;                     // of cross-attention, tanh applied
   float mlp_gate = 1.0f;

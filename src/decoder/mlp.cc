@@ -13,10 +13,14 @@ int64_t widest(const TextSpec& spec) {
 
 }  // namespace
 
-MlpWorkspace::MlpWorkspace(const TextSpec& spec, int64_t rows) : gate({rows, widest(spec)}), up({rows, widest(spec)}) {}
+MlpWorkspace::MlpWorkspace(const TextSpec& spec, int64_t rows)
+    : gate({rows, widest(spec)}), up({rows, widest(spec)}), moe(spec, rows) {}
 
 void mlp_layer(const LayerSpec& spec, const LayerWeights& weights, const Tensor& normed, MlpWorkspace& work,
                Tensor& output, ThreadPool& pool) {
+  if (spec.experts && !spec.experts->beside_mlp) {
+    return moe_layer(spec, weights.experts, normed, work.moe, output, pool);
+  }
   const int64_t rows = normed.shape()[0];
   const int64_t elements = rows * spec.intermediate;
   weights.up.apply(normed.data(), rows, work.up.data(), pool);

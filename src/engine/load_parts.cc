@@ -71,6 +71,28 @@ Status read_attention(const TextSpec& spec, const LayerSpec& layer, const std::s
   return read_norm(spec, slot + "key_norm", reader, weights.key_norm);
 }
 
+// What the family's map does not name stays empty.
+Result<decoder::MoeWeights> load_experts(const MoeSpec& spec, const std::string& slot, WeightReader& reader) {
+  decoder::MoeWeights weights;
+  std::vector<kernels::PackedMatrix> gate_up;  // [2 * experts]: gate, up, gate, up, ...
+  std::vector<kernels::PackedMatrix> down;     // [experts]
+  AZ_RETURN_IF_ERROR(reader.read(slot + "router", weights.router));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "experts.gate_up", 2, gate_up));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "experts.down", 1, down));
+  for (size_t i = 0; i < down.size(); ++i) {
+    weights.experts.push_back(
+        {{std::move(gate_up[2 * i]), {}}, {std::move(gate_up[2 * i + 1]), {}}, {std::move(down[i]), {}}});
+  }
+  if (reader.in_map(slot + "expert_scale"))
+    AZ_RETURN_IF_ERROR(reader.read(slot + "expert_scale", weights.expert_scale));
+  if (spec.shared_intermediate == 0) return weights;
+  AZ_RETURN_IF_ERROR(reader.read(slot + "shared.router", weights.shared_gate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "shared.gate", weights.shared.gate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "shared.up", weights.shared.up));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "shared.down", weights.shared.down));
+  return weights;
+}
+
 Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, WeightReader& reader) {
   const LayerSpec& layer = spec.layers[index];
   const std::string slot = "decoder.layers." + std::to_string(index) + ".";
@@ -88,6 +110,10 @@ Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, Wei
   if (layer.post_norms) {
     AZ_RETURN_IF_ERROR(read_norm(spec, slot + "attention_post_norm", reader, weights.attention_post_norm));
     AZ_RETURN_IF_ERROR(read_norm(spec, slot + "mlp_post_norm", reader, weights.mlp_post_norm));
+  }
+  if (layer.experts) {
+    AZ_ASSIGN_OR_RETURN(weights.experts, load_experts(*layer.experts, slot, reader));
+    if (!layer.experts->beside_mlp) return weights;
   }
   if (layer.mlp == MlpKind::gated) AZ_RETURN_IF_ERROR(reader.read(slot + "gate", weights.gate));
   AZ_RETURN_IF_ERROR(reader.read(slot + "up", weights.up));

@@ -163,10 +163,9 @@ class MediaLoader {
                             : load_frames(reference, directory_, options_));
     AZ_ASSIGN_OR_RETURN(preprocess::VideoPixels pixels,
                         preprocess::preprocess_video(video, processors_.video, *model_.pool));
-    inputs.videos.push_back(
-        {merged(pixels.media), pixels.metadata, processors_.video.frame.temporal_patch_size});
-    video_handles_.push_back(handle(SpanKind::video, videos.size(), video.frames.front(), pixels.media,
-                                    processors_.video.frame.patch_size));
+    inputs.videos.push_back({merged(pixels.media), pixels.metadata, processors_.video.frame.temporal_patch_size});
+    video_handles_.push_back(
+        handle(SpanKind::video, videos.size(), video.frames.front(), pixels.media, processors_.video.frame.patch_size));
     videos.push_back(std::move(pixels));
     return ok_status();
   }
@@ -251,6 +250,23 @@ Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text, 
   return prompt::build_prompt(text, inputs, model.spec.prompt, *model.tokenizer, options);
 }
 
+// transformers 5.23 counts rope_delta from the largest id, which is what its layouts say under tf5, but its generate()
+// numbers new tokens on from the last one of the prompt.
+void decode_as_generate(const positions::PolicyInstance& policy, PositionTable& table) {
+  if (!policy.parameters.word("compat").empty() && policy.parameters.word("compat") != "azimuth") return;
+  for (PositionSet& set : table.sets) set.next_decode = set.next_text;
+}
+
+// Seconds between grid frames as transformers 4.57 has them for Qwen2.5-VL: of the frame rate that was asked for, or of
+// two frames a second; the metadata does not count.
+void time_by_requested_rate(const VideoProcessorSpec& spec, Prompt& prompt) {
+  constexpr double kAssumedRate = 2.0;
+  for (Span& span : prompt.spans) {
+    if (span.kind != SpanKind::video) continue;
+    span.step_seconds = static_cast<double>(spec.frame.temporal_patch_size) / spec.fps.value_or(kAssumedRate);
+  }
+}
+
 // Positions that are not a policy's own: those given with the request, and what hook 1 makes of them.
 Status replace_positions(const Request& request, const PolicyChoice& policy, const TextSpec& text,
                          PreparedSample& sample) {
@@ -300,9 +316,12 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
   sample.videos = std::move(loader.videos);
   sample.media = loader.handles();
   sample.rendered = std::move(text.text.text);
+  sample.compat = compat;
+  if (compat == Compat::tf4) time_by_requested_rate(processors.video, sample.prompt);
   AZ_ASSIGN_OR_RETURN(sample.positions,
                       positions::layout_prompt(policy.policy, sample.prompt.spans,
                                                {compat, static_cast<int>(model.spec.text.layers.size())}));
+  if (compat == Compat::tf5) decode_as_generate(policy.policy, sample.positions);
   AZ_RETURN_IF_ERROR(replace_positions(request, policy, model.spec.text, sample));
   return sample;
 }

@@ -25,6 +25,7 @@ struct PreparedSample {
   std::vector<preprocess::VideoPixels> videos;
   std::vector<MediaHandle> media;  // what `images`, then `videos` were made from
   PositionTable positions;
+  Compat compat = Compat::azimuth;
 };
 
 Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy);

@@ -129,6 +129,13 @@ void add_canvas_fields(const VisionSpec& vision, const PreparedSample& sample, j
   out["aspect_ratio_mask"].push_back(std::move(masks));
 }
 
+// The id of the next token less its number; transformers 5 takes the largest id of the prompt, wherever its text ended.
+float rope_delta(const PositionSet& set, Compat compat) {
+  const double tokens = static_cast<double>(set.tokens());
+  if (compat != Compat::tf5 || set.ids.empty()) return static_cast<float>(set.next_decode - tokens);
+  return static_cast<float>(static_cast<double>(*std::ranges::max_element(set.ids)) + 1.0 - tokens);
+}
+
 // ---- stages of the answer
 
 // Fields are appended sample by sample, so that each ends up with one entry per sample.
@@ -155,7 +162,7 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
     if (model.spec.vision->canvas) add_canvas_fields(*model.spec.vision, sample, out);
   }
   out["position_ids"].push_back(axis_major(set.ids, set.axes));
-  out["rope_delta"].push_back(id_number(static_cast<float>(set.next_decode - static_cast<double>(set.tokens()))));
+  out["rope_delta"].push_back(id_number(rope_delta(set, sample.compat)));
 }
 
 Status add_pixels(const char* field, const ImageProcessorSpec& spec,

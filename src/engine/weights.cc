@@ -44,7 +44,8 @@ Result<WeightReader::Piece> WeightReader::find(const WeightRule& rule) {
   for (const std::string& name : rule.names) {
     if (!checkpoint_.has(name)) continue;
     AZ_ASSIGN_OR_RETURN(const TensorView view, checkpoint_.tensor(name));
-    if (rule.other_shape.rank() > 0 && view.shape == rule.other_shape) return Piece{view, rule.other_transform};
+    const bool other = rule.other_shape.rank() > 0 && view.shape == rule.other_shape;
+    if (other && !(view.shape == rule.shape)) return Piece{view, rule.other_transform};
     if (Status status = check_shape("tensor " + name, rule.shape, view.shape); !status.ok()) {
       return Status(status.code(), status.message() + "; config.json and the weights do not belong together");
     }
@@ -146,6 +147,19 @@ Status WeightReader::read(const std::string& slot, Tensor& out) {
 Status WeightReader::read(const std::string& slot, kernels::PackedMatrix& out) {
   AZ_ASSIGN_OR_RETURN(const TensorView view, copy(slot));
   AZ_ASSIGN_OR_RETURN(out, kernels::PackedMatrix::pack(view, type_, pool_));
+  count_read();
+  return ok_status();
+}
+
+Status WeightReader::read(const std::string& slot, int64_t runs, std::vector<kernels::PackedMatrix>& out) {
+  AZ_ASSIGN_OR_RETURN(const TensorView view, copy(slot));
+  const Shape matrix = {view.shape[1] / runs, view.shape[2]};
+  const size_t bytes = static_cast<size_t>(matrix.elements()) * size_of(view.dtype);
+  for (int64_t i = 0; i < view.shape[0] * runs; ++i) {
+    const TensorView part = TensorView::contiguous(view.data + static_cast<size_t>(i) * bytes, view.dtype, matrix);
+    AZ_ASSIGN_OR_RETURN(kernels::PackedMatrix packed, kernels::PackedMatrix::pack(part, type_, pool_));
+    out.push_back(std::move(packed));
+  }
   count_read();
   return ok_status();
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "azimuth/status.h"
 #include "formats/checkpoint.h"
@@ -28,6 +29,8 @@ class WeightReader {
   Status read(const std::string& slot, Tensor& out);
   // A weight matrix, packed for the machine in the reader's weight type.
   Status read(const std::string& slot, kernels::PackedMatrix& out);
+  // A stack of matrices [n, outputs, inputs], each cut into `runs` runs of as many rows: n * runs matrices.
+  Status read(const std::string& slot, int64_t runs, std::vector<kernels::PackedMatrix>& out);
   // slot.weight and, where the map has it, slot.bias.
   Status read(const std::string& slot, kernels::Linear& out);
 

@@ -5,6 +5,7 @@
 
 #include "models/parts/config_keys.h"
 #include "models/parts/dense_decoder.h"
+#include "models/parts/qwen_vl.h"
 #include "models/parts/weight_names.h"
 #include "models/registry.h"
 
@@ -135,40 +136,13 @@ void add_vision_weights(const VisionSpec& vision, const std::vector<std::string>
   }
 }
 
-// Source: transformers, processing_qwen3_vl.py.
-PromptSpec prompt_markup() {
-  PromptSpec prompt;
-  prompt.image = {.expansion = PromptExpansion::per_cell, .placeholder = "<|image_pad|>"};
-  prompt.video = {.expansion = PromptExpansion::timestamped_frames,
-                  .placeholder = "<|video_pad|>",
-                  .start = "<|vision_start|>",
-                  .end = "<|vision_end|>"};
-  prompt.adds_bos_to_chat = true;
-  return prompt;
-}
-
 Result<ModelSpec> read_model(const JsonView& config) {
-  ModelSpec spec;
-  spec.prompt = prompt_markup();
-  AZ_ASSIGN_OR_RETURN(const JsonView text_config, config.object("text_config"));
-  AZ_ASSIGN_OR_RETURN(const std::string text_type, text_config.string_or("model_type", "qwen3_vl_text"));
-  AZ_ASSIGN_OR_RETURN(const TextPart* text, find_text_part(text_type));
-  AZ_ASSIGN_OR_RETURN(spec.text, text->read(text_config));
-  AZ_ASSIGN_OR_RETURN(spec.text.tied_head, config.boolean_or("tie_word_embeddings", spec.text.tied_head));
-  AZ_ASSIGN_OR_RETURN(const JsonView vision_config, config.object("vision_config"));
-  // Some published configs give the tower the model_type of the whole; there is only this tower.
-  AZ_ASSIGN_OR_RETURN(const VisionPart* vision, find_vision_part("qwen3_vl_vision"));
-  AZ_ASSIGN_OR_RETURN(spec.vision, vision->read(vision_config));
-  if (spec.vision->projector.output != spec.text.hidden) {
-    return invalid_argument(
-        "config.json expected vision_config.out_hidden_size equal to text_config.hidden_size, found " +
-        std::to_string(spec.vision->projector.output) + " and " + std::to_string(spec.text.hidden));
-  }
-  text->add_weights(spec.text, {"model.language_model.", "language_model.model.", "language_model.", "model."},
-                    {"lm_head.weight", "language_model.lm_head.weight", "model.lm_head.weight"}, spec.weights);
-  vision->add_weights(*spec.vision, {"model.visual.", "visual."}, spec.weights);
-  spec.tokenizer_class = "Qwen2Tokenizer";
-  return spec;
+  return read_qwen_vl(
+      config, {.text = "qwen3_vl_text",
+               .tower = "qwen3_vl_vision",
+               .output = "out_hidden_size",
+               .video = PromptExpansion::timestamped_frames,
+               .text_prefixes = {"model.language_model.", "language_model.model.", "language_model.", "model."}});
 }
 
 }  // namespace

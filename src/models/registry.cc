@@ -3,6 +3,7 @@
 namespace azimuth::models {
 
 // One line each, so that families can be added side by side.
+// One entry a line, so that families are added side by side.
 // clang-format off
 
 const std::vector<TextPart>& text_parts() {
@@ -17,6 +18,11 @@ const std::vector<TextPart>& text_parts() {
       qwen2_text(),
       qwen3_5_text_part(),
       qwen3_text(),
+      qwen2_5_vl_text(),
+      qwen2_text(),
+      qwen2_vl_text(),
+      qwen3_text(),
+      qwen3_vl_moe_text(),
       qwen3_vl_text(),
   };
   return parts;
@@ -26,6 +32,8 @@ const std::vector<VisionPart>& vision_parts() {
   static const std::vector<VisionPart> parts = {
       clip_vision_model(),
       mllama_vision(),
+      qwen2_5_vl_vision(),
+      qwen2_vl_vision(),
       qwen3_vl_vision(),
       siglip_vision_model(),
   };
@@ -48,6 +56,13 @@ const std::vector<Family>& families() {
       qwen3(),
       qwen3_5_text(),
       qwen3_vl(),
+      gemma(),           gemma2(),  gemma3_text(), llama(), llava(),    llava_next(),
+      llava_onevision(), mistral(), qwen2(),       qwen3(), qwen3_vl(),
+      qwen2_5_vl(),
+      qwen2_vl(),
+      qwen3(),
+      qwen3_vl(),
+      qwen3_vl_moe(),
   };
   return list;
 }

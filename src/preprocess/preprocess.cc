@@ -33,8 +33,22 @@ int64_t capped_max_pixels(int64_t frames, const VideoProcessorSpec& spec) {
   return std::max(std::min(frame_cap, spec.frame.max_pixels / frames), floor) * frames;
 }
 
+// The area bound of each frame where all frames share 90% of a context of max_video_tokens. Source: transformers,
+// video_processing_qwen2_vl.py, resize().
+int64_t shared_max_pixels(int64_t frames, const VideoProcessorSpec& spec) {
+  const auto tokens = static_cast<double>(spec.max_video_tokens * cell_of(spec.frame) * cell_of(spec.frame));
+  const int64_t share = static_cast<int64_t>(tokens * 0.9) * spec.frame.temporal_patch_size / frames;
+  const auto floor = static_cast<int64_t>(static_cast<double>(spec.frame.min_pixels) * 1.05);
+  return std::max(std::min(spec.frame.max_pixels, share), floor);
+}
+
 Result<PixelSize> target_size_of_video(int64_t frames, const media::Image& first, const VideoProcessorSpec& spec) {
-  if (!spec.frame.do_resize || spec.budget == VideoBudget::per_frame) return target_size(first, spec.frame);
+  if (!spec.frame.do_resize) return target_size(first, spec.frame);
+  if (spec.budget == VideoBudget::per_frame) {
+    ImageProcessorSpec frame = spec.frame;
+    if (spec.cap_pixels_per_frame) frame.max_pixels = shared_max_pixels(frames, spec);
+    return target_size(first, frame);
+  }
   const int64_t max_pixels = spec.cap_pixels_per_frame ? capped_max_pixels(frames, spec) : spec.frame.max_pixels;
   return smart_resize_video(frames, size_of(first), spec.frame.temporal_patch_size, cell_of(spec.frame),
                             {spec.frame.min_pixels, max_pixels});

@@ -9,6 +9,7 @@
 #include "vision/normalise.h"
 #include "vision/projectors/projector.h"
 #include "vision/tower_layer.h"
+#include "vision/windows.h"
 
 namespace azimuth::vision {
 namespace {
@@ -55,9 +56,13 @@ Tensor without_class_tokens(const Tensor& hidden, FrameRows frame) {
 }
 
 Result<Tensor> project_patches(const VisionSpec& spec, const ProjectorSpec& projector, const ProjectorWeights& weights,
-                               const Tensor& hidden, FrameRows frame, const Grid& grid, ThreadPool& pool) {
-  if (frame.classes == 0 || spec.class_features) return project(projector, weights, hidden, grid, pool);
-  return project(projector, weights, without_class_tokens(hidden, frame), grid, pool);
+                               const Tensor& hidden, FrameRows frame, const WindowPlan& windows, const Grid& grid,
+                               ThreadPool& pool) {
+  if (frame.classes != 0 && !spec.class_features) {
+    return project(projector, weights, without_class_tokens(hidden, frame), grid, pool);
+  }
+  AZ_ASSIGN_OR_RETURN(Tensor rows, project(projector, weights, hidden, grid, pool));
+  return windows.empty() ? std::move(rows) : from_window_order(windows, rows);
 }
 
 // The rows that the projector reads: of the last layer, or of the chosen layers side by side.
@@ -98,12 +103,15 @@ Result<MediaFeatures> Tower::encode(const Tensor& patches, const Grid& grid, con
   AZ_RETURN_IF_ERROR(check_input(spec_, patches, grid));
   ThreadPool& pool = context.pool;
   const int merge = spec_.projector.merge;
-  const auto places = positions::patch_positions(spec_.order, grid, merge);
-  const FrameRows frame{spec_.class_tokens, static_cast<int64_t>(places.size())};
+  const WindowPlan windows = plan_windows(spec_, grid);
+  auto places = positions::patch_positions(spec_.order, grid, merge);
+  if (!windows.empty()) places = to_window_order(windows, places);
+  FrameRows frame{spec_.class_tokens, static_cast<int64_t>(places.size())};
   AZ_ASSIGN_OR_RETURN(positions::TowerRotation rotations, positions::tower_rotation(spec_, places));
 
   tap(context, Stage::pixels, -1, patches);
-  AZ_ASSIGN_OR_RETURN(Tensor hidden, embed(spec_, weights_, patches, grid, places, pool));
+  const Tensor ordered = windows.empty() ? Tensor() : to_window_order(windows, patches);
+  AZ_ASSIGN_OR_RETURN(Tensor hidden, embed(spec_, weights_, windows.empty() ? patches : ordered, grid, places, pool));
 
   MediaFeatures out;
   out.grid = spec_.projector.merged(grid);
@@ -117,20 +125,22 @@ Result<MediaFeatures> Tower::encode(const Tensor& patches, const Grid& grid, con
       const Tensor& learned = weights.mixed_frequencies;
       rotations = positions::mixed_rotation(spec_, places, {learned.data(), static_cast<size_t>(learned.elements())});
     }
+    const bool windowed = std::ranges::find(spec_.windowed_layers, layer) != spec_.windowed_layers.end();
+    frame.windows = windowed ? &windows.ranges : nullptr;
     run_tower_layer(spec_, weights, frame, rotations, hidden, work, pool);
     tap(context, Stage::tower_layer, layer, hidden);
     chosen.see(layer, hidden);
     for (size_t level = 0; level < spec_.deepstack.size(); ++level) {
       if (spec_.deepstack[level].tower_layer != layer) continue;
       AZ_ASSIGN_OR_RETURN(Tensor rows, project_patches(spec_, spec_.deepstack[level].projector,
-                                                       weights_.deepstack[level], hidden, frame, grid, pool));
+                                                       weights_.deepstack[level], hidden, frame, windows, grid, pool));
       out.deepstack.push_back(std::move(rows));
       tap(context, Stage::deepstack, static_cast<int>(level), out.deepstack.back());
     }
   }
   if (spec_.final_norm) normalise(weights_.final_norm, spec_.norm_eps, hidden, hidden, pool);
   AZ_ASSIGN_OR_RETURN(out.features, project_patches(spec_, spec_.projector, weights_.projector, chosen.rows(hidden),
-                                                    frame, grid, pool));
+                                                    frame, windows, grid, pool));
   tap(context, Stage::features, -1, out.features);
   AZ_RETURN_IF_ERROR(context.checkpoint(1.0));
   return out;

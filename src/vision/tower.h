@@ -83,7 +83,7 @@ struct TowerWeights {
   std::vector<TowerLayerWeights> layers;  // of both encoders of a canvas
   ProjectorWeights projector;
   std::vector<ProjectorWeights> deepstack;  // as VisionSpec::deepstack
-  Tensor newline;                           // [output]: the feature behind rows of patches, where the arrangement has one
+  Tensor newline;  // [output]: the feature behind rows of patches, where the arrangement has one
 };
 
 class Tower {
@@ -95,8 +95,9 @@ class Tower {
 
   // `patches` [grid.cells(), patch elements] in the spec's patch order; `grid` counts patches and divides into merge
   // cells. Attention stays within a frame; each frame has its own class tokens in front of its patches, which
-  // Stage::tower_layer shows and which the projectors see under VisionSpec::class_features only. Errors: a patch tensor that does not fit the grid; a head
-  // that the rotation cannot divide; a grid beyond learned tables of rows and columns; cancelled.
+  // Stage::tower_layer shows and which the projectors see under VisionSpec::class_features only. Errors: a patch tensor
+  // that does not fit the grid; a head that the rotation cannot divide; a grid beyond learned tables of rows and
+  // columns; cancelled.
   Result<MediaFeatures> encode(const Tensor& patches, const Grid& grid, const RunContext& context) const;
 
  private:

@@ -33,6 +33,13 @@ void norm_queries_and_keys(const VisionSpec& spec, const TowerLayerWeights& laye
   }
 }
 
+// Every row sees the filled rows of its frame, and those see the empty ones as well.
+std::vector<kernels::KeyRange> whole_frame(FrameRows rows) {
+  std::vector<kernels::KeyRange> ranges(static_cast<size_t>(rows.all()), {0, rows.all()});
+  std::fill(ranges.begin() + rows.filled(), ranges.end(), kernels::KeyRange{0, rows.filled()});
+  return ranges;
+}
+
 // Rotates queries and keys of one frame and attends within it. `first` is the frame's first row.
 void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotations, int64_t first, FrameRows rows,
                   TowerWorkspace& work, ThreadPool& pool) {
@@ -48,8 +55,7 @@ void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotati
   kernels::KvBlocks value_blocks(spec.heads, spec.head_dim);
   key_blocks.append(keys, rows.all(), stride);
   value_blocks.append(values, rows.all(), stride);
-  std::vector<kernels::KeyRange> ranges(static_cast<size_t>(rows.all()), {0, rows.all()});
-  std::fill(ranges.begin() + rows.filled(), ranges.end(), kernels::KeyRange{0, rows.filled()});
+  const std::vector<kernels::KeyRange> ranges = rows.windows == nullptr ? whole_frame(rows) : *rows.windows;
   kernels::AttentionArgs args;
   args.queries = queries;
   args.query_count = rows.all();

@@ -12,6 +12,7 @@ struct FrameRows {
   int64_t classes = 0;
   int64_t patches = 0;
   int64_t empty = 0;
+  const std::vector<kernels::KeyRange>* windows = nullptr;  // what each row sees of its frame; null: all of it
   int64_t filled() const { return classes + patches; }
   int64_t all() const { return classes + patches + empty; }
 };

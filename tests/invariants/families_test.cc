@@ -59,6 +59,28 @@ json small_vl() {
             {"deepstack_visual_indexes", {3, 1, 7}}}}};
 }
 
+// Qwen2-VL and Qwen2.5-VL as published: the decoder's keys at the top.
+json small_flat_vl(const std::string& model_type) {
+  json config = small_text(model_type);
+  config.erase("head_dim");  // hidden_size / num_attention_heads
+  config["rope_scaling"] = {{"type", "mrope"}, {"mrope_section", {2, 1, 1}}};
+  json vision = {{"depth", 3}, {"num_heads", 2}, {"patch_size", 14}, {"spatial_merge_size", 2}};
+  if (model_type == "qwen2_vl") {
+    vision.update({{"embed_dim", 32}, {"mlp_ratio", 2}, {"hidden_size", 48}});
+  } else {
+    vision.update({{"hidden_size", 32}, {"intermediate_size", 60}, {"out_hidden_size", 48}, {"window_size", 112}});
+  }
+  config["vision_config"] = vision;
+  return config;
+}
+
+json small_vl_moe() {
+  json config = small_vl();
+  config["model_type"] = "qwen3_vl_moe";
+  config["text_config"].update({{"model_type", "qwen3_vl_moe_text"}, {"num_experts", 4}, {"num_experts_per_tok", 2}});
+  return config;
+}
+
 TEST(Families, BothGenerationsOfRopeKeysAreOneSpec) {
   json v5 = small_text("llama");
   v5["rope_parameters"] = {{"rope_theta", 3e5},       {"rope_type", "llama3"},
@@ -145,12 +167,56 @@ TEST(Families, ErrorsNameTheKey) {
   EXPECT_NE(failure(config).find("\"mish\""), std::string::npos);
 }
 
+TEST(Families, FlatAndNestedQwenConfigsAreOneSpec) {
+  const json flat = small_flat_vl("qwen2_5_vl");
+  json nested = {{"model_type", "qwen2_5_vl"}, {"tie_word_embeddings", true}, {"vision_config", flat["vision_config"]}};
+  nested["text_config"] = flat;
+  nested["text_config"]["model_type"] = "qwen2_5_vl_text";
+  nested["text_config"]["rope_scaling"]["type"] = "default";
+  const ModelSpec a = read(flat);
+  const ModelSpec b = read(nested);
+  EXPECT_EQ(a.text.hidden, b.text.hidden);
+  EXPECT_EQ(a.text.layers.size(), b.text.layers.size());
+  EXPECT_EQ(a.text.tied_head, b.text.tied_head);
+  EXPECT_EQ(a.text.ropes[0].section, b.text.ropes[0].section);
+  EXPECT_EQ(b.text.ropes[0].scaling, RopeScaling::none);
+  EXPECT_EQ(a.text.policy, "mrope25:tokens_per_second=4");
+  EXPECT_EQ(a.vision->window, 4);
+  EXPECT_EQ(a.vision->windowed_layers, (std::vector<int>{0, 1, 2}));
+}
+
+TEST(Families, ImpossibleSizesOfQwenTowersAndExpertsAreRefused) {
+  json narrow = small_flat_vl("qwen2_5_vl");
+  narrow["vision_config"]["window_size"] = 27;
+  EXPECT_NE(failure(narrow).find("window_size of at least one merged cell of 28 pixels, found 27"), std::string::npos);
+  json odd = small_flat_vl("qwen2_vl");
+  odd["vision_config"]["embed_dim"] = 36;
+  EXPECT_NE(failure(odd).find("embed_dim to be a multiple of 4 * num_heads"), std::string::npos);
+  json greedy = small_vl_moe();
+  greedy["text_config"]["num_experts_per_tok"] = 5;
+  EXPECT_NE(failure(greedy).find("num_experts_per_tok of at most num_experts, found 5 and 4"), std::string::npos);
+}
+
+TEST(Families, ExpertsAreOnTheLayersThatHaveThem) {
+  json config = small_vl_moe();
+  config["text_config"]["decoder_sparse_step"] = 2;
+  ModelSpec spec = read(config);
+  EXPECT_FALSE(spec.text.layers[0].experts || spec.text.layers[2].experts);
+  EXPECT_TRUE(spec.text.layers[1].experts.has_value());
+  config["text_config"]["decoder_sparse_step"] = 1;
+  config["text_config"]["mlp_only_layers"] = {1};
+  spec = read(config);
+  EXPECT_FALSE(spec.text.layers[1].experts.has_value());
+  EXPECT_TRUE(spec.text.layers[2].experts.has_value());
+}
+
 // A config of each family: its published one, of three layers, where it has parts of its own.
 json config_of(const std::string& model_type) {
   const Result<PublishedConfig> published = published_config(model_type);
   json config = published.ok() ? json::parse(published->config) : json::object();
-  if (!config.contains("text_config")) return small_text(model_type);
-  config["text_config"]["num_hidden_layers"] = 3;
+  const bool nested = config.contains("text_config");
+  if (!nested && !config.contains("vision_config")) return small_text(model_type);
+  (nested ? config["text_config"] : config)["num_hidden_layers"] = 3;
   return config;
 }
 
@@ -169,7 +235,7 @@ TEST(Families, EveryFamilyKeepsTheRegistrysPromises) {
       EXPECT_FALSE(rule.names.empty()) << slot;
       EXPECT_GT(rule.shape.elements(), 0) << slot;
     }
-    EXPECT_NE(spec.weights.find("decoder.layers.2.down.weight"), nullptr);
+    EXPECT_NE(spec.weights.find("decoder.layers.2.mlp_norm"), nullptr);
     ASSERT_NE(spec.weights.find("decoder.head"), nullptr);
     EXPECT_EQ(spec.weights.find("decoder.head")->optional, spec.text.tied_head);
   }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/parts/config_keys.h"
+#include "models/parts/experts.h"
 #include "models/parts/weight_names.h"
 
 namespace azimuth::models {
@@ -37,7 +38,7 @@ Result<std::vector<int64_t>> read_windows(const JsonView& config, const DenseTra
     for (size_t i = 0; i < types.size(); ++i) windows[i] = types[i] == "sliding_attention" ? window : 0;
     return windows;
   }
-  AZ_ASSIGN_OR_RETURN(const int64_t first, config.integer_or("max_window_layers", 28, 0, kMaxWidth));
+  AZ_ASSIGN_OR_RETURN(const int64_t first, config.integer_or("max_window_layers", traits.full_layers, 0, kMaxWidth));
   for (int64_t i = first; i < layers; ++i) windows[static_cast<size_t>(i)] = window;
   return windows;
 }
@@ -66,7 +67,7 @@ Result<LayerSpec> read_layer(const JsonView& config, const DenseTraits& traits, 
   layer.qkv_bias = traits.qkv_bias || attention_bias;
   layer.output_bias = attention_bias;
   layer.qk_norm = traits.qk_norm;
-  AZ_ASSIGN_OR_RETURN(const double eps, config.number_or("rms_norm_eps", 1e-6, 0.0, 1.0));
+  AZ_ASSIGN_OR_RETURN(const double eps, config.number_or("rms_norm_eps", traits.norm_eps, 0.0, 1.0));
   layer.norm_eps = static_cast<float>(eps);
   AZ_ASSIGN_OR_RETURN(const int64_t intermediate,
                       config.integer_or("intermediate_size", traits.intermediate, 1, kMaxWidth));
@@ -178,6 +179,10 @@ void add_dense_decoder_weights(const TextSpec& text, const std::vector<std::stri
       names.add(map, slot + "mlp_post_norm", name + "post_feedforward_layernorm.weight", {hidden});
     } else {
       names.add(map, slot + "mlp_norm", name + "post_attention_layernorm.weight", {hidden});
+    }
+    if (layer.experts) {
+      add_expert_weights(layer, hidden, slot, name, names, map);
+      continue;
     }
     names.add_linear(map, slot + "gate", name + "mlp.gate_proj", layer.intermediate, hidden, layer.mlp_bias);
     names.add_linear(map, slot + "up", name + "mlp.up_proj", layer.intermediate, hidden, layer.mlp_bias);

@@ -23,12 +23,14 @@ struct DenseTraits {
   int64_t head_dim = 0;  // 0: hidden / heads
   int64_t context = 2048;
   double theta = 10000.0;
+  double norm_eps = 1e-6;
   double rotary_share = 1.0;  // default of partial_rotary_factor; 1: the class does not read it
   bool qk_norm = false;
   bool qkv_bias = false;  // always; otherwise attention_bias decides for q, k, v and the output
   bool reads_attention_bias = true;
   bool reads_mlp_bias = false;
   bool sliding_window = false;  // the class knows use_sliding_window, max_window_layers, layer_types
+  int64_t full_layers = 28;     // max_window_layers
   int64_t window_of_all = 0;    // sliding_window of all layers where a config is silent (null: none); 0: no such key
   std::string policy = "vanilla";
   std::vector<int> section = {};  // default mrope_section

@@ -13,11 +13,15 @@ class NameSet {
  public:
   explicit NameSet(std::vector<std::string> prefixes) : prefixes_(std::move(prefixes)) {}
 
-  void add(WeightMap& map, std::string slot, const std::string& name, const Shape& shape,
-           Transform transform = Transform::none) const {
+  WeightRule rule(const std::string& name, const Shape& shape, Transform transform = Transform::none) const {
     WeightRule rule{{}, shape, transform};
     for (const std::string& prefix : prefixes_) rule.names.push_back(prefix + name);
-    map.add(std::move(slot), std::move(rule));
+    return rule;
+  }
+
+  void add(WeightMap& map, std::string slot, const std::string& name, const Shape& shape,
+           Transform transform = Transform::none) const {
+    map.add(std::move(slot), rule(name, shape, transform));
   }
 
   // slot.weight [outputs, inputs] and, where there is one, slot.bias [outputs].

@@ -39,8 +39,10 @@ void layout_mrope25(const LayoutInput& input, LayoutRun& run, PositionSet& set) 
   const Parameters& parameters = input.parameters;
   const bool measured = input.span.step_seconds > 0.0 && !parameters.given("second_per_grid");
   const double seconds = measured ? input.span.step_seconds : parameters.number("second_per_grid");
-  const auto rate = static_cast<float>(parameters.has("delta") ? parameters.number("delta")
-                                                               : parameters.number("tokens_per_second") * seconds);
+  // The reference keeps the seconds of a grid frame in an f32 tensor, so that their product is one of f32.
+  const float rate = parameters.has("delta")
+                         ? static_cast<float>(parameters.number("delta"))
+                         : static_cast<float>(parameters.number("tokens_per_second")) * static_cast<float>(seconds);
   const bool video = input.span.kind == SpanKind::video;
   append_block(
       input,
