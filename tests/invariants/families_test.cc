@@ -148,6 +148,25 @@ TEST(Families, SlidingWindowsFollowLayerTypesOrTheFirstWindowedLayer) {
   EXPECT_NE(failure(config).find("layer_types for 3 layers, found 1"), std::string::npos);
 }
 
+TEST(Families, EveryNthLayerOfQwen3_5Attends) {
+  json config = small_text("qwen3_5_text");
+  config["num_hidden_layers"] = 5;
+  config["full_attention_interval"] = 2;
+  config["partial_rotary_factor"] = 0.5;
+  config["rope_parameters"] = {{"rope_type", "default"}, {"mrope_section", {3, 1, 1}}};
+  const TextSpec text = read(config).text;
+  for (size_t i = 0; i < text.layers.size(); ++i) {
+    EXPECT_EQ(text.layers[i].mixer, i % 2 == 1 ? MixerKind::attention : MixerKind::linear_attention) << i;
+  }
+  EXPECT_EQ(text.ropes[0].rotary_dim, 10) << "of a head of 20";
+  config["layer_types"] = {"full_attention", "chunked_attention"};
+  EXPECT_NE(failure(config).find("chunked_attention"), std::string::npos);
+  config.erase("layer_types");
+  config["linear_num_value_heads"] = 3;
+  config["linear_num_key_heads"] = 2;
+  EXPECT_NE(failure(config).find("found 3 and 2"), std::string::npos);
+}
+
 TEST(Families, ErrorsNameTheKey) {
   json config = small_vl();
   config["vision_config"]["out_hidden_size"] = 40;
