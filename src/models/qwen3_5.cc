@@ -3,6 +3,7 @@
 // without DeepStack.
 #include "models/parts/config_keys.h"
 #include "models/parts/dense_decoder.h"
+#include "models/parts/qwen_vl.h"
 #include "models/parts/text_only.h"
 #include "models/registry.h"
 
@@ -76,6 +77,18 @@ Result<ModelSpec> read_text_model(const JsonView& config) {
   return read_text_only(config, "qwen3_5_text", "Qwen3_5Tokenizer");
 }
 
+Result<ModelSpec> read_model(const JsonView& config) {
+  AZ_ASSIGN_OR_RETURN(ModelSpec spec, read_qwen_vl(config, {.text = "qwen3_5_text",
+                                                            .tower = "qwen3_5_vision",
+                                                            .output = "out_hidden_size",
+                                                            .video = PromptExpansion::timestamped_frames,
+                                                            .text_prefixes = {"model.language_model.",
+                                                                              "language_model.model.",
+                                                                              "language_model.", "model."}}));
+  spec.tokenizer_class = "Qwen3_5Tokenizer";
+  return spec;
+}
+
 }  // namespace
 
 TextPart qwen3_5_text_part() {
@@ -87,6 +100,18 @@ Family qwen3_5_text() {
               "num_key_value_heads": 4, "head_dim": 256, "max_position_embeddings": 262144,
               "rope_parameters": {"rope_type": "default", "rope_theta": 10000000.0, "partial_rotary_factor": 0.25,
                                   "mrope_section": [11, 11, 10], "mrope_interleaved": true}})"};
+}
+
+Family qwen3_5() {
+  return {"qwen3_5", read_model, "Qwen3.5-9B",
+          R"({"model_type": "qwen3_5",
+              "text_config": {"model_type": "qwen3_5_text", "hidden_size": 4096, "num_hidden_layers": 32,
+                              "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 256,
+                              "max_position_embeddings": 262144,
+                              "rope_parameters": {"rope_type": "default", "rope_theta": 10000000.0,
+                                                  "partial_rotary_factor": 0.25, "mrope_section": [11, 11, 10],
+                                                  "mrope_interleaved": true}},
+              "vision_config": {"model_type": "qwen3_5_vision", "out_hidden_size": 4096}})"};
 }
 
 }  // namespace azimuth::models

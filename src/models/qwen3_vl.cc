@@ -75,10 +75,14 @@ Status read_patches(const JsonView& config, VisionSpec& vision) {
   return ok_status();
 }
 
-Status read_projectors(const JsonView& config, VisionSpec& vision) {
+Status read_merger(const JsonView& config, VisionSpec& vision) {
   AZ_ASSIGN_OR_RETURN(const int64_t merge, config.integer_or("spatial_merge_size", 2, 1, 64));
   AZ_ASSIGN_OR_RETURN(const int64_t output, config.integer_or("out_hidden_size", 3584, 1, kMaxWidth));
   vision.projector = merger(vision, static_cast<int>(merge), static_cast<int>(output), false);
+  return ok_status();
+}
+
+Status read_deepstack(const JsonView& config, VisionSpec& vision) {
   std::vector<int64_t> indexes = {8, 16, 24};
   if (config.has("deepstack_visual_indexes")) {
     AZ_ASSIGN_OR_RETURN(indexes, config.integers("deepstack_visual_indexes", 0, 1024));
@@ -87,7 +91,7 @@ Status read_projectors(const JsonView& config, VisionSpec& vision) {
     if (indexes[i] >= vision.layers) continue;  // such a layer never runs, so the reference never reads this projector
     vision.deepstack.push_back({.tower_layer = static_cast<int>(indexes[i]),
                                 .weight_index = static_cast<int>(i),
-                                .projector = merger(vision, static_cast<int>(merge), static_cast<int>(output), true)});
+                                .projector = merger(vision, vision.projector.merge, vision.projector.output, true)});
   }
   // The decoder layers take the levels in the order in which the tower reaches them.
   std::stable_sort(vision.deepstack.begin(), vision.deepstack.end(),
@@ -95,11 +99,18 @@ Status read_projectors(const JsonView& config, VisionSpec& vision) {
   return ok_status();
 }
 
-Result<VisionSpec> read_vision(const JsonView& config) {
+// Qwen3.5 has the tower alone.
+Result<VisionSpec> read_plain_vision(const JsonView& config) {
   VisionSpec vision;
   AZ_RETURN_IF_ERROR(read_tower_shape(config, vision));
   AZ_RETURN_IF_ERROR(read_patches(config, vision));
-  AZ_RETURN_IF_ERROR(read_projectors(config, vision));
+  AZ_RETURN_IF_ERROR(read_merger(config, vision));
+  return vision;
+}
+
+Result<VisionSpec> read_vision(const JsonView& config) {
+  AZ_ASSIGN_OR_RETURN(VisionSpec vision, read_plain_vision(config));
+  AZ_RETURN_IF_ERROR(read_deepstack(config, vision));
   return vision;
 }
 
@@ -152,6 +163,9 @@ TextPart qwen3_vl_text() {
 }
 VisionPart qwen3_vl_vision() {
   return {"qwen3_vl_vision", read_vision, add_vision_weights};
+}
+VisionPart qwen3_5_vision() {
+  return {"qwen3_5_vision", read_plain_vision, add_vision_weights};
 }
 Family qwen3_vl() {
   return {"qwen3_vl", read_model, "Qwen3-VL-8B",

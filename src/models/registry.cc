@@ -2,25 +2,22 @@
 
 namespace azimuth::models {
 
-// One line each, so that families can be added side by side.
 // One entry a line, so that families are added side by side.
 // clang-format off
 
 const std::vector<TextPart>& text_parts() {
   static const std::vector<TextPart> parts = {
-      gemma_text(),
       gemma2_text(),
       gemma3_text_part(),
+      gemma_text(),
       llama_text(),
       mistral_text(),
       mllama_text(),
       opt_text(),
-      qwen2_text(),
-      qwen3_5_text_part(),
-      qwen3_text(),
       qwen2_5_vl_text(),
       qwen2_text(),
       qwen2_vl_text(),
+      qwen3_5_text_part(),
       qwen3_text(),
       qwen3_vl_moe_text(),
       qwen3_vl_text(),
@@ -34,6 +31,7 @@ const std::vector<VisionPart>& vision_parts() {
       mllama_vision(),
       qwen2_5_vl_vision(),
       qwen2_vl_vision(),
+      qwen3_5_vision(),
       qwen3_vl_vision(),
       siglip_vision_model(),
   };
@@ -53,14 +51,11 @@ const std::vector<Family>& families() {
       mllama(),
       opt(),
       qwen2(),
-      qwen3(),
-      qwen3_5_text(),
-      qwen3_vl(),
-      gemma(),           gemma2(),  gemma3_text(), llama(), llava(),    llava_next(),
-      llava_onevision(), mistral(), qwen2(),       qwen3(), qwen3_vl(),
       qwen2_5_vl(),
       qwen2_vl(),
       qwen3(),
+      qwen3_5(),
+      qwen3_5_text(),
       qwen3_vl(),
       qwen3_vl_moe(),
   };

@@ -229,32 +229,22 @@ TEST(Families, ExpertsAreOnTheLayersThatHaveThem) {
   EXPECT_TRUE(spec.text.layers[2].experts.has_value());
 }
 
-// A config of each family: its published one, of three layers, where it has parts of its own.
-json config_of(const std::string& model_type) {
-  const Result<PublishedConfig> published = published_config(model_type);
-  json config = published.ok() ? json::parse(published->config) : json::object();
-  const bool nested = config.contains("text_config");
-  if (!nested && !config.contains("vision_config")) return small_text(model_type);
-  (nested ? config["text_config"] : config)["num_hidden_layers"] = 3;
-  return config;
-}
-
 // What every registered family must keep; a new one is covered by being registered.
 TEST(Families, EveryFamilyKeepsTheRegistrysPromises) {
   for (const std::string& model_type : known_families()) {
     SCOPED_TRACE(model_type);
-    const ModelSpec spec = read(config_of(model_type));
+    const Result<PublishedConfig> published = published_config(model_type);
+    ASSERT_TRUE(published.ok());
+    const ModelSpec spec = read(json::parse(published->config));
     EXPECT_EQ(spec.model_type, model_type);
-    EXPECT_EQ(spec.tokenizer_class.empty(), model_type == "llava_onevision") << "transformers registers none for it";
     EXPECT_TRUE(positions::find_policy(spec.text.policy).ok());
     EXPECT_EQ(spec.prompt.takes_images(), spec.vision.has_value());
-    EXPECT_EQ(spec.text.layers.size(), 3u);
+    EXPECT_FALSE(spec.text.layers.empty());
     for (const LayerSpec& layer : spec.text.layers) EXPECT_LT(layer.rope, static_cast<int>(spec.text.ropes.size()));
     for (const auto& [slot, rule] : spec.weights.rules()) {
       EXPECT_FALSE(rule.names.empty()) << slot;
       EXPECT_GT(rule.shape.elements(), 0) << slot;
     }
-    EXPECT_NE(spec.weights.find("decoder.layers.2.mlp_norm"), nullptr);
     ASSERT_NE(spec.weights.find("decoder.head"), nullptr);
     EXPECT_EQ(spec.weights.find("decoder.head")->optional, spec.text.tied_head);
   }

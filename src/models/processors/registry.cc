@@ -17,10 +17,10 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
 
 const std::vector<VideoProcessorClass>& video_processor_classes() {
   static const std::vector<VideoProcessorClass> classes = {
+      internvl_video_processor(),
       llava_onevision_video_processor(),
       qwen2_vl_video_processor(),
       qwen3_vl_video_processor(),
-      internvl_video_processor(),
       smolvlm_video_processor(),
   };
   return classes;
