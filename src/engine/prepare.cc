@@ -243,8 +243,9 @@ Result<RequestText> read_text(const Engine::Impl& model, const Request& request)
 }
 
 Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text, const prompt::MediaInputs& inputs,
-                     Compat compat) {
+                     Compat compat, std::optional<bool> add_special_tokens) {
   prompt::BuildOptions options;
+  options.add_special_tokens = add_special_tokens;
   options.context_tokens = model.spec.text.context_length;
   options.replace_video_markers = compat == Compat::tf4;
   return prompt::build_prompt(text, inputs, model.spec.prompt, *model.tokenizer, options);
@@ -294,9 +295,14 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
     AZ_ASSIGN_OR_RETURN(compat, parse_compat(request.compat));
   }
   models::ProcessorSpecs processors = model.processors;
-  if (!request.processor_kwargs.empty() && model.spec.vision) {
+  std::optional<bool> special_tokens;
+  if (!request.processor_kwargs.empty()) {
     AZ_ASSIGN_OR_RETURN(const nlohmann::json kwargs, parse_json(request.processor_kwargs, "processor_kwargs"));
-    AZ_ASSIGN_OR_RETURN(const std::vector<std::string> unknown, models::apply_processor_kwargs(processors, kwargs));
+    AZ_ASSIGN_OR_RETURN(special_tokens, models::asked_special_tokens(kwargs));
+    std::vector<std::string> unknown;
+    if (model.spec.vision) {
+      AZ_ASSIGN_OR_RETURN(unknown, models::apply_processor_kwargs(processors, kwargs));
+    }
     for (const std::string& key : unknown)
       log(LogLevel::warning, "processor_kwargs: unknown key \"" + key + "\" is ignored");
   }
@@ -311,7 +317,7 @@ Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request
   for (const MediaReference& reference : text.media) AZ_RETURN_IF_ERROR(loader.load(reference));
   if (!text.media.empty()) AZ_RETURN_IF_ERROR(loader.arrange());
   PreparedSample sample;
-  AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, text.text, loader.inputs, compat));
+  AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, text.text, loader.inputs, compat, special_tokens));
   sample.images = std::move(loader.images);
   sample.videos = std::move(loader.videos);
   sample.media = loader.handles();

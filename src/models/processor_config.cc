@@ -256,4 +256,21 @@ Result<std::vector<std::string>> apply_processor_kwargs(ProcessorSpecs& specs, c
   return unknown;
 }
 
+Result<std::optional<bool>> asked_special_tokens(const nlohmann::json& kwargs) {
+  constexpr std::string_view kKey = "add_special_tokens";
+  std::optional<bool> asked;
+  if (kwargs.is_null()) return asked;
+  const JsonView flat(kwargs, "processor_kwargs");
+  AZ_RETURN_IF_ERROR(flat.check_object());
+  if (flat.has(kKey)) {
+    AZ_ASSIGN_OR_RETURN(asked, flat.boolean_or(kKey, true));
+  }
+  if (!flat.has("text_kwargs")) return asked;
+  AZ_ASSIGN_OR_RETURN(const JsonView nested, flat.object("text_kwargs"));
+  if (nested.has(kKey)) {
+    AZ_ASSIGN_OR_RETURN(asked, nested.boolean_or(kKey, true));
+  }
+  return asked;
+}
+
 }  // namespace azimuth::models

@@ -44,4 +44,7 @@ Result<ProcessorSpecs> read_processor_specs(const ProcessorFiles& files, std::st
 // invalid_argument with the key for wrong types or values; `specs` is then unchanged.
 Result<std::vector<std::string>> apply_processor_kwargs(ProcessorSpecs& specs, const nlohmann::json& kwargs);
 
+// add_special_tokens of the same arguments, flat or in "text_kwargs": whether the tokenizer adds its own tokens (bos).
+Result<std::optional<bool>> asked_special_tokens(const nlohmann::json& kwargs);
+
 }  // namespace azimuth::models

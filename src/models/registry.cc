@@ -27,6 +27,7 @@ const std::vector<TextPart>& text_parts() {
 
 const std::vector<VisionPart>& vision_parts() {
   static const std::vector<VisionPart> parts = {
+      blip_2_vision(),
       clip_vision_model(),
       mllama_vision(),
       qwen2_5_vl_vision(),
@@ -40,6 +41,7 @@ const std::vector<VisionPart>& vision_parts() {
 
 const std::vector<Family>& families() {
   static const std::vector<Family> list = {
+      blip_2(),
       gemma(),
       gemma2(),
       gemma3_text(),

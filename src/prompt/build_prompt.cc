@@ -10,10 +10,12 @@ namespace azimuth::prompt {
 namespace {
 
 // Whether the tokenizer puts its own tokens (bos) around the text.
-bool adds_special_tokens(const PromptText& text, const PromptSpec& spec, const text::Tokenizer& tokenizer) {
-  if (!text.from_template) return true;
+bool adds_special_tokens(const PromptText& text, const PromptSpec& spec, const text::Tokenizer& tokenizer,
+                         const BuildOptions& options) {
+  if (!text.from_template) return options.add_special_tokens.value_or(true);
   const std::string& bos = tokenizer.bos();
-  return spec.adds_bos_to_chat && (bos.empty() || !text.text.starts_with(bos));
+  if (!bos.empty() && text.text.starts_with(bos)) return false;
+  return options.add_special_tokens.value_or(spec.adds_bos_to_chat);
 }
 
 Result<int32_t> placeholder_id(const MediaMarkup& markup, const text::Tokenizer& tokenizer) {
@@ -94,7 +96,7 @@ Result<Prompt> build_prompt(const PromptText& text, const MediaInputs& media, co
   }
 
   Prompt prompt;
-  const text::EncodeOptions encoding{.add_special_tokens = adds_special_tokens(text, spec, tokenizer),
+  const text::EncodeOptions encoding{.add_special_tokens = adds_special_tokens(text, spec, tokenizer, options),
                                      .literal = expanded.literal};
   AZ_ASSIGN_OR_RETURN(prompt.ids, tokenizer.encode(lead.text, {.add_special_tokens = false, .literal = lead.literal}));
   AZ_ASSIGN_OR_RETURN(const std::vector<int32_t> body, tokenizer.encode(expanded.text, encoding));

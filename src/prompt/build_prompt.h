@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ struct BuildOptions {
   int64_t context_tokens = 0;  // what the model's context holds; 0: no check
   // As transformers 4.57 does (--compat tf4): start and end around a video's placeholder give way to the frames' own.
   bool replace_video_markers = false;
+  // Whether the tokenizer adds its own tokens (bos), where the caller says so; never to a template that begins with bos.
+  std::optional<bool> add_special_tokens = {};
 };
 
 // Errors: counts of placeholders and media that differ, an empty grid, media that the family does not take, a

@@ -1,6 +1,7 @@
 // Processor of Llama 3.2 Vision. Source: transformers, image_processing_mllama.py.
 #include "models/processors/keys.h"
 #include "models/processors/processor_class.h"
+#include "models/processors/sizes.h"
 
 namespace azimuth::models {
 namespace {
@@ -20,11 +21,7 @@ ImageProcessorSpec defaults() {
 }
 
 Status read(const JsonView& json, ImageProcessorSpec& spec) {
-  if (json.has("size")) {
-    AZ_ASSIGN_OR_RETURN(const JsonView size, json.object("size"));
-    AZ_RETURN_IF_ERROR(read_count(size, "height", kMaxSide, spec.height));
-    AZ_RETURN_IF_ERROR(read_count(size, "width", kMaxSide, spec.width));
-  }
+  AZ_RETURN_IF_ERROR(read_size(json, spec));
   AZ_RETURN_IF_ERROR(read_flag(json, "do_pad", spec.do_pad));
   return read_count(json, "max_image_tiles", kMaxMerge, spec.max_tiles);
 }

@@ -42,6 +42,7 @@ ImageProcessorClass clip_image_processor();
 ImageProcessorClass llava_image_processor();
 ImageProcessorClass llava_next_image_processor();
 ImageProcessorClass llava_onevision_image_processor();
+ImageProcessorClass blip_image_processor();
 ImageProcessorClass mllama_image_processor();
 ImageProcessorClass qwen2_vl_image_processor();
 ImageProcessorClass siglip_image_processor();
