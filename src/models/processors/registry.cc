@@ -4,11 +4,11 @@ namespace azimuth::models {
 
 const std::vector<ImageProcessorClass>& image_processor_classes() {
   static const std::vector<ImageProcessorClass> classes = {
+      blip_image_processor(),
       clip_image_processor(),
       llava_image_processor(),
       llava_next_image_processor(),
       llava_onevision_image_processor(),
-      blip_image_processor(),
       mllama_image_processor(),
       qwen2_vl_image_processor(),
       siglip_image_processor(),
