@@ -55,7 +55,9 @@ def text_config(draw, ids, count):
     rows = count + draw.pick("text.spare_rows", [0, 7, 30])
     types = layer_types(draw)
     per_layer = draw.pick("text.per_layer", [0, 6, 8, 12])
-    shared = shared_layers(draw, types) if per_layer else 0  # the reference fails on shared keys without the embeddings
+    shared = shared_layers(draw, types)
+    if not per_layer:
+        shared = 0  # the reference fails on shared keys without the embeddings
     kv_heads = draw.pick("text.kv_heads", [1, 2, 3])
     group = draw.pick("text.group", [1, 2, 4])
     k_is_v = draw.chance("text.k_eq_v", 0.3)
@@ -386,3 +388,46 @@ def write(draw, folder):
     processor_files(draw, model_folder, vision)
     factor = vision["patch_size"] * vision["pooling_kernel_size"]
     checkpoint.write_json(folder / "request.json", request(draw, folder, factor))
+
+
+# ---- golden cases -------------------------------------------------------------------------------------------------------
+
+SMALL = {
+    "odd": False, "dtype": "bf16", "shards": 1, "tokenizer.merges": 30, "files.template": "jinja", "files.form": "published",
+    "text.hidden": 24, "text.intermediate": 28, "text.layers": 4, "text.head_dim": 8, "text.global_head_dim": 12,
+    "text.kv_heads": 1, "text.group": 2, "text.tie": True, "text.per_layer": 0, "text.shared": 0, "text.k_eq_v": False,
+    "text.moe": False, "text.bias": False, "text.spare_rows": 7, "text.scale": 1.0, "vision.scale": 0.3,
+    "vision.hidden": 20, "vision.layers": 2, "vision.intermediate": 20, "vision.head_dim": 8, "vision.patch": 3,
+    "vision.positions": 40, "processor.pil": False, "request.samples": 1, "request.new_tokens": 12,
+    "request.stops": False, "request.padded": False, "sample0.system": False, "sample0.turns": 1,
+    "sample0.turn0.media": "one",
+}  # fmt: skip
+GOLDEN_CASES = {
+    "gemma4_shared_keys": (1, {
+        **SMALL, "text.types": ["sliding_attention", "full_attention"] * 2, "vision.layers": 1,
+        "text.per_layer": 6, "text.shared": 2, "text.double_wide": True, "files.unused_keys": True, "text.bidirectional": None,
+        "text.soft_cap": 30.0, "text.window_keys": 9, "vision.clipped": True, "vision.standardize": False,
+        "sample0.turn0.order": "tit", "sample0.turn0.image1.hw": [37, 52], "sample0.turn0.image1.kind": "png",
+    }),
+    "gemma4_experts_both_ways": (2, {
+        **SMALL, "text.layers": 3, "files.form": "saved",
+        "text.types": ["sliding_attention", "full_attention", "full_attention"], "text.kv_heads": 2, "text.global_kv_heads": 1,
+        "text.moe": True, "text.experts": 3, "text.top_k": 2, "text.expert_width": 8, "text.k_eq_v": True,
+        "text.bidirectional": "vision", "text.window_keys": 40, "vision.clipped": False, "vision.standardize": True,
+        "vision.kv_heads": 1, "vision.group": 2, "vision.layers": 1, "sample0.turn0.media": "two",
+        "sample0.turn0.image1.hw": [40, 31], "sample0.turn0.image3.hw": [20, 24], "sample0.turn0.image1.kind": "rgba",
+    }),
+    "gemma4_pool2_batch": (3, {
+        **SMALL, "dtype": "f16", "text.layers": 3, "vision.layers": 1, "vision.pool": 2, "vision.patch": 7, "vision.positions": 24,
+        "text.pad": 7, "text.per_layer": 6, "text.tie": False, "text.bidirectional": "vision",
+        "text.window_keys": 9, "request.samples": 2, "request.padded": True, "request.padding_side": "left",
+        "sample1.system": True, "sample1.turns": 1, "sample1.turn0.media": "none", "sample0.turn0.order": "it",
+        "sample0.turn0.image0.hw": [45, 38], "vision.standardize": True, "text.share": 1.0, "text.full_theta": 37.5,
+    }),
+    "gemma4_frames_and_image": (4, {
+        **SMALL, "text.layers": 2, "text.types": ["sliding_attention", "full_attention"], "text.per_layer": 6,
+        "text.bidirectional": "vision", "vision.layers": 1, "sample0.turn0.odd_media": "vti", "vision.clipped": True,
+        "sample0.turn0.video.whole": False, "sample0.turn0.video.count": 2, "sample0.turn0.video.hw": [20, 26],
+        "sample0.turn0.video.fps": 1.0, "sample0.turn0.image2.hw": [23, 20], "text.pad": 7, "text.window_keys": 40,
+    }),
+}  # fmt: skip
