@@ -58,6 +58,7 @@ void rotate_rows(const LayerSpec& spec, const positions::RotaryTable& table, boo
 void rotate_pass(const LayerSpec& spec, const Rotation& rotation, std::span<const SequenceChunk> chunks, int64_t rows,
                  AttentionWorkspace& work, ThreadPool& pool) {
   rotate_rows(spec, rotation.rows, rotation.halves, 0, rows, spec.heads, work.queries.data(), pool);
+  if (spec.kv_source >= 0) return;
   if (rotation.history.empty()) {
     rotate_rows(spec, rotation.rows, rotation.halves, 0, rows, spec.kv_heads, work.keys.data(), pool);
     return;
@@ -137,6 +138,37 @@ void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows,
                     keys, spec.head_dim, pool);
 }
 
+namespace {
+
+// Queries, keys and values of a pass, normed but not turned. A layer that reads another one's keys has queries only.
+void project(const LayerSpec& spec, const LayerWeights& weights, const Tensor& normed, AttentionWorkspace& work,
+             ThreadPool& pool) {
+  const int64_t rows = normed.shape()[0];
+  if (spec.query_gate) {
+    weights.query.apply(normed.data(), rows, work.gated.data(), pool);
+    take_queries(spec, rows, work);
+  } else {
+    weights.query.apply(normed.data(), rows, work.queries.data(), pool);
+  }
+  if (spec.qk_norm) {
+    kernels::rms_norm(work.queries.data(), rows * spec.heads, spec.head_dim, spec.head_dim, weights.query_norm.data(),
+                      spec.norm_eps, work.queries.data(), spec.head_dim, pool);
+  }
+  if (spec.kv_source >= 0) return;
+  weights.key.apply(normed.data(), rows, work.keys.data(), pool);
+  if (spec.keys_are_values) {
+    std::copy_n(work.keys.data(), rows * spec.kv_heads * spec.head_dim, work.values.data());
+  } else {
+    weights.value.apply(normed.data(), rows, work.values.data(), pool);
+  }
+  norm_keys(spec, weights, rows, work.keys.data(), pool);
+  if (!spec.value_norm) return;
+  kernels::rms_norm(work.values.data(), rows * spec.kv_heads, spec.value_dim, spec.value_dim, nullptr, spec.norm_eps,
+                    work.values.data(), spec.value_dim, pool);
+}
+
+}  // namespace
+
 void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer,
                      std::span<const SequenceChunk> chunks, const Rotation* rotation, const Tensor& normed,
                      AttentionWorkspace& work, Tensor& output, const RunContext& context) {
@@ -144,19 +176,7 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
   const int64_t rows = normed.shape()[0];
   const int64_t key_width = int64_t{spec.kv_heads} * spec.head_dim;
   const int64_t value_width = int64_t{spec.kv_heads} * spec.value_dim;
-  if (spec.query_gate) {
-    weights.query.apply(normed.data(), rows, work.gated.data(), pool);
-    take_queries(spec, rows, work);
-  } else {
-    weights.query.apply(normed.data(), rows, work.queries.data(), pool);
-  }
-  weights.key.apply(normed.data(), rows, work.keys.data(), pool);
-  weights.value.apply(normed.data(), rows, work.values.data(), pool);
-  if (spec.qk_norm) {
-    kernels::rms_norm(work.queries.data(), rows * spec.heads, spec.head_dim, spec.head_dim, weights.query_norm.data(),
-                      spec.norm_eps, work.queries.data(), spec.head_dim, pool);
-    norm_keys(spec, weights, rows, work.keys.data(), pool);
-  }
+  project(spec, weights, normed, work, pool);
   if (rotation != nullptr) rotate_pass(spec, *rotation, chunks, rows, work, pool);
   int64_t row = 0;
   for (size_t i = 0; i < chunks.size(); ++i) {
@@ -166,10 +186,13 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
       row += chunk.tokens();
       continue;
     }
-    LayerCache& cache = chunk.cache->layer(layer);
-    const CacheIndex cached = cache.length();
-    cache.keys.append(work.keys.data() + row * key_width, chunk.tokens(), key_width);
-    cache.values.append(work.values.data() + row * value_width, chunk.tokens(), value_width);
+    const bool shared = spec.kv_source >= 0;  // that layer has appended the chunk's keys and values already
+    LayerCache& cache = chunk.cache->layer(shared ? spec.kv_source : layer);
+    const CacheIndex cached = shared ? cache.length() - chunk.tokens() : cache.length();
+    if (!shared) {
+      cache.keys.append(work.keys.data() + row * key_width, chunk.tokens(), key_width);
+      cache.values.append(work.values.data() + row * value_width, chunk.tokens(), value_width);
+    }
     if (rotation != nullptr && rotation->has_history(i)) {
       const kernels::KvBlocks keys = turned_keys(spec, cache.keys, rotation->history[i], rotation->halves, pool);
       attend(spec, layer, chunk, cache, keys, cached, row, work, context);

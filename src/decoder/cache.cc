@@ -11,8 +11,9 @@ void LayerCache::truncate(const LayerSpec& spec, CacheIndex length) {
   }
   if (spec.mixer == MixerKind::cross_attention && length > 0) return;
   first = std::min(first, length);
-  keys.truncate(length - first);
-  values.truncate(length - first);
+  // A layer that reads another one's keys has none.
+  keys.truncate(std::min(length - first, keys.length()));
+  values.truncate(std::min(length - first, values.length()));
   state.truncate(std::min(length, state.length()));
 }
 

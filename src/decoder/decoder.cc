@@ -8,6 +8,7 @@
 #include "decoder/linear_attention.h"
 #include "decoder/mlp.h"
 #include "decoder/pass_hooks.h"
+#include "decoder/per_layer_inputs.h"
 #include "decoder/rotations.h"
 #include "decoder/score_term.h"
 
@@ -141,7 +142,7 @@ Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
                           "; the tokenizer and the weights do not belong together");
     }
     float* row = rows.row(static_cast<int64_t>(i));
-    weights_.embedding.unpack_row(ids[i], row);
+    weights_.embedding.unpack_row(spec_.table_row(ids[i]), row);
     if (spec_.embedding_scale != 1.0f) {
       for (int channel = 0; channel < width; ++channel) row[channel] *= spec_.embedding_scale;
     }
@@ -177,6 +178,10 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
   AZ_RETURN_IF_ERROR(add_embeddings(chunks, hidden));
   AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::embeddings, -1, hidden));
   const int64_t rows = hidden.shape()[0];
+  Tensor layer_inputs;  // [rows, layers * per_layer_width], or empty
+  if (spec_.per_layer_vocab > 0) {
+    AZ_ASSIGN_OR_RETURN(layer_inputs, per_layer_inputs(spec_, weights_, chunks, hidden, context.pool));
+  }
   Tensor normed({rows, spec_.hidden});
   Tensor update({rows, spec_.hidden});
   AttentionWorkspace attention(spec_, rows);
@@ -216,6 +221,12 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
       if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, update, update, pool);
       kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
       if (layer.norms_behind) norm_hidden(weights.mlp_norm, weights.mlp_norm_bias, hidden);
+    }
+
+    if (layer.per_layer_width > 0) add_per_layer_input(layer, weights, index, layer_inputs, update, hidden, pool);
+    if (layer.output_scalar) {
+      const float scalar = weights.output_scalar.data()[0];
+      for (int64_t i = 0; i < hidden.elements(); ++i) hidden.data()[i] *= scalar;
     }
 
     AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::layer_output, index, hidden));

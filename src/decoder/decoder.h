@@ -65,6 +65,12 @@ struct LayerWeights {
   Tensor mlp_post_norm;                            // [hidden], or empty
   float attention_gate = 1.0f;                     // of cross-attention, tanh applied
   float mlp_gate = 1.0f;
+
+  // Of a layer with an embedding of its own (per_layer_width).
+  kernels::Linear per_layer_gate;    // [per_layer_width, hidden]
+  kernels::Linear per_layer_output;  // [hidden, per_layer_width]
+  Tensor per_layer_post_norm;        // [hidden]
+  Tensor output_scalar;              // [1], or empty
 };
 
 struct DecoderWeights {
@@ -75,6 +81,11 @@ struct DecoderWeights {
   Tensor final_norm_bias;             // [hidden], or empty
   kernels::Linear output_projection;  // [input_width, hidden], or empty
   kernels::PackedMatrix head;         // [vocab, input_width or hidden]; empty when tied to the embedding
+
+  // Per-layer embeddings, where the spec has them.
+  kernels::PackedMatrix per_layer_embedding;  // [per_layer_vocab, layers * per_layer_width]
+  kernels::Linear per_layer_projection;       // [layers * per_layer_width, hidden]
+  Tensor per_layer_norm;                      // [per_layer_width]
 };
 
 // Rows that are added to the hidden states behind a layer, at given tokens (DeepStack).

@@ -63,12 +63,12 @@ Status read_linear_attention(const std::string& slot, WeightReader& reader, deco
 Status read_attention(const TextSpec& spec, const LayerSpec& layer, const std::string& slot, WeightReader& reader,
                       decoder::LayerWeights& weights) {
   AZ_RETURN_IF_ERROR(reader.read(slot + "query", weights.query));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "key", weights.key));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "value", weights.value));
   AZ_RETURN_IF_ERROR(reader.read(slot + "output", weights.output));
-  if (!layer.qk_norm) return ok_status();
-  AZ_RETURN_IF_ERROR(read_norm(spec, slot + "query_norm", reader, weights.query_norm));
-  return read_norm(spec, slot + "key_norm", reader, weights.key_norm);
+  if (layer.qk_norm) AZ_RETURN_IF_ERROR(read_norm(spec, slot + "query_norm", reader, weights.query_norm));
+  if (layer.kv_source >= 0) return ok_status();
+  AZ_RETURN_IF_ERROR(reader.read(slot + "key", weights.key));
+  if (!layer.keys_are_values) AZ_RETURN_IF_ERROR(reader.read(slot + "value", weights.value));
+  return layer.qk_norm ? read_norm(spec, slot + "key_norm", reader, weights.key_norm) : ok_status();
 }
 
 // What the family's map does not name stays empty.
@@ -122,6 +122,11 @@ Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, Wei
     AZ_RETURN_IF_ERROR(read_gate(slot + "attention_gate", reader, weights.attention_gate));
     AZ_RETURN_IF_ERROR(read_gate(slot + "mlp_gate", reader, weights.mlp_gate));
   }
+  if (layer.output_scalar) AZ_RETURN_IF_ERROR(reader.read(slot + "output_scalar", weights.output_scalar));
+  if (layer.per_layer_width == 0) return weights;
+  AZ_RETURN_IF_ERROR(reader.read(slot + "per_layer_gate", weights.per_layer_gate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "per_layer_output", weights.per_layer_output));
+  AZ_RETURN_IF_ERROR(read_norm(spec, slot + "per_layer_post_norm", reader, weights.per_layer_post_norm));
   return weights;
 }
 
@@ -136,6 +141,8 @@ Status read_projector(const std::string& slot, WeightReader& reader, vision::Pro
   if (reader.in_map(slot + "norm.weight")) AZ_RETURN_IF_ERROR(read_norm(slot + "norm", reader, out.norm));
   if (reader.in_map(slot + "first.weight")) AZ_RETURN_IF_ERROR(reader.read(slot + "first", out.first));
   if (reader.in_map(slot + "second.weight")) AZ_RETURN_IF_ERROR(reader.read(slot + "second", out.second));
+  if (reader.in_map(slot + "mean")) AZ_RETURN_IF_ERROR(reader.read(slot + "mean", out.mean));
+  if (reader.in_map(slot + "scale")) AZ_RETURN_IF_ERROR(reader.read(slot + "scale", out.scale));
   if (reader.in_map(slot + "queries")) AZ_RETURN_IF_ERROR(reader.read(slot + "queries", out.queries));
   return ok_status();
 }
@@ -188,20 +195,45 @@ Status read_tower_gates(const VisionSpec& spec, const std::string& slot, WeightR
   return ok_status();
 }
 
+Status read_bound(const std::string& slot, WeightReader& reader, float& out) {
+  Tensor bound;  // a single number
+  AZ_RETURN_IF_ERROR(reader.read(slot, bound));
+  out = bound.data()[0];
+  return ok_status();
+}
+
+// A product, with its bounds where the tower has them.
+Status read_product(const VisionSpec& spec, const std::string& slot, WeightReader& reader, vision::ClippedLinear& out) {
+  AZ_RETURN_IF_ERROR(reader.read(slot, out));
+  if (!spec.clipped) return ok_status();
+  vision::ClipBounds& bounds = out.bounds.emplace();
+  AZ_RETURN_IF_ERROR(read_bound(slot + ".input_min", reader, bounds.input_min));
+  AZ_RETURN_IF_ERROR(read_bound(slot + ".input_max", reader, bounds.input_max));
+  AZ_RETURN_IF_ERROR(read_bound(slot + ".output_min", reader, bounds.output_min));
+  return read_bound(slot + ".output_max", reader, bounds.output_max);
+}
+
+Status read_qkv(const VisionSpec& spec, const std::string& slot, WeightReader& reader, vision::TowerLayerWeights& out) {
+  if (!spec.clipped) return reader.read(slot + "qkv", out.qkv);
+  AZ_RETURN_IF_ERROR(read_product(spec, slot + "query", reader, out.query));
+  AZ_RETURN_IF_ERROR(read_product(spec, slot + "key", reader, out.key));
+  return read_product(spec, slot + "value", reader, out.value);
+}
+
 Result<vision::TowerLayerWeights> load_tower_layer(const VisionSpec& spec, const std::string& slot,
                                                    WeightReader& reader) {
   vision::TowerLayerWeights layer;
   AZ_RETURN_IF_ERROR(read_norm(slot + "attention_norm", reader, layer.attention_norm));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "qkv", layer.qkv));
+  AZ_RETURN_IF_ERROR(read_qkv(spec, slot, reader, layer));
   if (spec.qk_norm != TowerQkNorm::none) {
     AZ_RETURN_IF_ERROR(read_norm(slot + "query_norm", reader, layer.query_norm));
     AZ_RETURN_IF_ERROR(read_norm(slot + "key_norm", reader, layer.key_norm));
   }
-  AZ_RETURN_IF_ERROR(reader.read(slot + "output", layer.output));
+  AZ_RETURN_IF_ERROR(read_product(spec, slot + "output", reader, layer.output));
   AZ_RETURN_IF_ERROR(read_norm(slot + "mlp_norm", reader, layer.mlp_norm));
-  if (spec.gated_mlp) AZ_RETURN_IF_ERROR(reader.read(slot + "gate", layer.gate));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "up", layer.up));
-  AZ_RETURN_IF_ERROR(reader.read(slot + "down", layer.down));
+  if (spec.gated_mlp) AZ_RETURN_IF_ERROR(read_product(spec, slot + "gate", reader, layer.gate));
+  AZ_RETURN_IF_ERROR(read_product(spec, slot + "up", reader, layer.up));
+  AZ_RETURN_IF_ERROR(read_product(spec, slot + "down", reader, layer.down));
   if (spec.post_norms) {
     AZ_RETURN_IF_ERROR(read_norm(slot + "attention_post_norm", reader, layer.attention_post_norm));
     AZ_RETURN_IF_ERROR(read_norm(slot + "mlp_post_norm", reader, layer.mlp_post_norm));
@@ -228,6 +260,11 @@ Result<decoder::DecoderWeights> load_decoder_weights(const TextSpec& spec, Weigh
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     AZ_ASSIGN_OR_RETURN(decoder::LayerWeights layer, load_layer(spec, i, reader));
     weights.layers.push_back(std::move(layer));
+  }
+  if (spec.per_layer_vocab > 0) {
+    AZ_RETURN_IF_ERROR(reader.read("decoder.per_layer_embedding", weights.per_layer_embedding));
+    AZ_RETURN_IF_ERROR(reader.read("decoder.per_layer_projection", weights.per_layer_projection));
+    AZ_RETURN_IF_ERROR(read_norm(spec, "decoder.per_layer_norm", reader, weights.per_layer_norm));
   }
   AZ_RETURN_IF_ERROR(
       read_norm(spec, spec.final_norm, "decoder.final_norm", reader, weights.final_norm, weights.final_norm_bias));

@@ -134,6 +134,33 @@ Tensor canvases(const Samples& samples, int64_t places) {
   return out;
 }
 
+// [pictures and frames, most patches, y * x * channel]; zeros behind
+Tensor padded_patches(const Samples& samples) {
+  int64_t frames = 0;
+  int64_t most = 0;
+  int64_t width = 0;
+  for (const auto& sample : samples) {
+    for (const MediaPixels* media : sample) {
+      const Patches& patches = media->tiles[0];
+      frames += patches.grid.t;
+      most = std::max({most, patches.padded_rows, patches.grid.h * patches.grid.w});
+      width = patches.pixels.row_elements();
+    }
+  }
+  Tensor out = Tensor::zeros({frames, most, width});
+  float* to = out.data();
+  for (const auto& sample : samples) {
+    for (const MediaPixels* media : sample) {
+      const Patches& patches = media->tiles[0];
+      const int64_t rows = patches.grid.h * patches.grid.w;
+      for (int64_t frame = 0; frame < patches.grid.t; ++frame, to += most * width) {
+        std::copy_n(patches.pixels.row(frame * rows), rows * width, to);
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Tensor> pixel_array(const ImageProcessorSpec& spec, const Samples& samples) {
@@ -141,7 +168,8 @@ Result<Tensor> pixel_array(const ImageProcessorSpec& spec, const Samples& sample
   for (const auto& sample : samples) {
     for (const MediaPixels* media : sample) {
       for (const Patches& tile : media->tiles) {
-        if (tile.planes() == (layout != PixelArray::patch_rows)) continue;
+        const bool rows = layout == PixelArray::patch_rows || layout == PixelArray::padded_patches;
+        if (tile.planes() != rows) continue;
         return internal_error("a processor's array and its layout do not belong together");
       }
     }
@@ -152,6 +180,7 @@ Result<Tensor> pixel_array(const ImageProcessorSpec& spec, const Samples& sample
     case PixelArray::tiles_per_image: return tiles_per_image(samples);
     case PixelArray::tiles_per_sample: return tiles_per_sample(samples);
     case PixelArray::canvases: return canvases(samples, spec.max_tiles);
+    case PixelArray::padded_patches: return padded_patches(samples);
     default: return internal_error("no such layout of a processor's array");
   }
 }

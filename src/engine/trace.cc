@@ -136,7 +136,29 @@ float rope_delta(const PositionSet& set, Compat compat) {
   return static_cast<float>(static_cast<double>(*std::ranges::max_element(set.ids)) + 1.0 - tokens);
 }
 
+// (x, y) of every row of padded_patches, -1 behind the patches: of each picture, or of each frame
+json patch_places(const preprocess::Patches& patches) {
+  json places = json::array();
+  for (int64_t y = 0; y < patches.grid.h; ++y) {
+    for (int64_t x = 0; x < patches.grid.w; ++x) places.push_back({x, y});
+  }
+  while (static_cast<int64_t>(places.size()) < patches.padded_rows) places.push_back({-1, -1});
+  return places;
+}
+
 // ---- stages of the answer
+
+void add_patch_places(const PreparedSample& sample, json& out) {
+  json images = json::array();
+  for (const auto& image : sample.images) images.push_back(patch_places(image.tiles[0]));
+  out["image_position_ids"].push_back(std::move(images));
+  json frames = json::array();
+  for (const auto& video : sample.videos) {
+    const preprocess::Patches& patches = video.media.tiles[0];
+    for (int64_t frame = 0; frame < patches.grid.t; ++frame) frames.push_back(patch_places(patches));
+  }
+  out["video_position_ids"].push_back(std::move(frames));
+}
 
 // Fields are appended sample by sample, so that each ends up with one entry per sample.
 void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, json& out) {
@@ -160,6 +182,7 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
       out["image_sizes"].push_back(std::move(sizes));
     }
     if (model.spec.vision->canvas) add_canvas_fields(*model.spec.vision, sample, out);
+    if (model.processors.image.array == PixelArray::padded_patches) add_patch_places(sample, out);
   }
   out["position_ids"].push_back(axis_major(set.ids, set.axes));
   out["rope_delta"].push_back(id_number(rope_delta(set, sample.compat)));

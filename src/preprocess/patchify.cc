@@ -149,6 +149,33 @@ Result<Patches> patchify(std::span<const media::Image* const> frames, const Imag
   return patches;
 }
 
+Result<Patches> raster_patches(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec,
+                               ThreadPool& pool) {
+  AZ_RETURN_IF_ERROR(check_frames(frames, spec.patch_size * spec.merge_size));
+  const int64_t side = spec.patch_size;
+  Patches patches;
+  patches.resized = {frames.front()->width, frames.front()->height};
+  patches.grid = {static_cast<int64_t>(frames.size()), patches.resized.height / side, patches.resized.width / side};
+  patches.padded_rows = spec.max_tokens * spec.merge_size * spec.merge_size;
+  patches.pixels = Tensor({patches.grid.cells(), side * side * kChannels});
+  const NormalizationTable table = normalization_table(spec);
+  const int64_t per_frame = patches.grid.h * patches.grid.w;
+  constexpr int64_t kPatchesPerTask = 32;
+  pool.for_each(patches.grid.cells(), kPatchesPerTask, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const media::Image& image = *frames[static_cast<size_t>(row / per_frame)];
+      const int64_t y = row % per_frame / patches.grid.w * side;
+      const int64_t x = row % patches.grid.w * side;
+      float* out = patches.pixels.row(row);
+      for (int64_t py = 0; py < side; ++py) {
+        const uint8_t* in = &image.rgb[static_cast<size_t>(kChannels * ((y + py) * image.width + x))];
+        for (int64_t i = 0; i < kChannels * side; ++i) *out++ = table[static_cast<size_t>(i % kChannels)][in[i]];
+      }
+    }
+  });
+  return patches;
+}
+
 Result<Patches> normalize(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, bool stack,
                           ThreadPool& pool) {
   AZ_RETURN_IF_ERROR(check_same_size(frames));

@@ -22,6 +22,7 @@ struct Patches {
   Tensor pixels;
   Grid grid;          // patches, before merging
   PixelSize resized;  // pixels of each frame
+  int64_t padded_rows = 0;  // rows of each frame in the processor's array (PixelArray::padded_patches); 0: its patches
 
   bool planes() const { return pixels.shape().rank() > 2; }
 };
@@ -37,6 +38,10 @@ NormalizationTable normalization_table(const ImageProcessorSpec& spec);
 // columns over channel, frame within the patch, y, x. The last frame is repeated until the count is a multiple of
 // temporal_patch_size. Errors: invalid_argument where frames differ in size or do not divide into merged patches.
 Result<Patches> patchify(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, ThreadPool& pool);
+
+// Cuts frames into patches row by row; columns over y, x, channel, as PixelArray::padded_patches has them. Errors as above.
+Result<Patches> raster_patches(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec,
+                               ThreadPool& pool);
 
 // Normalises frames of one size and leaves them whole: [3, height, width] of one, [frames, 3, height, width] of several or
 // where `stack` says so. The grid counts whole patches of spec.patch_size; a remainder of pixels is no patch's.

@@ -133,6 +133,7 @@ Result<DividedPicture> divide(const media::Image& image, const ImageProcessorSpe
     case PreprocessScheme::fixed: return divide_fixed(image, spec, pool);
     case PreprocessScheme::any_resolution: return divide_any_resolution(image, spec, pool);
     case PreprocessScheme::canvas: return divide_canvas(image, spec, pool);
+    case PreprocessScheme::token_budget: return divide_token_budget(image, spec, pool);
     default: return internal_error("no such preprocessing scheme");
   }
 }
@@ -140,7 +141,8 @@ Result<DividedPicture> divide(const media::Image& image, const ImageProcessorSpe
 // One tile, normalised; cut into patches where the processor does that.
 Result<Patches> finish(std::span<const media::Image* const> frames, const ImageProcessorSpec& spec, bool video,
                        ThreadPool& pool) {
-  return spec.tower_patches ? normalize(frames, spec, video, pool) : patchify(frames, spec, pool);
+  if (spec.tower_patches) return normalize(frames, spec, video, pool);
+  return spec.array == PixelArray::padded_patches ? raster_patches(frames, spec, pool) : patchify(frames, spec, pool);
 }
 
 // Frames that go through a picture's scheme one by one, as one tile each.

@@ -58,6 +58,16 @@ Status check_grid(const char* name, size_t index, const Grid& grid) {
                           std::to_string(grid.h) + " x " + std::to_string(grid.w));
 }
 
+Status check_refused(const PromptText& text, const PromptSpec& spec) {
+  for (const std::string& needle : spec.refused) {
+    for (size_t at = text.text.find(needle); at != std::string::npos; at = text.text.find(needle, at + needle.size())) {
+      if (overlaps(text.literal, at, at + needle.size())) continue;
+      return unsupported("the prompt has the placeholder " + needle + ", whose medium this build does not read; leave it out");
+    }
+  }
+  return ok_status();
+}
+
 // Before any text is made of them: counts, grids, and that all cells together fit.
 Status check_media(const MediaInputs& media, const BuildOptions& options) {
   int64_t cells = 0;
@@ -119,6 +129,7 @@ Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec,
       return expand_per_cell(spec.video, SpanKind::video, number, blocks_of(video.grid, video.blocks), &timing);
     case PromptExpansion::timestamped_frames:
       return expand_timestamped_frames(spec.video, number, video.grid, timing);
+    case PromptExpansion::clocked_frames: return expand_clocked_frames(spec.video, number, video.grid, timing);
     default: return internal_error("no such expansion of a video");
   }
 }
@@ -155,6 +166,7 @@ class Splicer {
 
 Result<ExpandedText> expand_text(const PromptText& text, const MediaInputs& media, const PromptSpec& spec,
                                  const BuildOptions& options) {
+  AZ_RETURN_IF_ERROR(check_refused(text, spec));
   std::vector<Placeholder> places;
   if (spec.takes_images()) find_placeholders(text, spec.image, false, places);
   const size_t images = places.size();

@@ -12,6 +12,7 @@ enum class PromptExpansion : uint8_t {
   none,                // the family has no such media
   per_cell,            // as many copies as the image has features, between start and end: one span per block
   timestamped_frames,  // per grid frame: `<1.5 seconds>`, start, a copy per cell, end: one span per frame (Qwen3-VL)
+  clocked_frames,      // per grid frame: `00:01 `, start, a copy per cell, end; spaces between (Gemma 4)
 };
 
 // Tokens that see each other in both directions, so that no chunk or cache block may end among them.
@@ -48,6 +49,7 @@ struct PromptSpec {
   // vision-language models do that, chat templates of text models do not.
   bool adds_bos_to_chat = false;
   PromptFrame frame = PromptFrame::as_written;
+  std::vector<std::string> refused = {};  // placeholders of media that are not supported (audio)
   ClosedRegions closed_regions = ClosedRegions::none;
 
   bool takes_images() const { return image.expansion != PromptExpansion::none; }

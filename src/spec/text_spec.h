@@ -1,6 +1,7 @@
 // The decoder of a model.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -24,9 +25,16 @@ struct TextSpec {
   int64_t per_layer_vocab = 0;     // rows of the table of per-layer embeddings (Gemma 4); 0: none
   int64_t learned_positions = 0;   // rows of the checkpoint's own table of position embeddings (OPT); 0: none
   int64_t extra_embeddings = 0;    // rows of the embedding beyond the head's, of tokens that are never written (mllama)
+  std::vector<int32_t> media_ids;  // ids of placeholders that every table is asked for as `pad_id` (Gemma 4)
+  int32_t pad_id = 0;
   int input_width = 0;             // of embedding and head, where a projection leads to `hidden` and back (OPT); 0: none
   int64_t context_length = 0;      // positions that the checkpoint was made for
   std::string policy = "vanilla";  // the checkpoint's own position policy
+
+  // The row of an embedding table that stands for token `id`.
+  int32_t table_row(int32_t id) const {
+    return std::find(media_ids.begin(), media_ids.end(), id) == media_ids.end() ? id : pad_id;
+  }
 };
 
 }  // namespace azimuth

@@ -84,6 +84,7 @@ struct ProjectorSpec {
   int queries = 0;  // tokens that learned queries make of every tile; 0: one token per merged cell
   float norm_eps = 1e-6f;
   bool norm_after_shuffle = false;  // normalise the concatenated m*m*hidden channels instead of each patch
+  bool standardise = false;         // cells are moved by a learned mean and multiplied by a learned scale (position_pool)
   Activation activation = Activation::gelu_erf;
   std::optional<QFormerSpec> q_former = {};  // of kind q_former
 
@@ -112,7 +113,9 @@ struct VisionSpec {
   int layers = 0;
   int hidden = 0;
   int heads = 0;
+  int kv_heads = 0;  // 0: as many as heads
   int head_dim = 0;
+  float attention_scale = 0.0f;  // multiplies q.k; 0: 1 / sqrt(head_dim)
   int intermediate = 0;
   Activation activation = Activation::gelu_tanh;
   NormKind norm = NormKind::layer;
@@ -124,14 +127,21 @@ struct VisionSpec {
   bool pre_norm = false;        // a norm in front of the first layer (CLIP)
   bool final_norm = false;      // a norm behind the last layer
   TowerQkNorm qk_norm = TowerQkNorm::none;
+  bool value_norm = false;  // RMSNorm without weight over head_dim on values
+  bool clipped = false;     // inputs and outputs of every product of a layer stay within saved bounds (Gemma 4)
   std::vector<int> windowed_layers = {};  // layers that attend within windows of `window` cells per side (Qwen2.5-VL)
   int window = 0;                         // cells of the projector per side of a window
   // Layers whose outputs the projector reads, side by side; layer -1 is the embedding. Empty: the last one.
   std::vector<int> feature_layers = {};
   bool class_features = false;  // the projector sees the class tokens as well, in front of the patches
 
+  int key_value_heads() const { return kv_heads == 0 ? heads : kv_heads; }
+  // Rows of the queries, keys and values of all heads together.
+  int64_t qkv_width() const { return (int64_t{heads} + 2 * key_value_heads()) * head_dim; }
+
   // Patches
   int channels = 3;
+  bool centred_pixels = false;  // 2 (x - 1/2) in front of the patch embedding (Gemma 4)
   int temporal_patch = 1;
   int patch = 14;
   PatchOrder order = PatchOrder::merge_blocks;

@@ -30,14 +30,23 @@ void tap(const RunContext& context, Stage stage, int layer, const Tensor& tensor
   if (context.tap != nullptr) (*context.tap)({.stage = stage, .layer = layer}, tensor.view());
 }
 
+// 2 (x - 1/2) of every value.
+Tensor centred(const Tensor& patches) {
+  Tensor out = patches.clone();
+  for (int64_t i = 0; i < out.elements(); ++i) out.data()[i] = 2.0f * (out.data()[i] - 0.5f);
+  return out;
+}
+
 // The tower's rows before the first layer: class tokens and embedded patches of every frame, with learned positions.
 Result<Tensor> embed(const VisionSpec& spec, const TowerWeights& weights, const Tensor& patches, const Grid& grid,
                      const std::vector<positions::PatchPosition>& frame, ThreadPool& pool) {
   const auto per_frame = static_cast<int64_t>(frame.size());
   const int64_t rows = spec.class_tokens + per_frame;
+  const Tensor moved = spec.centred_pixels ? centred(patches) : Tensor();
+  const Tensor& pixels = spec.centred_pixels ? moved : patches;
   Tensor hidden({grid.t * rows, spec.hidden});
   for (int64_t t = 0; t < grid.t; ++t) {
-    weights.patch.apply(patches.row(t * per_frame), per_frame, hidden.row(t * rows + spec.class_tokens), pool);
+    weights.patch.apply(pixels.row(t * per_frame), per_frame, hidden.row(t * rows + spec.class_tokens), pool);
   }
   AZ_RETURN_IF_ERROR(add_learned_positions(spec, weights, grid, frame, hidden, pool));
   if (spec.pre_norm) normalise(weights.pre_norm, spec.norm_eps, hidden, hidden, pool);

@@ -6,11 +6,11 @@
 
 #include "azimuth/prompt.h"
 #include "azimuth/status.h"
-#include "kernels/linear.h"
 #include "spec/media_features.h"
 #include "spec/run_context.h"
 #include "spec/vision_spec.h"
 #include "tensor/tensor.h"
+#include "vision/clipped_linear.h"
 
 namespace azimuth::vision {
 
@@ -21,16 +21,19 @@ struct NormWeights {
 
 struct TowerLayerWeights {
   NormWeights attention_norm;
-  kernels::Linear qkv;     // [3 * heads * head_dim, hidden]: queries, keys, values
+  kernels::Linear qkv;     // [qkv_width, hidden]: queries, keys, values; empty where VisionSpec::clipped
+  ClippedLinear query;     // [heads * head_dim, hidden] where VisionSpec::clipped
+  ClippedLinear key;       // [kv_heads * head_dim, hidden]
+  ClippedLinear value;     // [kv_heads * head_dim, hidden]
   NormWeights query_norm;  // [head_dim], or [heads * head_dim] where TowerQkNorm::all_heads; or empty
   NormWeights key_norm;
-  kernels::Linear output;           // [hidden, heads * head_dim]
+  ClippedLinear output;             // [hidden, heads * head_dim]
   NormWeights attention_post_norm;  // [hidden], or empty
   Tensor attention_scale;           // [hidden], or empty
   NormWeights mlp_norm;
-  kernels::Linear gate;       // [intermediate, hidden]; empty for a plain MLP
-  kernels::Linear up;         // [intermediate, hidden]
-  kernels::Linear down;       // [hidden, intermediate]
+  ClippedLinear gate;         // [intermediate, hidden]; empty for a plain MLP
+  ClippedLinear up;           // [intermediate, hidden]
+  ClippedLinear down;         // [hidden, intermediate]
   NormWeights mlp_post_norm;  // [hidden], or empty
   Tensor mlp_scale;           // [hidden], or empty
   Tensor mixed_frequencies;   // [2, heads, head_dim / 2] for columns and rows, where TowerRotary::mixed; or empty
@@ -70,6 +73,8 @@ struct ProjectorWeights {
   kernels::Linear second;  // [output, outputs of the first]
   Tensor queries;          // [queries, width]: learned
   std::vector<QFormerLayer> q_former;
+  Tensor mean;             // [hidden] of standardised cells
+  Tensor scale;            // [hidden]
 };
 
 struct TowerWeights {

@@ -8,28 +8,52 @@
 namespace azimuth::vision {
 namespace {
 
-// Turns the patches' part of each head of queries or keys, which start at `x` and lie `stride` apart.
-void rotate_patches(const VisionSpec& spec, const positions::TowerRotation& rotations, int64_t patches, int64_t stride,
-                    float* x, ThreadPool& pool) {
+// Turns the patches' part of each of `heads` heads of queries or keys, which start at `x` and lie `stride` apart.
+void rotate_patches(const VisionSpec& spec, const positions::TowerRotation& rotations, int64_t patches, int heads,
+                    int64_t stride, float* x, ThreadPool& pool) {
   for (const positions::HeadRotation& rotation : rotations) {
     const positions::RotaryTable& table = rotation.table;
-    kernels::rotate(x + rotation.first_channel, patches, spec.heads, spec.head_dim, stride, table.cosines.data(),
+    kernels::rotate(x + rotation.first_channel, patches, heads, spec.head_dim, stride, table.cosines.data(),
                     table.sines.data(), table.pairs, table.groups, rotation.pairing == Pairing::halves, pool);
   }
 }
 
-// Norms of queries and keys [rows, 3, heads, head_dim], in place.
-void norm_queries_and_keys(const VisionSpec& spec, const TowerLayerWeights& layer, Tensor& qkv, ThreadPool& pool) {
-  if (spec.qk_norm == TowerQkNorm::none) return;
-  const int64_t width = int64_t{spec.heads} * spec.head_dim;
-  const int64_t unit = spec.qk_norm == TowerQkNorm::per_head ? spec.head_dim : width;
+// Norms of rows' parts of `width` channels, `unit` channels at a time; weight [unit] or nullptr.
+void norm_part(const VisionSpec& spec, const float* weight, int64_t rows, int64_t width, int64_t unit, float* x,
+               ThreadPool& pool) {
+  const int64_t stride = spec.qkv_width();
+  for (int64_t first = 0; first < width; first += unit) {
+    kernels::rms_norm(x + first, rows, unit, stride, weight, spec.norm_eps, x + first, stride, pool);
+  }
+}
+
+// Norms of queries, keys and values [rows, qkv_width], in place.
+void norm_qkv(const VisionSpec& spec, const TowerLayerWeights& layer, Tensor& qkv, ThreadPool& pool) {
   const int64_t rows = qkv.shape()[0];
-  for (int part = 0; part < 2; ++part) {
-    const Tensor& weight = (part == 0 ? layer.query_norm : layer.key_norm).weight;
-    for (int64_t first = 0; first < width; first += unit) {
-      float* x = qkv.data() + part * width + first;
-      kernels::rms_norm(x, rows, unit, 3 * width, weight.data(), spec.norm_eps, x, 3 * width, pool);
-    }
+  const int64_t query_width = int64_t{spec.heads} * spec.head_dim;
+  const int64_t key_width = int64_t{spec.key_value_heads()} * spec.head_dim;
+  float* const keys = qkv.data() + query_width;
+  if (spec.qk_norm != TowerQkNorm::none) {
+    const bool per_head = spec.qk_norm == TowerQkNorm::per_head;
+    norm_part(spec, layer.query_norm.weight.data(), rows, query_width, per_head ? spec.head_dim : query_width, qkv.data(),
+              pool);
+    norm_part(spec, layer.key_norm.weight.data(), rows, key_width, per_head ? spec.head_dim : key_width, keys, pool);
+  }
+  if (spec.value_norm) norm_part(spec, nullptr, rows, key_width, spec.head_dim, keys + key_width, pool);
+}
+
+// normed [rows, hidden] -> qkv [rows, qkv_width]
+void project_qkv(const VisionSpec& spec, const TowerLayerWeights& layer, const Tensor& normed, Tensor& qkv,
+                 ThreadPool& pool) {
+  const int64_t rows = normed.shape()[0];
+  if (!spec.clipped) {
+    layer.qkv.apply(normed.data(), rows, qkv.data(), pool);
+    return;
+  }
+  float* out = qkv.data();
+  for (const ClippedLinear* part : {&layer.query, &layer.key, &layer.value}) {
+    part->apply_strided(normed.data(), rows, out, spec.qkv_width(), pool);
+    out += part->outputs();
   }
 }
 
@@ -44,15 +68,15 @@ std::vector<kernels::KeyRange> whole_frame(FrameRows rows) {
 void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotations, int64_t first, FrameRows rows,
                   TowerWorkspace& work, ThreadPool& pool) {
   const int64_t width = int64_t{spec.heads} * spec.head_dim;
-  const int64_t stride = 3 * width;
+  const int kv_heads = spec.key_value_heads();
+  const int64_t stride = spec.qkv_width();
   float* queries = work.qkv.data() + first * stride;
   float* keys = queries + width;
-  const float* values = queries + 2 * width;
-  for (float* x : {queries, keys}) {
-    rotate_patches(spec, rotations, rows.patches, stride, x + rows.classes * stride, pool);
-  }
-  kernels::KvBlocks key_blocks(spec.heads, spec.head_dim);
-  kernels::KvBlocks value_blocks(spec.heads, spec.head_dim);
+  const float* values = keys + int64_t{kv_heads} * spec.head_dim;
+  rotate_patches(spec, rotations, rows.patches, spec.heads, stride, queries + rows.classes * stride, pool);
+  rotate_patches(spec, rotations, rows.patches, kv_heads, stride, keys + rows.classes * stride, pool);
+  kernels::KvBlocks key_blocks(kv_heads, spec.head_dim);
+  kernels::KvBlocks value_blocks(kv_heads, spec.head_dim);
   key_blocks.append(keys, rows.all(), stride);
   value_blocks.append(values, rows.all(), stride);
   const std::vector<kernels::KeyRange> ranges = rows.windows == nullptr ? whole_frame(rows) : *rows.windows;
@@ -60,12 +84,14 @@ void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotati
   args.queries = queries;
   args.query_count = rows.all();
   args.query_stride = stride;
-  args.query_heads = args.kv_heads = spec.heads;
+  args.query_heads = spec.heads;
+  args.kv_heads = kv_heads;
   args.head_dim = args.value_dim = spec.head_dim;
   args.key_blocks = key_blocks.blocks();
   args.value_blocks = value_blocks.blocks();
   args.ranges = ranges.data();
-  args.scale = 1.0f / std::sqrt(static_cast<float>(spec.head_dim));
+  const float root = std::sqrt(static_cast<float>(spec.head_dim));
+  args.scale = spec.attention_scale > 0.0f ? spec.attention_scale : 1.0f / root;
   args.output = work.attended.data() + first * width;
   args.output_stride = width;
   kernels::attention(args, pool);
@@ -101,7 +127,7 @@ void run_mlp(const VisionSpec& spec, const TowerLayerWeights& layer, TowerWorksp
 
 TowerWorkspace::TowerWorkspace(const VisionSpec& spec, int64_t rows)
     : normed({rows, spec.hidden}),
-      qkv({rows, 3, spec.heads, spec.head_dim}),
+      qkv({rows, spec.qkv_width()}),
       attended({rows, spec.heads, spec.head_dim}),
       projected({rows, spec.hidden}),
       inner({rows, spec.intermediate}) {
@@ -113,8 +139,8 @@ void run_tower_layer(const VisionSpec& spec, const TowerLayerWeights& layer, Fra
                      ThreadPool& pool) {
   const int64_t rows = hidden.shape()[0];
   normalise(layer.attention_norm, spec.norm_eps, hidden, work.normed, pool);
-  layer.qkv.apply(work.normed.data(), rows, work.qkv.data(), pool);
-  norm_queries_and_keys(spec, layer, work.qkv, pool);
+  project_qkv(spec, layer, work.normed, work.qkv, pool);
+  norm_qkv(spec, layer, work.qkv, pool);
   for (int64_t first = 0; first < rows; first += frame.all()) attend_frame(spec, rotations, first, frame, work, pool);
   layer.output.apply(work.attended.data(), rows, work.projected.data(), pool);
   add_update(spec, layer.attention_post_norm, layer.attention_scale, work.projected, hidden, pool);

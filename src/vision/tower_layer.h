@@ -20,7 +20,7 @@ struct FrameRows {
 // Scratch of one pass, allocated once and reused by all layers. Rows are class tokens and patches.
 struct TowerWorkspace {
   Tensor normed;     // [rows, hidden]
-  Tensor qkv;        // [rows, 3, heads, head_dim]
+  Tensor qkv;        // [rows, qkv_width]: queries, keys, values
   Tensor attended;   // [rows, heads, head_dim]
   Tensor projected;  // [rows, hidden]
   Tensor inner;      // [rows, intermediate]

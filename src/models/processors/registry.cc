@@ -10,6 +10,7 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
       llava_next_image_processor(),
       llava_onevision_image_processor(),
       mllama_image_processor(),
+      gemma4_image_processor(),
       qwen2_vl_image_processor(),
       siglip_image_processor(),
   };
@@ -20,6 +21,7 @@ const std::vector<VideoProcessorClass>& video_processor_classes() {
   static const std::vector<VideoProcessorClass> classes = {
       internvl_video_processor(),
       llava_onevision_video_processor(),
+      gemma4_video_processor(),
       qwen2_vl_video_processor(),
       qwen3_vl_video_processor(),
       smolvlm_video_processor(),
@@ -34,6 +36,7 @@ const std::vector<ModelProcessors>& model_processors() {
       {"llava_onevision", "LlavaOnevisionImageProcessor", "LlavaOnevisionVideoProcessor"},
       {"blip-2", "BlipImageProcessor", ""},
       {"mllama", "MllamaImageProcessor", ""},
+      {"gemma4", "Gemma4ImageProcessor", "Gemma4VideoProcessor"},
       {"qwen2_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
       {"qwen2_5_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
       {"qwen3_vl", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},

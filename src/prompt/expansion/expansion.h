@@ -32,4 +32,7 @@ Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, s
 // One span per grid frame, behind the time of its frames. Source: Qwen3VLProcessor.replace_video_token.
 Expansion expand_timestamped_frames(const MediaMarkup& markup, int media, const Grid& grid, const VideoTiming& timing);
 
+// One span per grid frame, behind its minute and second. Source: Gemma4Processor.replace_video_token.
+Expansion expand_clocked_frames(const MediaMarkup& markup, int media, const Grid& grid, const VideoTiming& timing);
+
 }  // namespace azimuth::prompt

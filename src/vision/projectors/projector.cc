@@ -3,12 +3,13 @@
 namespace azimuth::vision {
 
 Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
-                       const Grid& /*grid*/, ThreadPool& pool) {
+                       const Grid& grid, ThreadPool& pool) {
   switch (spec.kind) {
     case ProjectorKind::patch_merger: return patch_merger(spec, weights, hidden, pool);
     case ProjectorKind::mlp: return mlp_projector(spec, weights, hidden, pool);
     case ProjectorKind::linear: return linear(spec, weights, hidden, pool);
     case ProjectorKind::q_former: return q_former(spec, weights, hidden, pool);
+    case ProjectorKind::position_pool: return position_pool(spec, weights, hidden, grid, pool);
     default: return internal_error("no such projector");
   }
 }

@@ -16,5 +16,7 @@ Tensor q_former(const ProjectorSpec& spec, const ProjectorWeights& weights, cons
 Tensor patch_merger(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool);
 Tensor mlp_projector(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
                      ThreadPool& pool);
+Tensor position_pool(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, const Grid& grid,
+                     ThreadPool& pool);
 
 }  // namespace azimuth::vision
