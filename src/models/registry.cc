@@ -9,8 +9,8 @@ const std::vector<TextPart>& text_parts() {
   static const std::vector<TextPart> parts = {
       gemma2_text(),
       gemma3_text_part(),
-      gemma_text(),
       gemma4_text_part(),
+      gemma_text(),
       llama_text(),
       mistral_text(),
       mllama_text(),
@@ -30,11 +30,11 @@ const std::vector<VisionPart>& vision_parts() {
   static const std::vector<VisionPart> parts = {
       blip_2_vision(),
       clip_vision_model(),
+      gemma4_vision(),
       mllama_vision(),
       qwen2_5_vl_vision(),
       qwen2_vl_vision(),
       qwen3_5_vision(),
-      gemma4_vision(),
       qwen3_vl_vision(),
       siglip_vision_model(),
   };

@@ -48,7 +48,6 @@ ImageProcessorClass qwen2_vl_image_processor();
 ImageProcessorClass siglip_image_processor();
 VideoProcessorClass llava_onevision_video_processor();
 ImageProcessorClass gemma4_image_processor();
-ImageProcessorClass qwen2_vl_image_processor();
 VideoProcessorClass gemma4_video_processor();
 VideoProcessorClass qwen2_vl_video_processor();
 VideoProcessorClass qwen3_vl_video_processor();

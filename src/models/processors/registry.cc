@@ -6,11 +6,11 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
   static const std::vector<ImageProcessorClass> classes = {
       blip_image_processor(),
       clip_image_processor(),
+      gemma4_image_processor(),
       llava_image_processor(),
       llava_next_image_processor(),
       llava_onevision_image_processor(),
       mllama_image_processor(),
-      gemma4_image_processor(),
       qwen2_vl_image_processor(),
       siglip_image_processor(),
   };
@@ -19,9 +19,9 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
 
 const std::vector<VideoProcessorClass>& video_processor_classes() {
   static const std::vector<VideoProcessorClass> classes = {
+      gemma4_video_processor(),
       internvl_video_processor(),
       llava_onevision_video_processor(),
-      gemma4_video_processor(),
       qwen2_vl_video_processor(),
       qwen3_vl_video_processor(),
       smolvlm_video_processor(),
