@@ -12,8 +12,8 @@ namespace {
 
 struct BestFit {
   PixelSize size;
-  int64_t used = 0;    // pixels of the picture that it shows
-  int64_t wasted = 0;  // pixels of it that show nothing new
+  int64_t used = 0;            // pixels of the picture that it shows
+  int64_t wasted = INT64_MAX;  // pixels of it that show nothing new
 };
 
 BestFit fit(const media::Image& image, int64_t height, int64_t width) {
@@ -30,8 +30,7 @@ PixelSize best_size(const media::Image& image, const ImageProcessorSpec& spec) {
   BestFit best;
   for (const auto& [height, width] : spec.pinpoints) {
     const BestFit found = fit(image, height, width);
-    if (found.used > best.used || (found.used == best.used && best.used > 0 && found.wasted < best.wasted))
-      best = found;
+    if (found.used > best.used || (found.used == best.used && found.wasted < best.wasted)) best = found;
   }
   return best.size;
 }
@@ -80,9 +79,8 @@ Result<DividedPicture> divide_any_resolution(const media::Image& image, const Im
   const int64_t side = tile_side(spec);
   if (size.width == 0 || size.width % side != 0 || size.height % side != 0) {
     return invalid_argument("image_grid_pinpoints expected multiples of the tile's " + std::to_string(side) +
-                            " pixels that hold some of a picture of " + std::to_string(image.width) + " x " +
-                            std::to_string(image.height) + ", found " + std::to_string(size.width) + " x " +
-                            std::to_string(size.height) + " as the best of them; correct the processor's config");
+                            " pixels, found " + std::to_string(size.width) + " x " + std::to_string(size.height) +
+                            "; correct the processor's config");
   }
   const PixelSize whole =
       spec.height > 0 ? PixelSize{spec.width, spec.height} : PixelSize{spec.shortest_edge, spec.shortest_edge};

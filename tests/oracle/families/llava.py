@@ -45,3 +45,27 @@ def write(draw, folder):
     llava_parts.write_processor(draw, model_folder, *processor(draw, vision, strategy))
     body = llava_parts.request(draw, folder, max(4, vision["image_size"] // 2), KINDS, voice)
     checkpoint.write_json(folder / "request.json", body)
+
+
+GOLDEN_CASES = {
+    "llava_vicuna_published_files": (1, {
+        **llava_parts.SMALL, "dtype": "f16", "files.generation": 4, "files.processor": "v4", "files.names": "old",
+        "files.template": "json", "text.voice": "vicuna", "text.hidden_per_head": 8, "vision.kind": "clip",
+        "vision.remainder": 5, "vision.act": "quick_gelu", "vision.mlp.off_centre": False, "model.feature_layer": -2,
+        "model.projector.off_centre": True, "processor.class": "CLIPImageProcessor", "sample0.turn0.parts": "tit",
+        "sample0.turn0.image1.hw": [23, 61], "sample0.turn0.image1.kind": "rgba",
+    }),
+    "llava_interleaved_siglip": (2, {
+        **llava_parts.SMALL, "text.voice": "qwen", "text.head_dim": 10, "sample0.system": True, "vision.kind": "siglip", "text.tie": True,
+        "files.names": "v4", "model.feature_layer": -1, "vision.use_head": True, "sample0.turn0.parts": "iit",
+        "sample0.turn0.image0.hw": [40, 17], "sample0.turn0.image1.hw": [9, 12], "vision.scale": 0.01,
+    }),
+    "llava_layers_class_token_pad": (3, {
+        **llava_parts.SMALL, "shards": 2, "text.voice": "llama3", "sample0.system": False, "sample1.system": False, "text.hidden_per_head": 8, "vision.kind": "clip",
+        "vision.act": "gelu", "model.odd_feature_layer": [-1, 0, 1], "model.strategy": "full",
+        "model.no_projector_bias": True, "processor.class": "LlavaImageProcessor", "processor.pad": True,
+        "processor.larger_resize": True, "request.samples": 2, "sample1.turns": 1, "sample0.turn0.parts": "t",
+        "sample1.turn0.parts": "it", "sample1.turn0.image0.hw": [31, 20], "request.padded": True,
+        "request.padding_side": "left",
+    }),
+}  # fmt: skip

@@ -47,3 +47,25 @@ def write(draw, folder):
     llava_parts.write_processor(draw, model_folder, *processor(draw, vision, strategy, pinpoints))
     body = llava_parts.request(draw, folder, max(4, side // 2), KINDS, voice)
     checkpoint.write_json(folder / "request.json", body)
+
+
+GOLDEN_CASES = {
+    "llava_next_mistral_window": (1, {
+        **llava_parts.SMALL, "files.generation": 4, "files.processor": "v4", "files.names": "old", "text.voice": "mistral",
+        "text.hidden_per_head": 12, "sample0.system": True, "text.window": 40, "vision.kind": "clip", "model.pinpoints": PINPOINTS[0],
+        "processor.size": {"shortest_edge": 18}, "sample0.turn0.parts": "it", "sample0.turn0.image0.hw": [22, 71],
+    }),
+    "llava_next_batch_of_tiles": (2, {
+        **llava_parts.SMALL, "text.voice": "llama3", "sample0.system": False, "text.hidden_per_head": 8, "vision.kind": "siglip", "vision.patch": 4,
+        "model.pinpoints": PINPOINTS[2], "processor.no_crop": True, "processor.size": {"height": 12, "width": 12},
+        "request.samples": 3, "sample1.turns": 1, "sample2.turns": 1, "sample0.turn0.parts": "it",
+        "sample1.turn0.parts": "t", "sample2.turn0.parts": "iit", "sample0.turn0.image0.hw": [9, 80],
+        "sample2.turn0.image0.hw": [33, 30], "sample2.turn0.image1.hw": [12, 12], "sample1.system": False,
+        "sample2.system": False,
+    }),
+    "llava_next_pillow_tall": (3, {
+        **llava_parts.SMALL, "text.voice": "vicuna", "text.hidden_per_head": 8, "vision.kind": "clip",
+        "processor.pil": True, "processor.larger_resize": True, "model.pinpoints": PINPOINTS[4],
+        "sample0.turn0.parts": "tit", "sample0.turn0.image1.hw": [64, 19], "text.tie": True,
+    }),
+}  # fmt: skip

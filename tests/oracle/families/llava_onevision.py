@@ -52,3 +52,24 @@ def write(draw, folder):
     kinds = [kind for kind in KINDS if voice == "qwen" or "v" not in kind]  # the other templates know no videos
     body = llava_parts.request(draw, folder, max(4, side // 2), kinds, voice, write_video=write_video)
     checkpoint.write_json(folder / "request.json", body)
+
+
+GOLDEN_CASES = {
+    "llava_onevision_fewer_cells": (1, {
+        **llava_parts.SMALL, "files.generation": 4, "files.processor": "v4", "files.names": "old", "text.voice": "qwen",
+        "text.head_dim": 10, "sample0.system": False, "vision.kind": "siglip", "vision.remainder": 4, "model.most_tiles": 3,
+        "model.aspect": "anyres_max_2", "sample0.turn0.parts": "it", "sample0.turn0.image0.hw": [60, 83],
+        "text.window": False,
+    }),
+    "llava_onevision_several_images": (2, {
+        **llava_parts.SMALL, "text.voice": "qwen", "text.head_dim": 8, "sample0.system": False, "vision.kind": "siglip", "model.most_tiles": 2,
+        "request.samples": 2, "sample0.turn0.parts": "itit", "sample1.turn0.parts": "it", "sample1.turns": 1,
+        "sample1.system": False, "sample0.turn0.image0.hw": [20, 33], "sample0.turn0.image2.hw": [50, 11],
+        "sample1.turn0.image0.hw": [21, 21], "model.aspect": "anyres_max_9", "text.window": False,
+    }),
+    "llava_onevision_videos_and_image": (3, {
+        **llava_parts.SMALL, "text.voice": "qwen", "text.head_dim": 10, "sample0.system": True, "vision.kind": "clip", "model.most_tiles": 2,
+        "sample0.turn0.parts": "vit", "request.frames": 3, "sample0.turn0.video0.hw": [14, 25],
+        "sample0.turn0.image1.hw": [24, 30], "model.aspect": "anyres_max_4", "text.window": False,
+    }),
+}  # fmt: skip

@@ -236,3 +236,14 @@ def begin(draw, folder, media_tokens=("<image>",), voices=tuple(VOICES)):
         bos_token_id=ids.get("<s>", ids.get("<|begin_of_text|>")), tie_word_embeddings=tie,
     )  # fmt: skip
     return model_folder, text, ids, voice, tie
+
+
+# What every golden case has unless it says otherwise: small, and without the rare choices.
+SMALL = {
+    "odd": False, "dtype": "bf16", "shards": 1, "files.generation": 5, "files.processor": "v5", "files.names": "v5",
+    "processor.pil": False, "request.samples": 1, "request.stops": False, "request.padded": False, "request.new_tokens": 12,
+    "sample0.turns": 1, "tokenizer.merges": 60, "text.layers": 2, "text.kv_heads": 1,
+    "text.group": 3, "text.intermediate": 52, "text.scale": 0.3,
+    "text.tie": False, "text.act": "silu", "vision.heads": 2, "vision.head_dim": 8, "vision.layers": 3, "vision.patch": 6,
+    "vision.side": 3, "vision.intermediate": 36, "vision.scale": 0.1,
+}  # fmt: skip
