@@ -45,6 +45,8 @@ def write(draw, folder):
     frames = draw.pick("request.frames", [1, 2, 3, 5])
 
     def write_video(name):
+        if draw.odd(f"{name}.file", 0.25):
+            return media.write_video_file(draw, name, side, folder, count=frames)
         sides = (int(v) for v in draw.stream(f"{name}.frames").integers(5, 2 * side, 2))
         height, width = draw.pick(f"{name}.hw", [None]) or sides
         return {"type": "video_frames", "frames": media.write_frame_files(draw, name, height, width, frames, folder)}

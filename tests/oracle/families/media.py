@@ -134,15 +134,16 @@ CLIP_KINDS = {
 }
 
 
-def write_video_file(draw, name, factor, folder):
-    """Writes one video file; returns its content part."""
+def write_video_file(draw, name, factor, folder, count=None):
+    """Writes one video file; returns its content part. count: of its frames, all of which are then kept."""
     rng = draw.stream(f"{name}.clip")
     kind = draw.pick(f"{name}.clip_kind", list(CLIP_KINDS))
     suffix, arguments = CLIP_KINDS[kind]
     height, width = (2 * int(v) for v in rng.integers(max(8, factor // 3), max(9, factor), 2))
     if kind in ("mpeg4", "vp9"):  # not both sides odd: FFmpeg's releases differ by one grey level there
         width += int(rng.integers(0, 2))
-    count = draw.pick(f"{name}.clip_frames", [6, 9, 16, 23])
+    keep_all = count is not None
+    count = count or draw.pick(f"{name}.clip_frames", [6, 9, 16, 23])
     rate = draw.pick(f"{name}.clip_rate", ["24", "25", "30000/1001", "24000/1001", "10"])
     if arguments.get("times"):
         arguments = {"times": numpy.cumsum(rng.integers(15, 140, count))}
@@ -152,7 +153,9 @@ def write_video_file(draw, name, factor, folder):
     (folder / relative).parent.mkdir(parents=True, exist_ok=True)
     write_clip(folder / relative, frames, rate=rate, **arguments)
     part = {"type": "video", "video": relative}
-    return {**part, "fps": draw.pick(f"{name}.clip_fps", [1, 2.5, 5])} if draw.chance(f"{name}.clip_asks", 0.3) else part
+    if keep_all or not draw.chance(f"{name}.clip_asks", 0.3):
+        return part
+    return {**part, "fps": draw.pick(f"{name}.clip_fps", [1, 2.5, 5])}
 
 
 def write_frames(draw, name, factor, folder, temporal_patch):

@@ -389,8 +389,8 @@ _SMALL = {
 }  # fmt: skip
 GOLDEN_CASES = {
     "qwen3_vl_video_file": (41, {
-        **_SMALL, "sample0.turn0.video.clip_kind": "h264", "sample0.turn0.video.clip_rate": "30000/1001",
-        "sample0.turn0.video.clip_asks": True, "sample0.turn0.video.clip_fps": 5,
+        **_SMALL, "sample0.turn0.video.clip_kind": "h264", "sample0.turn0.video.clip_rate": "24000/1001",
+        "sample0.turn0.video.clip_asks": True, "sample0.turn0.video.clip_fps": 12,
     }),
     "qwen3_vl_video_file_uncounted": (42, {
         **_SMALL, "sample0.turn0.video.clip_kind": "vp9", "sample0.turn0.video.clip_rate": "10",

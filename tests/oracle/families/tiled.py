@@ -118,6 +118,8 @@ def user_content(draw, name, folder, factor, videos):
         return draw.odd(f"{name}.image{i}.form", 0.2, forms, {"type": "image", "image": path})
 
     def video(i):
+        if draw.odd(f"{name}.video{i}.file", 0.2):
+            return media.write_video_file(draw, f"{name}.video{i}", 2 * factor, folder, count=videos)
         rng = draw.stream(f"{name}.video{i}.size")
         height, width = draw.pick(f"{name}.video{i}.hw", [None]) or (int(v) for v in rng.integers(3, 4 * factor, 2))
         frames = media.write_frame_files(draw, f"{name}.video{i}", height, width, videos, folder)
