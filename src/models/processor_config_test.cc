@@ -131,6 +131,35 @@ TEST(ProcessorConfig, RefusesWrongFiles) {
   }
 }
 
+TEST(ProcessorConfig, SizesInPixelsReplaceThoseOfTheClass) {
+  ProcessorFiles files;
+  files.preprocessor_config = R"({"image_processor_type": "CLIPImageProcessorPil", "size": 20, "crop_size": 18})";
+  const Result<ProcessorSpecs> numbers = read_processor_specs(files, "llava");
+  ASSERT_TRUE(numbers.ok()) << numbers.status().message();
+  EXPECT_EQ(numbers->image.shortest_edge, 20);
+  EXPECT_EQ(numbers->image.crop_width, 18);
+  EXPECT_EQ(numbers->image.arithmetic, PixelArithmetic::pillow);
+  files.preprocessor_config = R"({"image_processor_type": "LlavaNextImageProcessor", "size": {"height": 12, "width": 14},
+                                  "crop_size": null, "do_center_crop": null, "image_grid_pinpoints": [[12, 28]]})";
+  const Result<ProcessorSpecs> objects = read_processor_specs(files, "llava_next");
+  ASSERT_TRUE(objects.ok()) << objects.status().message();
+  EXPECT_EQ(objects->image.shortest_edge, 0);
+  EXPECT_EQ(objects->image.width, 14);
+  EXPECT_FALSE(objects->image.do_center_crop);
+  ASSERT_EQ(objects->image.pinpoints.size(), 1u);
+  EXPECT_EQ(objects->image.pinpoints[0][1], 28);
+  for (const auto& [text, words] : std::vector<std::pair<const char*, const char*>>{
+           {R"({"size": {"longest_edge": 3}})", "height and width, or with shortest_edge"},
+           {R"({"crop_size": null})", "crop_size with height and width beside do_center_crop"},
+           {R"({"image_grid_pinpoints": [[1, 2, 3]]})", "a pair of height and width"},
+           {R"({"image_grid_pinpoints": []})", "1 to 4096 pairs"}}) {
+    files.preprocessor_config = text;
+    const Result<ProcessorSpecs> wrong = read_processor_specs(files, "llava_next");
+    ASSERT_FALSE(wrong.ok()) << text;
+    EXPECT_THAT(wrong.status().message(), HasSubstr(words)) << text;
+  }
+}
+
 TEST(ProcessorConfig, UnknownModelNeedsClassesInItsFiles) {
   EXPECT_EQ(read_processor_specs({}, "mystery").status().code(), StatusCode::unsupported);
   ProcessorFiles files;
