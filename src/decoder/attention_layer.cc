@@ -126,7 +126,9 @@ std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cach
   if (!spec.bidirectional) return ranges;
   for (const auto& [begin, end] : chunk.input->regions) {
     for (int64_t token = std::max(begin, chunk.begin); token < std::min(end, chunk.end); ++token) {
-      ranges[static_cast<size_t>(token - chunk.begin)].end = cached + std::min(end, chunk.end) - chunk.begin;
+      kernels::KeyRange& range = ranges[static_cast<size_t>(token - chunk.begin)];
+      range.end = cached + std::min(end, chunk.end) - chunk.begin;
+      if (spec.regions_beyond_window) range.begin = std::min(range.begin, cached + begin - chunk.begin);
     }
   }
   return ranges;

@@ -1,6 +1,7 @@
 // Engine::load: a checkpoint's files -> a model that is ready to run.
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "engine/load_parts.h"
 #include "engine/model.h"
@@ -26,13 +27,43 @@ Result<std::string> text_or_empty(const Checkpoint& checkpoint, std::string_view
   return text.value_or("");
 }
 
+// The files with `tokens` among the added ones that they list. Ids beyond all others keep them at the end; those of
+// tokens that the vocabulary has are the vocabulary's (tokenizers, add_tokens).
+Status list_added_tokens(const std::vector<std::string>& tokens, std::string& config_text, std::string& added_text) {
+  constexpr int64_t kBehindAll = int64_t{1} << 30;
+  AZ_ASSIGN_OR_RETURN(nlohmann::json config,
+                      parse_json(config_text.empty() ? "{}" : config_text, "tokenizer_config.json"));
+  if (!config.is_object() || !config.contains("added_tokens_decoder")) {
+    AZ_ASSIGN_OR_RETURN(nlohmann::json added, parse_json(added_text.empty() ? "{}" : added_text, "added_tokens.json"));
+    if (!added.is_object()) return ok_status();  // the tokenizer says what is wrong with it
+    for (size_t i = 0; i < tokens.size(); ++i) added.emplace(tokens[i], kBehindAll + static_cast<int64_t>(i));
+    added_text = added.dump();
+    return ok_status();
+  }
+  nlohmann::json& listed = config["added_tokens_decoder"];
+  if (!listed.is_object()) return ok_status();
+  std::set<std::string> known;
+  for (const auto& token : listed) {
+    const auto content = token.is_object() ? token.find("content") : token.end();
+    if (content != token.end() && content->is_string()) known.insert(content->get<std::string>());
+  }
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (!known.contains(tokens[i])) listed[std::to_string(kBehindAll + static_cast<int64_t>(i))]["content"] = tokens[i];
+  }
+  config_text = config.dump();
+  return ok_status();
+}
+
 Status load_tokenizer(const Checkpoint& checkpoint, Engine::Impl& impl) {
   AZ_ASSIGN_OR_RETURN(const std::string tokenizer, text_or_empty(checkpoint, "tokenizer.json"));
-  AZ_ASSIGN_OR_RETURN(const std::string config, text_or_empty(checkpoint, "tokenizer_config.json"));
+  AZ_ASSIGN_OR_RETURN(std::string config, text_or_empty(checkpoint, "tokenizer_config.json"));
   AZ_ASSIGN_OR_RETURN(const std::string special, text_or_empty(checkpoint, "special_tokens_map.json"));
-  AZ_ASSIGN_OR_RETURN(const std::string added, text_or_empty(checkpoint, "added_tokens.json"));
+  AZ_ASSIGN_OR_RETURN(std::string added, text_or_empty(checkpoint, "added_tokens.json"));
   AZ_ASSIGN_OR_RETURN(const std::string vocab, text_or_empty(checkpoint, "vocab.json"));
   AZ_ASSIGN_OR_RETURN(const std::string merges, text_or_empty(checkpoint, "merges.txt"));
+  if (!impl.spec.added_tokens.empty()) {
+    AZ_RETURN_IF_ERROR(list_added_tokens(impl.spec.added_tokens, config, added));
+  }
   text::TokenizerFiles files;
   files.tokenizer_json = tokenizer;
   files.tokenizer_config_json = config;

@@ -6,11 +6,14 @@
 namespace azimuth::engine {
 namespace {
 
-// Norm weights w of models whose norms act as 1 + w are stored as 1 + w.
+// Norm weights w that act as 1 + w are stored as 1 + w.
+void add_one(Tensor& weight) {
+  for (int64_t i = 0; i < weight.elements(); ++i) weight.data()[i] += 1.0f;
+}
+
 Status read_norm(const TextSpec& spec, const std::string& slot, WeightReader& reader, Tensor& out) {
   AZ_RETURN_IF_ERROR(reader.read(slot, out));
-  if (!spec.norm_plus_one) return ok_status();
-  for (int64_t i = 0; i < out.elements(); ++i) out.data()[i] += 1.0f;
+  if (spec.norm_plus_one) add_one(out);
   return ok_status();
 }
 
@@ -293,6 +296,7 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
     AZ_RETURN_IF_ERROR(
         read_q_former(*spec.projector.q_former, "tower.projector.", reader, weights.projector.q_former));
   }
+  if (spec.projector.norm_plus_one) add_one(weights.projector.norm.weight);
   for (size_t level = 0; level < spec.deepstack.size(); ++level) {
     weights.deepstack.emplace_back();
     AZ_RETURN_IF_ERROR(

@@ -111,6 +111,12 @@ json token_types(const Prompt& prompt) {
   return types;
 }
 
+// What tells the reference which tokens see each other in both directions, where some do.
+json region_types(const PromptSpec& spec, const Prompt& prompt) {
+  return spec.closed_regions == ClosedRegions::media_spans ? token_types(prompt)
+                                                           : json(std::vector<int>(prompt.ids.size()));
+}
+
 json grid_json(const Grid& grid) {
   return {grid.t, grid.h, grid.w};
 }
@@ -183,6 +189,9 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
     }
     if (model.spec.vision->canvas) add_canvas_fields(*model.spec.vision, sample, out);
     if (model.processors.image.array == PixelArray::padded_patches) add_patch_places(sample, out);
+  }
+  if (model.spec.prompt.closed_regions != ClosedRegions::none) {
+    out["token_type_ids"].push_back(region_types(model.spec.prompt, sample.prompt));
   }
   out["position_ids"].push_back(axis_major(set.ids, set.axes));
   out["rope_delta"].push_back(id_number(rope_delta(set, sample.compat)));

@@ -162,7 +162,8 @@ bool contains(const auto& keys, std::string_view key) {
 
 // What an object of keyword arguments sets in one modality.
 Status apply_to_image(const JsonView& kwargs, ProcessorSpecs& specs) {
-  return read_image(kwargs, *specs.image_class, specs.image);
+  AZ_RETURN_IF_ERROR(read_image(kwargs, *specs.image_class, specs.image));
+  return specs.image_class->read_call == nullptr ? ok_status() : specs.image_class->read_call(kwargs, specs.image);
 }
 
 // Whether a call may name both: num_frames wins (InternVL), or bounds what fps asks for (SmolVLM).

@@ -210,5 +210,31 @@ TEST(ProcessorKwargs, FailuresChangeNothing) {
   }
 }
 
+// Gemma3Processor has defaults of its own, which override what the files say of crops.
+TEST(ProcessorKwargs, OnlyCallsSwitchPanAndScanOn) {
+  const json file = {{"image_processor_type", "Gemma3ImageProcessor"},
+                     {"do_pan_and_scan", true},
+                     {"pan_and_scan_min_crop_size", 3},
+                     {"size", {{"height", 896}, {"width", 896}}}};
+  Result<ProcessorSpecs> specs = read_processor_specs(files_of({{"preprocessor_config.json", file}}), "gemma3");
+  ASSERT_TRUE(specs.ok()) << specs.status().message();
+  EXPECT_EQ(specs->image.height, 896);
+  EXPECT_FALSE(specs->image.divides);
+  EXPECT_EQ(specs->image.min_crop_size, 256);
+  const json kwargs = {{"images_kwargs", {{"do_pan_and_scan", true}, {"pan_and_scan_max_num_crops", 6}}}};
+  const Result<std::vector<std::string>> unknown = apply_processor_kwargs(*specs, kwargs);
+  ASSERT_TRUE(unknown.ok()) << unknown.status().message();
+  EXPECT_TRUE(unknown->empty());
+  EXPECT_TRUE(specs->image.divides);
+  EXPECT_EQ(specs->image.max_crops, 6);
+}
+
+TEST(ProcessorKwargs, PanAndScanWantsSidesInPixels) {
+  const json file = {{"image_processor_type", "Gemma3ImageProcessor"}, {"size", {{"shortest_edge", 896}}}};
+  const Result<ProcessorSpecs> specs = read_processor_specs(files_of({{"preprocessor_config.json", file}}), "gemma3");
+  EXPECT_EQ(specs.status().code(), StatusCode::invalid_argument);
+  EXPECT_THAT(specs.status().message(), HasSubstr("height"));
+}
+
 }  // namespace
 }  // namespace azimuth::models

@@ -12,6 +12,7 @@ namespace {
 // Whether the tokenizer puts its own tokens (bos) around the text.
 bool adds_special_tokens(const PromptText& text, const PromptSpec& spec, const text::Tokenizer& tokenizer,
                          const BuildOptions& options) {
+  if (spec.frame == PromptFrame::media_bos_text_newline) return false;  // the frame has written bos
   if (!text.from_template) return options.add_special_tokens.value_or(true);
   const std::string& bos = tokenizer.bos();
   if (!bos.empty() && text.text.starts_with(bos)) return false;

@@ -110,6 +110,7 @@ Result<Expansion> expand_image(const MediaInputs& media, const PromptSpec& spec,
     case PromptExpansion::per_cell:
       expansion = expand_per_cell(spec.image, SpanKind::image, number, blocks, nullptr);
       break;
+    case PromptExpansion::pan_and_scan: expansion = expand_pan_and_scan(spec.image, number, blocks); break;
     default: return internal_error("no such expansion of an image");
   }
   for (Span& span : expansion.spans) {

@@ -60,6 +60,7 @@ struct LayerSpec {
   bool query_gate = false;       // the query projection carries a sigmoid gate of the output, per head [query | gate]
   int kv_source = -1;            // earlier layer whose keys and values this one reads; -1: its own
   bool bidirectional = false;    // tokens of one closed region of the prompt see each other in both directions
+  bool regions_beyond_window = false;  // and the window does not count among them (PaliGemma 2)
 
   // Norms
   NormKind norm = NormKind::rms;

@@ -20,6 +20,8 @@ struct ModelSpec {
   // The tokenizer class that transformers registers for the family, where the checkpoint's files name none.
   std::string tokenizer_class;
   bool tokenizer_class_wins = false;  // also where they name another one
+  // Tokens that the family's processor adds to the tokenizer, where its files do not list them as added.
+  std::vector<std::string> added_tokens;
 };
 
 }  // namespace azimuth

@@ -11,6 +11,7 @@ namespace azimuth {
 enum class PromptExpansion : uint8_t {
   none,                // the family has no such media
   per_cell,            // as many copies as the image has features, between start and end: one span per block
+  pan_and_scan,        // as per_cell for each tile by itself, with words that tell a picture from its crops (Gemma 3)
   timestamped_frames,  // per grid frame: `<1.5 seconds>`, start, a copy per cell, end: one span per frame (Qwen3-VL)
   clocked_frames,      // per grid frame: `00:01 `, start, a copy per cell, end; spaces between (Gemma 4)
 };

@@ -85,6 +85,7 @@ struct ProjectorSpec {
   float norm_eps = 1e-6f;
   bool norm_after_shuffle = false;  // normalise the concatenated m*m*hidden channels instead of each patch
   bool standardise = false;         // cells are moved by a learned mean and multiplied by a learned scale (position_pool)
+  bool norm_plus_one = false;       // the norm's weight w acts as 1 + w
   Activation activation = Activation::gelu_erf;
   std::optional<QFormerSpec> q_former = {};  // of kind q_former
 

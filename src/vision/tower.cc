@@ -21,7 +21,9 @@ Status check_input(const VisionSpec& spec, const Tensor& patches, const Grid& gr
     return invalid_argument("a projector that merges " + std::to_string(merge) + " x " + std::to_string(merge) +
                             " patches expected them in merge blocks, found raster order; order them by the grid");
   }
-  if (grid.cells() > 0 && grid.h % merge == 0 && grid.w % merge == 0) return ok_status();
+  // A mean over cells leaves out the rows and columns that no whole cell covers.
+  const bool rest_allowed = spec.projector.kind == ProjectorKind::average_pool;
+  if (grid.cells() > 0 && (rest_allowed || (grid.h % merge == 0 && grid.w % merge == 0))) return ok_status();
   return invalid_argument("image grid expected rows and columns that are multiples of " + std::to_string(merge) +
                           ", found " + std::to_string(grid.h) + " x " + std::to_string(grid.w));
 }

@@ -16,7 +16,9 @@ struct ImageProcessorClass {
   ImageProcessorSpec (*defaults)();
   // Reads the class's own keys, which are alike in files and in calls; keys.h reads those that all classes share.
   Status (*read)(const JsonView& json, ImageProcessorSpec& spec);
-  std::vector<std::string_view> keys;  // that `read` knows
+  std::vector<std::string_view> keys;  // that `read` and `read_call` know
+  // Reads keys that only calls set, because the model's processor overrides what a file says of them (Gemma 3).
+  Status (*read_call)(const JsonView& json, ImageProcessorSpec& spec) = nullptr;
 };
 
 struct VideoProcessorClass {
@@ -44,6 +46,7 @@ ImageProcessorClass llava_next_image_processor();
 ImageProcessorClass llava_onevision_image_processor();
 ImageProcessorClass blip_image_processor();
 ImageProcessorClass mllama_image_processor();
+ImageProcessorClass gemma3_image_processor();
 ImageProcessorClass qwen2_vl_image_processor();
 ImageProcessorClass siglip_image_processor();
 VideoProcessorClass llava_onevision_video_processor();

@@ -11,6 +11,7 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
       llava_next_image_processor(),
       llava_onevision_image_processor(),
       mllama_image_processor(),
+      gemma3_image_processor(),
       qwen2_vl_image_processor(),
       siglip_image_processor(),
   };
@@ -37,6 +38,8 @@ const std::vector<ModelProcessors>& model_processors() {
       {"blip-2", "BlipImageProcessor", ""},
       {"mllama", "MllamaImageProcessor", ""},
       {"gemma4", "Gemma4ImageProcessor", "Gemma4VideoProcessor"},
+      {"gemma3", "Gemma3ImageProcessor", ""},
+      {"paligemma", "SiglipImageProcessor", ""},
       {"qwen2_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
       {"qwen2_5_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
       {"qwen3_vl", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},

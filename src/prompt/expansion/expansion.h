@@ -29,6 +29,10 @@ Span span_of(const FeatureBlock& block, SpanKind kind, int media);
 Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, std::span<const FeatureBlock> blocks,
                           const VideoTiming* timing);
 
+// One span per block, each between markers of its own; crops behind the whole picture are announced in words. Source:
+// Gemma3Processor.replace_image_token.
+Expansion expand_pan_and_scan(const MediaMarkup& markup, int media, std::span<const FeatureBlock> blocks);
+
 // One span per grid frame, behind the time of its frames. Source: Qwen3VLProcessor.replace_video_token.
 Expansion expand_timestamped_frames(const MediaMarkup& markup, int media, const Grid& grid, const VideoTiming& timing);
 

@@ -18,5 +18,7 @@ Tensor mlp_projector(const ProjectorSpec& spec, const ProjectorWeights& weights,
                      ThreadPool& pool);
 Tensor position_pool(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, const Grid& grid,
                      ThreadPool& pool);
+Tensor average_pool(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, const Grid& grid,
+                    ThreadPool& pool);
 
 }  // namespace azimuth::vision

@@ -8,6 +8,43 @@ from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Tex
 from . import checkpoint, gemma_parts, media, text_only, vit_tower
 from .qwen3_vl import ODD_TURNS, image_file, media_parts
 
+SMALL = {
+    **gemma_parts.SMALL, "text.window_keys": 6, "text.pattern": 2, "text.rope": "linear", "text.rope_factor": 2.0,
+    "text.theta": 10000.0, "text.local_theta": 37.5, "text.final_cap": 2.0, "text.attention_cap": 1.0,
+    "text.soft_in_rows": True, "vision.heads": 2, "vision.head_dim": 8, "vision.layers": 2, "vision.intermediate": 36,
+    "vision.patch": 6, "vision.scale": 0.1, "projector.side": 2, "projector.kernel": 2, "request.samples": 1,
+    "request.options": False, "files.processor": "v5", "sample0.system": False, "sample0.turns": 1,
+}  # fmt: skip
+del SMALL["request.raw"]
+
+GOLDEN_CASES = {
+    # A picture in crops, of which the last one is narrower, and one that is not divided; more tokens than the window.
+    "gemma3_crops": (1, {
+        **SMALL, "request.options": True, "sample0.turn0.media": "two", "projector.side": 3, "vision.use_head": False,
+        "request.kwargs": {
+            "do_pan_and_scan": True, "pan_and_scan_min_crop_size": 8, "pan_and_scan_max_num_crops": 4,
+            "pan_and_scan_min_ratio_to_activate": 1.5,
+        },
+        "sample0.turn0.image0.hw": [20, 61], "sample0.turn0.image1.hw": [30, 37], "sample0.turn0.image0.kind": "png",
+        "sample0.turn0.image1.kind": "jpeg", "text.pattern": 3, "files.names": "published",
+    }),
+    "gemma3_v4_batch": (2, {
+        **SMALL, "files.generation": 4, "files.names": "published", "files.processor": "v4", "request.samples": 3,
+        "sample0.turn0.media": "one", "sample1.turn0.media": "none", "sample2.turn0.media": "adjacent", "dtype": "f16",
+        "sample0.turn0.image0.kind": "rgba", "sample2.turn0.image0.kind": "grey", "sample2.turn0.image1.kind": "png",
+        "sample0.turn0.image0.shape": "wide", "sample2.turn0.image0.shape": "tiny", "sample2.turn0.image1.shape": "free",
+        "sample1.turns": 1, "sample2.turns": 1, "sample2.system": True, "text.soft_in_rows": False, "request.padded": True,
+        "request.padding_side": "left", "text.theta": 80.0, "text.head_dim": 8, "files.template": "json",
+        "vision.patch": 4, "tokenizer.merges": 60, "files.pattern": True, "sample1.system": False,
+    }),
+    # Rows of patches that no window of the pool covers, pixels that no patch covers, Pillow's rounding.
+    "gemma3_cut_pil": (3, {
+        **SMALL, "files.names": "v5", "processor.pil": True, "projector.cut": 1, "vision.remainder": 3,
+        "sample0.turn0.media": "one", "sample0.turn0.image0.shape": "large", "sample0.turn0.image0.kind": "png",
+        "vision.patch": 5, "text.scale": 0.03, "vision.scale": 0.01, "vision.act": "gelu", "text.untied": True,
+    }),
+}  # fmt: skip
+
 BEGIN, END, SOFT = "<start_of_image>", "<end_of_image>", "<image_soft_token>"
 
 
@@ -176,7 +213,8 @@ def write(draw, folder):
     tie = text.pop("tie_word_embeddings")
     # The published soft token has no row of its own: the last id of the embedding is in front of it.
     soft_in_rows = draw.chance("text.soft_in_rows", 0.6)
-    rows = count + draw.pick("text.spare_rows", [0, 7, 30]) if soft_in_rows else ids[SOFT]
+    spare = draw.pick("text.spare_rows", [0, 7, 30])
+    rows = count + spare if soft_in_rows else ids[SOFT]
     text.update(vocab_size=rows, bos_token_id=ids["<bos>"], eos_token_id=ids["<eos>"], pad_token_id=ids["<pad>"])
     text["tie_word_embeddings"] = tie
     vision, side = tower_config(draw)

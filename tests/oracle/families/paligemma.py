@@ -7,6 +7,33 @@ from transformers import Gemma2Config, GemmaConfig, PaliGemmaConfig, PaliGemmaFo
 
 from . import checkpoint, gemma_parts, media, text_only, vit_tower
 
+SMALL = {
+    **gemma_parts.SMALL, "vision.heads": 2, "vision.head_dim": 8, "vision.layers": 2, "vision.intermediate": 36,
+    "vision.patch": 6, "vision.side": 3, "vision.scale": 0.1, "request.samples": 1, "request.options": False,
+    "files.processor": "v5", "text.rope": "default", "text.theta": 10000.0, "vision.use_head": False,
+}  # fmt: skip
+for _name in ("request.raw", "request.padded", "request.no_generation_prompt"):
+    del SMALL[_name]
+
+GOLDEN_CASES = {
+    # Gemma 2 behind: the prompt is longer than the window, which does not count within it.
+    "paligemma2_beyond_window": (1, {
+        **SMALL, "text.gemma2": True, "text.window_keys": 3, "text.final_cap": 3.0, "text.attention_cap": 2.0,
+        "text.query_scalar": 7, "sample0.images": 2, "sample0.task": "detect boat ; kite", "sample0.form": "between",
+        "sample0.image0.kind": "rgba", "sample0.image1.kind": "png", "sample0.image0.shape": "free",
+        "sample0.image1.shape": "tiny", "files.names": "v5", "vision.remainder": 3, "text.scale": 1.0,
+    }),
+    "paligemma_v4_batch": (2, {
+        **SMALL, "text.gemma2": False, "files.generation": 4, "files.processor": "v4", "files.names": "published",
+        "request.samples": 3, "sample0.task": "<loc0001><loc0512> describe", "sample1.task": "caption en",
+        "sample2.task": "segment\nred", "sample0.form": "placeholders", "sample1.form": "none", "sample1.images": 2,
+        "sample2.form": "none", "sample0.image0.kind": "palette", "sample1.image0.kind": "grey",
+        "sample1.image1.kind": "png", "sample2.image0.kind": "jpeg", "dtype": "f16", "sample0.image0.shape": "wide",
+        "sample1.image0.shape": "tall", "sample1.image1.shape": "tiny", "sample2.image0.shape": "free",
+        "text.activation": "gelu", "vision.side": 2,
+    }),
+}  # fmt: skip
+
 IMAGE = "<image>"
 # The processor adds 1152 tokens for places and shapes to the tokenizer; the files' vocabulary has some of them here.
 PLACES = ["<loc0000>", "<loc0001>", "<loc0512>", "<seg000>"]
