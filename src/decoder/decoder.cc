@@ -136,13 +136,14 @@ Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
   const int width = spec_.input_width > 0 ? spec_.input_width : spec_.hidden;
   Tensor rows({static_cast<int64_t>(ids.size()), width});
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] < 0 || ids[i] >= vocab) {
+    const int32_t id = spec_.table_row(ids[i]);
+    if (id < 0 || id >= vocab) {
       return out_of_range("token id expected a value in [0, " + std::to_string(vocab) + "), found " +
                           std::to_string(ids[i]) + " at token " + std::to_string(i) +
                           "; the tokenizer and the weights do not belong together");
     }
     float* row = rows.row(static_cast<int64_t>(i));
-    weights_.embedding.unpack_row(spec_.table_row(ids[i]), row);
+    weights_.embedding.unpack_row(id, row);
     if (spec_.embedding_scale != 1.0f) {
       for (int channel = 0; channel < width; ++channel) row[channel] *= spec_.embedding_scale;
     }
