@@ -6,12 +6,12 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
   static const std::vector<ImageProcessorClass> classes = {
       blip_image_processor(),
       clip_image_processor(),
+      gemma3_image_processor(),
       gemma4_image_processor(),
       llava_image_processor(),
       llava_next_image_processor(),
       llava_onevision_image_processor(),
       mllama_image_processor(),
-      gemma3_image_processor(),
       qwen2_vl_image_processor(),
       siglip_image_processor(),
   };
