@@ -134,10 +134,22 @@ std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cach
   return ranges;
 }
 
-void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows, float* keys, ThreadPool& pool) {
-  if (!spec.qk_norm) return;
-  kernels::rms_norm(keys, rows * spec.kv_heads, spec.head_dim, spec.head_dim, weights.key_norm.data(), spec.norm_eps,
-                    keys, spec.head_dim, pool);
+void project_keys(const LayerSpec& spec, const LayerWeights& weights, const Tensor& inputs, Tensor& keys,
+                  Tensor& values, ThreadPool& pool) {
+  const int64_t rows = inputs.shape()[0];
+  weights.key.apply(inputs.data(), rows, keys.data(), pool);
+  if (spec.keys_are_values) {
+    std::copy_n(keys.data(), rows * spec.kv_heads * spec.head_dim, values.data());
+  } else {
+    weights.value.apply(inputs.data(), rows, values.data(), pool);
+  }
+  if (spec.qk_norm) {
+    kernels::rms_norm(keys.data(), rows * spec.kv_heads, spec.head_dim, spec.head_dim, weights.key_norm.data(),
+                      spec.norm_eps, keys.data(), spec.head_dim, pool);
+  }
+  if (!spec.value_norm) return;
+  kernels::rms_norm(values.data(), rows * spec.kv_heads, spec.value_dim, spec.value_dim, nullptr, spec.norm_eps,
+                    values.data(), spec.value_dim, pool);
 }
 
 namespace {
@@ -156,17 +168,7 @@ void project(const LayerSpec& spec, const LayerWeights& weights, const Tensor& n
     kernels::rms_norm(work.queries.data(), rows * spec.heads, spec.head_dim, spec.head_dim, weights.query_norm.data(),
                       spec.norm_eps, work.queries.data(), spec.head_dim, pool);
   }
-  if (spec.kv_source >= 0) return;
-  weights.key.apply(normed.data(), rows, work.keys.data(), pool);
-  if (spec.keys_are_values) {
-    std::copy_n(work.keys.data(), rows * spec.kv_heads * spec.head_dim, work.values.data());
-  } else {
-    weights.value.apply(normed.data(), rows, work.values.data(), pool);
-  }
-  norm_keys(spec, weights, rows, work.keys.data(), pool);
-  if (!spec.value_norm) return;
-  kernels::rms_norm(work.values.data(), rows * spec.kv_heads, spec.value_dim, spec.value_dim, nullptr, spec.norm_eps,
-                    work.values.data(), spec.value_dim, pool);
+  if (spec.kv_source < 0) project_keys(spec, weights, normed, work.keys, work.values, pool);
 }
 
 }  // namespace

@@ -25,8 +25,10 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
                      std::span<const SequenceChunk> chunks, const Rotation* rotation, const Tensor& normed,
                      AttentionWorkspace& work, Tensor& output, const RunContext& context);
 
-// The norm of fresh keys [rows, kv_heads, head_dim], where the layer has one.
-void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows, float* keys, ThreadPool& pool);
+// Fresh keys [rows, kv_heads, head_dim] and values [rows, kv_heads, value_dim] of `inputs` [rows, hidden], behind their
+// norms and not turned.
+void project_keys(const LayerSpec& spec, const LayerWeights& weights, const Tensor& inputs, Tensor& keys,
+                  Tensor& values, ThreadPool& pool);
 
 // The cache indices that each query of `chunk` sees, behind `cached` tokens: those before it within the layer's window
 // and, on bidirectional layers, those behind it in its closed region.

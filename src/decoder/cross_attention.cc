@@ -17,11 +17,9 @@ void read_features(const LayerSpec& spec, const LayerWeights& weights, const Ten
   const int64_t key_width = int64_t{spec.kv_heads} * spec.head_dim;
   const int64_t value_width = int64_t{spec.kv_heads} * spec.value_dim;
   Tensor keys({rows, key_width});
-  weights.key.apply(features.data(), rows, keys.data(), pool);
-  norm_keys(spec, weights, rows, keys.data(), pool);
-  cache.keys.append(keys.data(), rows, key_width);
   Tensor values({rows, value_width});
-  weights.value.apply(features.data(), rows, values.data(), pool);
+  project_keys(spec, weights, features, keys, values, pool);
+  cache.keys.append(keys.data(), rows, key_width);
   cache.values.append(values.data(), rows, value_width);
 }
 

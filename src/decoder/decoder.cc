@@ -6,6 +6,7 @@
 #include "decoder/attention_layer.h"
 #include "decoder/cross_attention.h"
 #include "decoder/linear_attention.h"
+#include "decoder/experts_beside.h"
 #include "decoder/mlp.h"
 #include "decoder/pass_hooks.h"
 #include "decoder/per_layer_inputs.h"
@@ -218,6 +219,9 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
 
       if (!layer.norms_behind) norm_hidden(weights.mlp_norm, weights.mlp_norm_bias, normed);
       mlp_layer(layer, weights, input, mlp, update, pool);
+      if (layer.experts && layer.experts->beside_mlp) {
+        add_experts_beside(layer, weights, hidden, mlp.moe, normed, update, pool);
+      }
       if (outer) gate_cross_mlp(weights, index, chunks, update);
       if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, update, update, pool);
       kernels::add(hidden.data(), update.data(), hidden.elements(), pool);

@@ -66,6 +66,12 @@ struct LayerWeights {
   float attention_gate = 1.0f;                     // of cross-attention, tanh applied
   float mlp_gate = 1.0f;
 
+  // Of a layer with experts beside its MLP (MoeSpec::beside_mlp); each [hidden].
+  Tensor dense_post_norm;
+  Tensor router_norm;
+  Tensor experts_norm;
+  Tensor experts_post_norm;
+
   // Of a layer with an embedding of its own (per_layer_width).
   kernels::Linear per_layer_gate;    // [per_layer_width, hidden]
   kernels::Linear per_layer_output;  // [hidden, per_layer_width]

@@ -19,9 +19,7 @@ void recall(const LayerSpec& spec, const LayerWeights& weights, CacheIndex begin
   for (int64_t row = 0; row < rows; ++row) std::copy_n(cache.state.row(0, begin + row), hidden, inputs.row(row));
   Tensor keys({rows, key_width});
   Tensor values({rows, value_width});
-  weights.key.apply(inputs.data(), rows, keys.data(), pool);
-  weights.value.apply(inputs.data(), rows, values.data(), pool);
-  norm_keys(spec, weights, rows, keys.data(), pool);
+  project_keys(spec, weights, inputs, keys, values, pool);
   cache.keys.truncate(0);
   cache.values.truncate(0);
   cache.first = begin;

@@ -117,6 +117,10 @@ Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, Wei
   if (layer.experts) {
     AZ_ASSIGN_OR_RETURN(weights.experts, load_experts(*layer.experts, slot, reader));
     if (!layer.experts->beside_mlp) return weights;
+    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "dense_post_norm", reader, weights.dense_post_norm));
+    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "router_norm", reader, weights.router_norm));
+    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "experts_norm", reader, weights.experts_norm));
+    AZ_RETURN_IF_ERROR(read_norm(spec, slot + "experts_post_norm", reader, weights.experts_post_norm));
   }
   if (layer.mlp == MlpKind::gated) AZ_RETURN_IF_ERROR(reader.read(slot + "gate", weights.gate));
   AZ_RETURN_IF_ERROR(reader.read(slot + "up", weights.up));

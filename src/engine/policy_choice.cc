@@ -17,6 +17,16 @@ int kv_heads_of(const TextSpec& text, int rope) {
   return text.layers.empty() ? 1 : text.layers.front().kv_heads;
 }
 
+// A term that is added to scores keeps something beside each layer's keys, which a layer without keys does not have.
+Status check_own_keys(const positions::PolicyInstance& policy, const TextSpec& text) {
+  const bool shares = std::ranges::any_of(text.layers, [](const LayerSpec& layer) { return layer.kv_source >= 0; });
+  if (!shares || policy.policy->mechanism != positions::Mechanism::score_term) return ok_status();
+  return unsupported(
+      "position policy " + policy.policy->name +
+      " adds to the scores of every layer, but some layers of this model read the keys of others; choose a "
+      "rotary policy");
+}
+
 bool same_plan(const FrequencyPlan& a, const FrequencyPlan& b) {
   return a.groups == b.groups && a.pairs == b.pairs && a.pairing == b.pairing &&
          a.attention_scale == b.attention_scale && a.axis == b.axis && a.inv_freq == b.inv_freq;
@@ -66,6 +76,7 @@ Result<PolicyChoice> choose_policy(const TextSpec& text, const std::string& name
   if (!name.empty()) {
     AZ_ASSIGN_OR_RETURN(choice.policy, positions::find_policy(name));
   }
+  AZ_RETURN_IF_ERROR(check_own_keys(choice.policy, text));
   auto encoding = std::make_shared<decoder::PositionEncoding>();
   encoding->complete = choice.policy.policy->mechanism == positions::Mechanism::rotary;
   for (int rope = 0; rope < static_cast<int>(text.ropes.size()); ++rope) {

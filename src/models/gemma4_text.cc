@@ -237,8 +237,8 @@ void add_expert_weights(const LayerSpec& layer, int64_t hidden, const std::strin
   names.add(map, slot + "router_norm", name + "router.scale", {hidden});
   names.add(map, slot + "router.weight", name + "router.proj.weight", {experts, hidden});
   names.add(map, slot + "expert_scale", name + "router.per_expert_scale", {experts});
-  names.add(map, slot + "experts_gate_up", name + "experts.gate_up_proj", {experts, 2 * width, hidden});
-  names.add(map, slot + "experts_down", name + "experts.down_proj", {experts, hidden, width});
+  names.add(map, slot + "experts.gate_up", name + "experts.gate_up_proj", {experts, 2 * width, hidden});
+  names.add(map, slot + "experts.down", name + "experts.down_proj", {experts, hidden, width});
 }
 
 void add_layer_weights(const LayerSpec& layer, int64_t hidden, const std::string& slot, const std::string& name,
@@ -280,14 +280,19 @@ void add_weights(const TextSpec& text, const std::vector<std::string>& prefixes,
   names.add(map, "decoder.per_layer_norm", "per_layer_projection_norm.weight", {width});
 }
 
+Result<ModelSpec> read_model(const JsonView& config) {
+  return read_text_only(config, "gemma4_text", "GemmaTokenizer");
+}
+
 }  // namespace
 
 TextPart gemma4_text_part() {
   return {"gemma4_text", read_text, add_weights};
 }
 Family gemma4_text() {
-  return {"gemma4_text",
-          [](const JsonView& config) { return read_text_only(config, "gemma4_text", "GemmaTokenizer"); }};
+  return {"gemma4_text", read_model, "Gemma-4-E2B",
+          R"({"model_type": "gemma4_text", "hidden_size": 1536, "num_hidden_layers": 35, "num_attention_heads": 8,
+              "num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512, "max_position_embeddings": 131072})"};
 }
 
 }  // namespace azimuth::models

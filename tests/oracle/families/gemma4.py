@@ -428,6 +428,6 @@ GOLDEN_CASES = {
         **SMALL, "text.layers": 2, "text.types": ["sliding_attention", "full_attention"], "text.per_layer": 6,
         "text.bidirectional": "vision", "vision.layers": 1, "sample0.turn0.odd_media": "vti", "vision.clipped": True,
         "sample0.turn0.video.whole": False, "sample0.turn0.video.count": 2, "sample0.turn0.video.hw": [20, 26],
-        "sample0.turn0.video.fps": 1.0, "sample0.turn0.image2.hw": [23, 20], "text.pad": 7, "text.window_keys": 40,
+        "sample0.turn0.video.fps": 12.5, "sample0.turn0.image2.hw": [23, 20], "text.pad": 7, "text.window_keys": 40,
     }),
 }  # fmt: skip
