@@ -198,10 +198,10 @@ TEST(LayerCache, TruncationReachesBehindWhatKeysWereKept) {
   cache.keys.append(rows.data(), 4, 1);
   cache.values.append(rows.data(), 4, 1);
   EXPECT_EQ(cache.length(), 10);
-  cache.truncate(8);
+  cache.truncate(LayerSpec{}, 8);
   EXPECT_EQ(cache.length(), 8);
   EXPECT_EQ(cache.keys.length(), 2);
-  cache.truncate(3);
+  cache.truncate(LayerSpec{}, 3);
   EXPECT_EQ(cache.length(), 3);
   EXPECT_EQ(cache.keys.length(), 0);
   EXPECT_EQ(cache.state.length(), 3);

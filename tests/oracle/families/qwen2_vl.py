@@ -193,6 +193,8 @@ def v4_document(config, kind, dtype, flat):
     document.update({key: value for key, value in config.items() if not key.endswith("_config")})
     if flat:
         document.update(text)
+        if vision["hidden_act"] == "quick_gelu":
+            del vision["hidden_act"]  # as published
     else:
         vision["model_type"] = kind.model_type
         document["text_config"] = {"model_type": f"{kind.model_type}_text", **text, "dtype": dtype}
@@ -264,3 +266,43 @@ def write_kind(draw, folder, kind):
 
 def write(draw, folder):
     write_kind(draw, folder, KIND)
+
+
+# What every golden case of the two families has unless it says otherwise: small, and far from the published sizes.
+SMALL = {
+    "odd": False, "dtype": "bf16", "shards": 1, "files.names": "published", "processor.pil": False, "request.sized": False,
+    "request.stops": False, "request.padded": False, "request.samples": 1, "request.new_tokens": 12, "text.layers": 2,
+    "text.head_dim": 12, "text.kv_heads": 1, "text.group": 2, "text.intermediate": 52, "text.scale": 1.0, "text.tie": True,
+    "text.act": "silu", "text.spare_rows": 7, "text.window": False, "tokenizer.merges": 40, "vision.heads": 1,
+    "vision.head_dim": 12, "vision.depth": 2, "vision.merge": 2, "vision.patch": 6, "vision.temporal_patch": 2,
+    "vision.scale": 0.3, "sample0.system": False, "sample0.turns": 1,
+}  # fmt: skip
+
+GOLDEN_CASES = {
+    # A video that reaches further in time than in space: 5.23 numbers the text behind it from inside of it.
+    "qwen2_vl_long_video_tf5": (1, {
+        **SMALL, "files.config": "flat", "files.processor": "v4_pixels", "processor.video_file": False, "vision.temporal_patch": 1, "vision.mlp_ratio": 2,
+        "sample0.turn0.media": "video", "sample0.turn0.video.whole": True, "sample0.turn0.video.whole_count": 15,
+        "sample0.turn0.video.fps": 25, "sample0.turn0.video.hw": [14, 21], "request.tf5": True, "vision.act": "quick_gelu",
+    }),
+    "qwen2_vl_long_video_as_trained": (2, {
+        **SMALL, "files.config": "nested4", "files.names": "v5", "files.processor": "v5", "vision.temporal_patch": 3,
+        "sample0.turn0.odd_media": "titvti", "sample0.turn0.video3.whole": True, "sample0.turn0.video3.whole_count": 13,
+        "sample0.turn0.video3.fps": 25, "sample0.turn0.video3.hw": [13, 12], "request.tf5": False,
+        "sample0.turn0.image1.hw": [20, 31], "sample0.turn0.image5.hw": [31, 11], "vision.mlp_ratio": 2,
+    }),
+    "qwen2_vl_quick_gelu_merge3": (3, {
+        **SMALL, "files.config": "flat", "files.processor": "v4_pixels", "vision.merge": 3,
+        "vision.mlp.off_centre": True, "vision.merger.off_centre": False, "vision.act": "quick_gelu", "text.tie": False,
+        "sample0.turn0.media": "two", "sample0.turn0.adjacent": False, "sample0.turn0.image0.kind": "rgba",
+        "sample0.turn0.image0.hw": [41, 60], "sample0.turn0.image1.hw": [23, 75], "sample0.turn0.image1.kind": "grey",
+        "text.window": True, "text.window_keys": 20, "text.eps": 1e-05, "vision.mlp_ratio": 2,
+        "text.mrope_section": [1, 3, 2],
+    }),
+    "qwen2_vl_sampled_and_capped": (4, {
+        **SMALL, "files.config": "v5", "files.processor": "v5", "processor.sampling": {"cap_pixels_per_frame": True, "max_video_tokens": 12},
+        "request.video_options": {"videos_kwargs": {"do_sample_frames": True, "fps": 3}}, "sample0.turn0.media": "video",
+        "sample0.turn0.video.whole": True, "sample0.turn0.video.whole_count": 14, "sample0.turn0.video.fps": 12.5,
+        "sample0.turn0.video.hw": [40, 33], "request.tf5": True, "vision.mlp_ratio": 2, "vision.theta": 300.0,
+    }),
+}  # fmt: skip

@@ -51,3 +51,26 @@ KIND = qwen3_vl.Kind(
 
 def write(draw, folder):
     qwen3_vl.write_kind(draw, folder, KIND)
+
+
+SMALL = {
+    "odd": False, "dtype": "bf16", "shards": 1, "processor.pil": False, "request.sized": False, "request.stops": False,
+    "request.padded": False, "request.samples": 1, "request.new_tokens": 12, "text.hidden": 40, "text.layers": 2,
+    "vision.heads": 1, "vision.head_dim": 12, "vision.depth": 2, "vision.merge": 2, "vision.patch": 6, "vision.scale": 0.3,
+    "text.scale": 1.0, "text.tie": True, "tokenizer.merges": 40, "text.kv_heads": 1, "text.group": 2, "text.head_dim": 16,
+    "text.spare_rows": 7, "vision.intermediate": 36, "sample0.system": False, "sample0.turns": 1, "sample0.turn0.media": "one",
+    "sample0.turn0.image0.hw": [30, 41], "vision.side": 5,
+}  # fmt: skip
+
+GOLDEN_CASES = {
+    "qwen3_vl_moe_published_experts": (1, {
+        **SMALL, "files.generation": 4, "files.processor": "v4", "files.template": "json", "moe.experts": 5, "moe.chosen": 2,
+        "moe.intermediate": 12, "moe.sparse_step": 1, "moe.mlp_only": [], "moe.files": "published", "vision.deepstack": 2,
+        "vision.temporal_patch": 2, "text.act": "silu", "moe.norm_topk_prob": True, "text.intermediate": 52,
+    }),
+    "qwen3_vl_moe_some_layers_v5": (2, {
+        **SMALL, "files.generation": 5, "files.processor": "v5", "moe.experts": 4, "moe.chosen": 3, "vision.deepstack": 0, "moe.intermediate": 12,
+        "text.layers": 3, "moe.sparse_step": 1, "moe.mlp_only": [1], "moe.files": "v5", "vision.temporal_patch": 2,
+        "text.act": "gelu_pytorch_tanh", "moe.norm_topk_prob": False, "text.intermediate": 52, "text.hidden": 40,
+    }),
+}  # fmt: skip
