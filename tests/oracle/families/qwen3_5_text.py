@@ -12,7 +12,7 @@ def write(draw, folder):
         "rope_parameters": text_only.rope_parameters(draw),
     }
     config.update(qwen3_5.more_text(draw, config))
-    text_only.write(draw, folder, config, Qwen3_5ForCausalLM, "qwen", qwen3_5.text_tensor)
+    text_only.write(draw, folder, config, Qwen3_5ForCausalLM, "qwen", qwen3_5.text_tensor, qwen3_5.alike)
 
 
 SMALL = {
@@ -22,13 +22,13 @@ SMALL = {
 GOLDEN_CASES = {
     "qwen3_5_text_hybrid": (1, {
         **SMALL, "dtype": "bf16", "files.generation": 5, "text.hybrid_layers": 3, "text.linear0": True, "text.linear1": False,
-        "text.linear2": True, "linear.key_heads": 2, "linear.group": 2, "linear.key_dim": 6, "linear.value_dim": 10,
+        "text.linear2": True, "linear.key_heads": 2, "linear.group": 2, "linear.key_dim": 12, "linear.value_dim": 18,
         "linear.kernel": 4, "text.share": [0.5, 20], "text.kv_heads": 2, "text.group": 2, "text.scale": 0.3,
         "text.act": "silu", "text.tie": False, "request.samples": 2, "text.rope": "default",
     }),
     "qwen3_5_text_v4_small_stream": (2, {
         **SMALL, "dtype": "f32", "files.generation": 4, "text.hybrid_layers": 2, "text.linear0": True,
-        "text.linear1": False, "linear.key_heads": 1, "linear.group": 3, "linear.key_dim": 8, "linear.value_dim": 6,
+        "text.linear1": False, "linear.key_heads": 1, "linear.group": 3, "linear.key_dim": 16, "linear.value_dim": 12,
         "linear.kernel": 2, "text.share": [0.25, 24], "text.kv_heads": 1, "text.group": 3, "text.scale": 0.03,
         "text.act": "gelu_pytorch_tanh", "text.tie": True, "request.samples": 1, "text.rope": "yarn",
         "text.rope_original": 32,

@@ -164,7 +164,7 @@ def write_template(draw, folder, template, choices):
     return draw.odd("files.second_template", 0.3, [other], None)
 
 
-def write(draw, folder, config, model_class, kind, text_tensor=checkpoint.text_tensor):
+def write(draw, folder, config, model_class, kind, text_tensor=checkpoint.text_tensor, saved=None):
     """Writes a text-only checkpoint and its request. kind: 'qwen' or 'llama3' (tokenizer and template)."""
     model_folder = folder / "model"
     model_folder.mkdir(parents=True, exist_ok=True)
@@ -184,6 +184,8 @@ def write(draw, folder, config, model_class, kind, text_tensor=checkpoint.text_t
     tensors = {}
     for name, shape in shapes.items():
         tensors[name] = text_tensor(name, shape, draw.stream(f"weights/{name}"), scale, 1.3)
+    if saved:
+        tensors = saved(draw, tensors)
     if draw.chance("files.old_inv_freq", 0.2):
         tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = numpy.ones(2)
     checkpoint.write_weights(draw, model_folder, tensors)
