@@ -90,7 +90,7 @@ FAULTS = [
           "span.grid = {1, grid.h, grid.w};", "span.grid = {1, grid.w, grid.h};",
           "height and width of a frame exchanged in its span"),
     Fault("second-bos", "src/prompt/build_prompt.cc",
-          "return spec.adds_bos_to_chat && (bos.empty() || !text.text.starts_with(bos));", "return true;",
+          "if (!bos.empty() && text.text.starts_with(bos)) return false;", "",
           "a rendered prompt gets a second bos"),
     # Tower
     Fault("align-corners", "src/positions/tower/bilinear_corners.cc",

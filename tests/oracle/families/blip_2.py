@@ -7,6 +7,36 @@ from transformers import Blip2Config, Blip2ForConditionalGeneration
 
 from . import checkpoint, media, opt, text_only
 
+SMALL = {
+    **{key: value for key, value in opt.SMALL.items() if key not in ("request.raw", "request.padded", "prompt0")},
+    "text.heads": 2, "text.head_dim": 12, "text.norm_before": True, "text.act": "relu", "text.tie": True, "vision.patch": 8,
+    "vision.heads": 2, "vision.head_dim": 11, "vision.depth": 2, "vision.side": 3, "vision.intermediate": 36,
+    "qformer.heads": 2, "qformer.head_dim": 12, "qformer.intermediate": 44, "qformer.queries": 5, "processor.pil": False,
+    "sample0.no_image": False, "sample0.image.kind": "png", "text.scale": 0.3, "vision.scale": 1.0,
+}  # fmt: skip
+GOLDEN_CASES = {
+    "blip_2_caption_and_question": (1, {
+        **SMALL, "dtype": "bf16", "files.generation": 5, "files.processor": "v5", "tokenizer.string_image_token": True,
+        "qformer.depth": 3, "qformer.frequency": 2, "qformer.act": "gelu", "vision.act": "gelu", "sample0.prompt": "",
+        "sample1.prompt": "Question: What is in the picture? Answer:", "sample1.no_image": False, "sample0.image.hw": [31, 70],
+        "sample1.image.hw": [5, 3], "sample1.image.kind": "rgba", "qformer.mlp.off_centre": True, "vision.qkv_bias": True,
+        "request.padded": True, "request.padding_side": "left",
+    }),
+    "blip_2_v4_small_streams": (2, {
+        **SMALL, "dtype": "bf16", "files.generation": 4, "files.processor": "v4", "tokenizer.string_image_token": False,
+        "qformer.depth": 2, "qformer.frequency": 3, "qformer.act": "gelu", "qformer.eps": 1e-5, "vision.eps": 1e-5,
+        "vision.act": "quick_gelu", "vision.scale": 0.01, "text.scale": 0.03, "sample0.prompt": "a photo of",
+        "sample0.image.hw": [40, 24], "sample1.no_image": True, "sample1.prompt": "a photo of", "vision.qkv_bias": False,
+        "vision.rest": 3, "processor.class": "BlipImageProcessor",
+    }),
+    "blip_2_pil_norms_behind": (3, {
+        **SMALL, "dtype": "f16", "files.generation": 5, "files.processor": "v5", "tokenizer.string_image_token": False,
+        "qformer.depth": 2, "qformer.frequency": 1, "qformer.act": "relu", "vision.act": "gelu_pytorch_tanh",
+        "request.samples": 1, "text.norm_before": False, "text.tie": False, "processor.pil": True, "sample0.image.hw": [60, 41],
+        "sample0.image.kind": "jpeg", "sample0.prompt": "a photo of", "text.scale": 1.0, "vision.qkv_bias": True,
+    }),
+}  # fmt: skip
+
 
 def vision_config(draw):
     heads = draw.pick("vision.heads", [1, 2, 3])

@@ -60,6 +60,40 @@ TEMPLATE = """\
 {%- endif %}
 """
 
+SMALL = {
+    "odd": False, "shards": 1, "tokenizer.merges": 60, "tokenizer.clean_up": False, "text.kv_heads": 1, "text.group": 2,
+    "text.head_dim": 8, "text.intermediate": 52, "text.layers": 3, "text.cross_count": 1, "text.act": "silu",
+    "vision.heads": 2, "vision.head_dim": 8, "vision.patch": 6, "vision.side": 2, "vision.intermediate": 36,
+    "vision.depth": 2, "vision.global": 1, "processor.pil": False, "request.stops": False, "request.padded": False,
+    "request.raw": False, "request.new_tokens": 12, "sample0.turns": 1, "text.scale": 0.3, "vision.scale": 0.3,
+    "vision.eps": 1e-5, "text.eps": 1e-5,
+}  # fmt: skip
+GOLDEN_CASES = {
+    "mllama_two_tiles": (1, {
+        **SMALL, "dtype": "bf16", "files.generation": 5, "files.processor": "v5", "files.published_names": False,
+        "vision.tiles": 4, "vision.intermediate_count": 1, "vision.act": "gelu", "vision.mlp.off_centre": True,
+        "vision.head_dim": 11, "request.samples": 1, "sample0.turn0.media": "it", "sample0.turn0.image0.kind": "png", "sample0.turn0.image0.hw": [14, 29], "text.cross_layers": [1],
+        "text.rope": "default", "text.theta": 37.5,
+    }),
+    "mllama_runs_of_images": (2, {
+        **SMALL, "dtype": "bf16", "files.generation": 4, "files.processor": "v4", "files.published_names": True,
+        "vision.tiles": 3, "vision.act": "quick_gelu", "request.samples": 1,
+        "vision.intermediate_count": 2, "vision.odd_intermediate": [1, 0], "sample0.turn0.media": "tiitit",
+        "text.scale": 0.03, "vision.scale": 0.03, "text.cross_layers": [1, 2], "text.rope": "llama3",
+        "text.rope_original": 32, "sample0.turn0.image1.hw": [60, 13], "sample0.turn0.image2.hw": [9, 30],
+        "sample0.turn0.image4.hw": [70, 90], "vision.global": 2, "text.spare_rows": 9,
+    }),
+    "mllama_batch_raw": (3, {
+        **SMALL, "dtype": "f16", "files.generation": 5, "files.processor": "v5", "files.published_names": True,
+        "vision.tiles": 2, "vision.intermediate_count": 1, "vision.act": "gelu_pytorch_tanh", "vision.global": 0,
+        "request.samples": 3, "request.raw": True, "sample1.turns": 1, "sample2.turns": 1, "sample0.raw_bos": False, "sample1.raw_bos": False,
+        "sample2.raw_bos": True, "sample0.turn0.media": "t", "sample1.turn0.media": "iit", "sample2.turn0.media": "ti",
+        "sample1.turn0.image0.hw": [40, 12], "sample1.turn0.image1.hw": [3, 5], "sample2.turn0.image1.hw": [25, 25],
+        "sample1.turn0.image0.kind": "rgba", "text.cross_layers": [2], "text.rope": "llama3", "text.rope_original": 64,
+        "request.padded": True, "request.padding_side": "left", "vision.side": 3,
+    }),
+}  # fmt: skip
+
 
 def vision_tokenizer(folder, draw, chat_template):
     """Llama 3's tokenizer with the tokens of the vision models, the image's last."""

@@ -21,6 +21,29 @@ TEMPLATE = """\
 {%- if add_generation_prompt %}{{- 'Answer:' }}{%- endif %}
 """
 
+SMALL = {
+    "odd": False, "shards": 1, "tokenizer.merges": 60, "text.positions": 90, "text.layers": 2, "text.intermediate": 52,
+    "text.spare_rows": 7, "request.raw": True, "request.stops": False, "request.padded": False, "request.samples": 2,
+    "request.new_tokens": 12, "tokenizer.clean_up": False, "prompt0": "Count from 1 to 10: 1, 2, 3",
+}  # fmt: skip
+GOLDEN_CASES = {
+    "opt_norms_in_front": (1, {
+        **SMALL, "dtype": "bf16", "files.generation": 5, "text.norm_before": True, "text.heads": 3, "text.head_dim": 12,
+        "text.embedding": 36, "text.act": "relu", "text.tie": True, "text.scale": 0.3, "request.padded": True,
+        "request.padding_side": "left",
+    }),
+    "opt_350m_kind_v4": (2, {
+        **SMALL, "dtype": "f32", "files.generation": 4, "text.norm_before": False, "text.heads": 2,
+        "text.head_dim": 16, "text.embedding": 24, "text.act": "relu", "text.tie": True, "text.scale": 0.03,
+        "files.base_model": True,
+    }),
+    "opt_bare_f16": (3, {
+        **SMALL, "dtype": "f16", "files.generation": 5, "text.norm_before": True, "text.heads": 4, "text.head_dim": 9,
+        "text.embedding": 50, "text.act": "gelu", "text.tie": False, "text.scale": 1.0, "text.no_bias": True,
+        "text.plain_norms": True, "text.no_final_norm": True, "tokenizer.prefix_space": True,
+    }),
+}  # fmt: skip
+
 
 def gpt2_tokenizer(folder, draw, specials=SPECIALS, chat_template=None, more=None):
     """Writes a GPT-2 tokenizer as OPT uses it, which puts </s> first; returns {added token: id} and the count of ids."""
