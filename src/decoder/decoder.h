@@ -92,6 +92,7 @@ struct DecoderWeights {
   kernels::PackedMatrix per_layer_embedding;  // [per_layer_vocab, layers * per_layer_width]
   kernels::Linear per_layer_projection;       // [layers * per_layer_width, hidden]
   Tensor per_layer_norm;                      // [per_layer_width]
+  Tensor media_tokens;                // [media_token_ids, hidden], or empty
 };
 
 // Rows that are added to the hidden states behind a layer, at given tokens (DeepStack).
@@ -144,6 +145,7 @@ class Decoder {
   Decoder(TextSpec spec, DecoderWeights weights) : spec_(std::move(spec)), weights_(std::move(weights)) {}
 
   const TextSpec& spec() const { return spec_; }
+  const Tensor& media_tokens() const { return weights_.media_tokens; }
   CacheState new_cache(KeyStorage keys = KeyStorage::rotated) const { return CacheState(spec_, keys); }
 
   // Embedding rows of `ids`, scaled as the spec says: [ids, hidden]. out_of_range for an id outside the vocabulary.

@@ -94,6 +94,17 @@ std::vector<LayerStream> deepstack_streams(const std::vector<Place>& visual, siz
   return streams;
 }
 
+// Tokens that have rows of their own among images.
+void write_media_tokens(const Decoder& decoder, const Prompt& prompt, Tensor& hidden) {
+  const std::vector<int64_t>& ids = decoder.spec().media_token_ids;
+  for (size_t token = 0; token < prompt.ids.size(); ++token) {
+    const auto found = std::ranges::find(ids, int64_t{prompt.ids[token]});
+    if (found == ids.end()) continue;
+    std::copy_n(decoder.media_tokens().row(found - ids.begin()), hidden.row_elements(),
+                hidden.row(static_cast<int64_t>(token)));
+  }
+}
+
 }  // namespace
 
 Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures> images,
@@ -108,6 +119,7 @@ Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::s
   input.ids = prompt.ids;
   input.regions = prompt.closed_regions;
   AZ_ASSIGN_OR_RETURN(input.hidden, decoder.embed(prompt.ids));
+  if (!images.empty()) write_media_tokens(decoder, prompt, input.hidden);
   const std::vector<Place> visual = places(prompt, images, videos);
   for (const Place& place : visual) {
     std::copy_n(place.media->features.row(place.row), hidden, input.hidden.row(place.token));

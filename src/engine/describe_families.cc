@@ -67,8 +67,9 @@ std::string cells(const ProjectorSpec& projector) {
 
 std::string kind_of(const ProjectorSpec& projector) {
   switch (projector.kind) {
-    case ProjectorKind::patch_merger: return "merger of " + cells(projector);
-    case ProjectorKind::pixel_shuffle_mlp: return "pixel shuffle of " + cells(projector) + ", MLP";
+    case ProjectorKind::patch_merger:
+      return projector.norm_after_shuffle ? "pixel shuffle of " + cells(projector) + ", norm, MLP"
+                                          : "merger of " + cells(projector);
     case ProjectorKind::pixel_shuffle_linear: return "pixel shuffle of " + cells(projector) + ", linear";
     case ProjectorKind::linear: return "linear";
     case ProjectorKind::mlp: return "MLP of two layers";
@@ -83,7 +84,8 @@ std::string kind_of(const ProjectorSpec& projector) {
 
 std::string arrangement_of(FeatureArrangement arrangement) {
   switch (arrangement) {
-    case FeatureArrangement::tiles_in_order: return "";
+    case FeatureArrangement::tiles_in_order:
+    case FeatureArrangement::frames_in_order: return "";
     case FeatureArrangement::unpadded_rows:
     case FeatureArrangement::unpadded_or_whole: return "whole image, then unpadded tiles with a newline per row";
     case FeatureArrangement::pooled_frames: return "pooled frames";

@@ -186,8 +186,8 @@ void count_parameters(Engine::Impl& impl) {
   for (const auto& [slot, rule] : impl.spec.weights.rules()) {
     if (rule.optional) continue;
     int64_t& count = slot.starts_with("tower.") ? impl.vision_parameters : impl.text_parameters;
-    count += rule.shape.elements();
-    for (const WeightRule& below : rule.below) count += below.shape.elements();
+    count += rule.elements();
+    for (const WeightRule& below : rule.below) count += below.elements();
   }
 }
 

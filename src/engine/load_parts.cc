@@ -276,6 +276,7 @@ Result<decoder::DecoderWeights> load_decoder_weights(const TextSpec& spec, Weigh
   AZ_RETURN_IF_ERROR(
       read_norm(spec, spec.final_norm, "decoder.final_norm", reader, weights.final_norm, weights.final_norm_bias));
   AZ_RETURN_IF_ERROR(read_head(spec, reader, weights.head));
+  if (!spec.media_token_ids.empty()) AZ_RETURN_IF_ERROR(reader.read("decoder.media_tokens", weights.media_tokens));
   return weights;
 }
 
@@ -285,6 +286,7 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
   if (spec.class_tokens > 0) AZ_RETURN_IF_ERROR(reader.read("tower.class_tokens", weights.class_tokens));
   if (spec.learned_side > 0) AZ_RETURN_IF_ERROR(reader.read("tower.learned_grid", weights.learned_grid));
   if (spec.learned_axis_rows > 0) AZ_RETURN_IF_ERROR(reader.read("tower.learned_axes", weights.learned_axes));
+  if (spec.patch_norm) AZ_RETURN_IF_ERROR(read_norm("tower.patch_norm", reader, weights.patch_norm));
   if (spec.pre_norm) AZ_RETURN_IF_ERROR(read_norm("tower.pre_norm", reader, weights.pre_norm));
   if (spec.final_norm) AZ_RETURN_IF_ERROR(read_norm("tower.final_norm", reader, weights.final_norm));
   if (reader.in_map("tower.newline")) AZ_RETURN_IF_ERROR(reader.read("tower.newline", weights.newline));

@@ -209,23 +209,53 @@ Status add_pixels(const char* field, const ImageProcessorSpec& spec,
   return ok_status();
 }
 
+// One image or video of a sample.
+struct Medium {
+  bool video = false;
+  size_t index = 0;
+  bool operator==(const Medium&) const = default;
+};
+
+// Images, then videos; in the order of the prompt where the processor keeps both in one array.
+std::vector<Medium> media_of(const Engine::Impl& model, const PreparedSample& sample) {
+  std::vector<Medium> media;
+  if (model.processors.video.shares_image_array) {
+    for (const Span& span : sample.prompt.spans) {
+      const Medium medium{span.kind == SpanKind::video, static_cast<size_t>(span.media)};
+      const bool seen = !media.empty() && media.back() == medium;
+      if (span.kind != SpanKind::text && !seen) media.push_back(medium);
+    }
+    return media;
+  }
+  for (size_t i = 0; i < sample.images.size(); ++i) media.push_back({false, i});
+  for (size_t i = 0; i < sample.videos.size(); ++i) media.push_back({true, i});
+  return media;
+}
+
 // pixel_values and pixel_values_videos of the whole request.
 Status add_all_pixels(const Engine::Impl& model, const std::vector<PreparedSample>& samples, json& out) {
   std::vector<std::vector<const preprocess::MediaPixels*>> images(samples.size());
   std::vector<std::vector<const preprocess::MediaPixels*>> videos(samples.size());
   const VideoProcessorSpec& video = model.processors.video;
   for (size_t i = 0; i < samples.size(); ++i) {
-    for (const auto& each : samples[i].images) images[i].push_back(&each);
-    for (const auto& each : samples[i].videos) (video.shares_image_array ? images : videos)[i].push_back(&each.media);
+    for (const Medium& medium : media_of(model, samples[i])) {
+      if (!medium.video) {
+        images[i].push_back(&samples[i].images[medium.index]);
+      } else {
+        (video.shares_image_array ? images : videos)[i].push_back(&samples[i].videos[medium.index].media);
+      }
+    }
   }
   AZ_RETURN_IF_ERROR(add_pixels("pixel_values", model.processors.image, images, out));
   return add_pixels("pixel_values_videos", video.frame, videos, out);
 }
 
-void add_features(const SampleFeatures& features, size_t levels, json& out) {
+void add_features(const Engine::Impl& model, const PreparedSample& sample, const SampleFeatures& features, json& out) {
+  const size_t levels = model.spec.vision->deepstack.size();
   std::vector<const MediaFeatures*> media;
-  for (const MediaFeatures& image : features.images) media.push_back(&image);
-  for (const MediaFeatures& video : features.videos) media.push_back(&video);
+  for (const Medium& medium : media_of(model, sample)) {
+    media.push_back(&(medium.video ? features.videos : features.images)[medium.index]);
+  }
   json summaries = json::array();
   for (const MediaFeatures* each : media) {
     int64_t row = 0;
@@ -456,7 +486,7 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   std::vector<SampleFeatures> features;
   AZ_ASSIGN_OR_RETURN(std::vector<Sequence> sequences, start_sequences(model, request, samples, context, features));
   if (model.spec.vision) {
-    for (const SampleFeatures& each : features) add_features(each, model.spec.vision->deepstack.size(), out);
+    for (size_t i = 0; i < samples.size(); ++i) add_features(model, samples[i], features[i], out);
   }
 
   std::vector<PromptNumbers> numbers(sequences.size());

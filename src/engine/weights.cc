@@ -31,6 +31,14 @@ void transpose(const std::byte* in, int64_t matrices, int64_t rows, int64_t colu
   }
 }
 
+// Rows [first, first + count) of a tensor that lies contiguously in a file.
+TensorView rows_of(const TensorView& tensor, int64_t first, int64_t count) {
+  std::vector<int64_t> sizes = {count};
+  for (int axis = 1; axis < tensor.shape.rank(); ++axis) sizes.push_back(tensor.shape[axis]);
+  const size_t row_bytes = tensor.bytes() / static_cast<size_t>(tensor.shape[0]);
+  return TensorView::contiguous(tensor.data + static_cast<size_t>(first) * row_bytes, tensor.dtype, Shape(sizes));
+}
+
 Status missing(const WeightRule& rule) {
   std::string names;
   for (const std::string& name : rule.names) names += (names.empty() ? "" : " or ") + name;
@@ -49,7 +57,7 @@ Result<WeightReader::Piece> WeightReader::find(const WeightRule& rule) {
     if (Status status = check_shape("tensor " + name, rule.shape, view.shape); !status.ok()) {
       return Status(status.code(), status.message() + "; config.json and the weights do not belong together");
     }
-    return Piece{view, rule.transform};
+    return Piece{rule.row_count == 0 ? view : rows_of(view, rule.first_row, rule.row_count), rule.transform};
   }
   return missing(rule);
 }

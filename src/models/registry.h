@@ -37,6 +37,8 @@ VisionPart gemma4_vision();
 VisionPart qwen3_vl_vision();
 VisionPart siglip_vision_model();
 Family blip_2();
+VisionPart internvl_vision();
+VisionPart ovis2_vision();
 Family gemma();
 Family gemma2();
 Family gemma3();
@@ -59,5 +61,7 @@ Family qwen3_5();
 Family qwen3_5_text();
 Family qwen3_vl();
 Family qwen3_vl_moe();
+Family internvl();
+Family ovis2();
 
 }  // namespace azimuth::models

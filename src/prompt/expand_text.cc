@@ -111,6 +111,9 @@ Result<Expansion> expand_image(const MediaInputs& media, const PromptSpec& spec,
       expansion = expand_per_cell(spec.image, SpanKind::image, number, blocks, nullptr);
       break;
     case PromptExpansion::pan_and_scan: expansion = expand_pan_and_scan(spec.image, number, blocks); break;
+    case PromptExpansion::tile_rows:
+      expansion = expand_tile_rows(spec.image, number, blocks, image.tile_columns);
+      break;
     default: return internal_error("no such expansion of an image");
   }
   for (Span& span : expansion.spans) {
@@ -131,6 +134,8 @@ Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec,
     case PromptExpansion::timestamped_frames:
       return expand_timestamped_frames(spec.video, number, video.grid, timing);
     case PromptExpansion::clocked_frames: return expand_clocked_frames(spec.video, number, video.grid, timing);
+    case PromptExpansion::numbered_frames:
+      return expand_numbered_frames(spec.video, number, blocks_of(video.grid, video.blocks), timing);
     default: return internal_error("no such expansion of a video");
   }
 }

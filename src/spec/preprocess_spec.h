@@ -32,6 +32,12 @@ enum class PixelArray : uint8_t {
   canvases,          // [samples, most pictures, most tiles, channel, y, x]; zeros behind (mllama)
 };
 
+// How the grid of tiles is chosen (PreprocessScheme::tiles).
+enum class TileGrid : uint8_t {
+  closest_ratio,  // the one whose ratio of sides is nearest to the picture's (InternVL)
+  covering_area,  // the smallest that keeps nine tenths of the picture's pixels (Ovis2)
+};
+
 enum class ResampleFilter : uint8_t { bilinear, bicubic, lanczos };
 
 // Whose rounding the pixels go through. The two differ by up to 25 grey levels after a bicubic resize.
@@ -74,7 +80,9 @@ struct ImageProcessorSpec {
   bool divides_only_alone = false;  // only a sample's one picture; several are padded to squares (LLaVA-OneVision)
   int64_t min_tiles = 1;
   int64_t max_tiles = 12;
-  bool thumbnail = true;       // the whole picture beside its tiles
+  TileGrid tile_grid = TileGrid::closest_ratio;
+  bool thumbnail = true;         // the whole picture beside its tiles
+  bool thumbnail_first = false;  // in front of them instead of behind
   std::vector<std::array<int64_t, 2>> pinpoints = {};  // height, width of the sizes to choose from (any_resolution)
   // Crops of pan_and_scan
   int64_t min_crop_size = 256;

@@ -14,6 +14,8 @@ enum class PromptExpansion : uint8_t {
   pan_and_scan,        // as per_cell for each tile by itself, with words that tell a picture from its crops (Gemma 3)
   timestamped_frames,  // per grid frame: `<1.5 seconds>`, start, a copy per cell, end: one span per frame (Qwen3-VL)
   clocked_frames,      // per grid frame: `00:01 `, start, a copy per cell, end; spaces between (Gemma 4)
+  numbered_frames,     // per frame on a line of its own: `Frame1: `, start, a copy per cell, end (InternVL)
+  tile_rows,           // start, the whole image, after_whole, its tiles row by row with tokens between, end (Ovis2)
 };
 
 // Tokens that see each other in both directions, so that no chunk or cache block may end among them.
@@ -39,6 +41,10 @@ struct MediaMarkup {
   std::string start = {};   // written in front of an image or frame by the expansion
   std::string end = {};     // and behind it
   std::string marker = {};  // stands for the whole image or video in the template, where `placeholder` does not
+  // Between the tiles of tile_rows.
+  std::string after_whole = {};
+  std::string between_columns = {};
+  std::string between_rows = {};
 
   const std::string& in_template() const { return marker.empty() ? placeholder : marker; }
 };

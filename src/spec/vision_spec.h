@@ -41,8 +41,7 @@ enum class PatchOrder : uint8_t {
 
 // From the tower's patches to the decoder's tokens. One file of vision/projectors/ per kind.
 enum class ProjectorKind : uint8_t {
-  patch_merger,          // norm, m*m neighbours concatenated, linear, GELU (erf), linear (Qwen)
-  pixel_shuffle_mlp,     // m*m neighbours concatenated, norm, linear, GELU (erf), linear (InternVL)
+  patch_merger,          // norm, m*m neighbours concatenated, linear, activation, linear (Qwen, InternVL)
   pixel_shuffle_linear,  // m*m neighbours concatenated, linear (Idefics3)
   linear,                // (PaliGemma)
   mlp,                   // linear, activation, linear (LLaVA)
@@ -61,6 +60,7 @@ enum class FeatureArrangement : uint8_t {
   unpadded_or_whole,  // the same for a sample's only image, with fewer cells where there are too many; of several images
                       // the whole ones alone, each with one newline (LLaVA-OneVision)
   cross_attended,     // one block that stays outside of the sequence (mllama)
+  frames_in_order,    // of a video: frame after frame, each an array and a block of its own (InternVL)
   pooled_frames,      // of a video: frames at half the cells per side, one newline behind them (LLaVA-OneVision)
 };
 
@@ -77,6 +77,9 @@ struct QFormerSpec {
   bool has_cross(int layer) const { return layer % cross_every == 0; }
 };
 
+// What a cell of the visual table's vocabulary is: a mean weighted by softmax, or the one word of the largest logit.
+enum class VisualWords : uint8_t { weighted, largest };
+
 struct ProjectorSpec {
   ProjectorKind kind = ProjectorKind::patch_merger;
   int merge = 2;    // cells of the tower per side that become one token
@@ -88,6 +91,11 @@ struct ProjectorSpec {
   bool norm_plus_one = false;       // the norm's weight w acts as 1 + w
   Activation activation = Activation::gelu_erf;
   std::optional<QFormerSpec> q_former = {};  // of kind q_former
+  // Of visual_table: words of the vocabulary, how a cell chooses among them, and rows of the table behind them that stand
+  // for indicator tokens of the prompt.
+  int64_t vocab = 0;
+  VisualWords visual_words = VisualWords::weighted;
+  int64_t indicators = 0;
 
   // Cells that the decoder gets for a grid of patches.
   Grid merged(const Grid& patches) const {
@@ -122,14 +130,17 @@ struct VisionSpec {
   NormKind norm = NormKind::layer;
   float norm_eps = 1e-6f;
   bool qkv_bias = true;
+  bool mlp_bias = true;
   bool gated_mlp = false;       // down(act(gate(x)) * up(x))
   bool layer_scale = false;     // attention and MLP outputs are multiplied by a learned vector before they are added
   bool post_norms = false;      // a norm after attention and after the MLP as well, before the residual is added
+  bool patch_norm = false;      // a norm on the embedded patches, before they get their positions (Ovis2)
   bool pre_norm = false;        // a norm in front of the first layer (CLIP)
   bool final_norm = false;      // a norm behind the last layer
   TowerQkNorm qk_norm = TowerQkNorm::none;
   bool value_norm = false;  // RMSNorm without weight over head_dim on values
   bool clipped = false;     // inputs and outputs of every product of a layer stay within saved bounds (Gemma 4)
+  float qk_norm_eps = 0.0f;  // 0: norm_eps
   std::vector<int> windowed_layers = {};  // layers that attend within windows of `window` cells per side (Qwen2.5-VL)
   int window = 0;                         // cells of the projector per side of a window
   // Layers whose outputs the projector reads, side by side; layer -1 is the embedding. Empty: the last one.

@@ -32,6 +32,14 @@ struct WeightRule {
   // Another shape that files of another convention have, with its own transform; an empty shape: none.
   Shape other_shape = {};
   Transform other_transform = Transform::none;
+  // Of the file's rows, only these, before the transform; no count: all.
+  int64_t first_row = 0;
+  int64_t row_count = 0;
+
+  // Of the file that this rule reads, without those of `below`.
+  int64_t elements() const {
+    return row_count == 0 ? shape.elements() : shape.elements() / shape[0] * row_count;
+  }
 };
 
 class WeightMap {

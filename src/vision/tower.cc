@@ -48,7 +48,9 @@ Result<Tensor> embed(const VisionSpec& spec, const TowerWeights& weights, const 
   const Tensor& pixels = spec.centred_pixels ? moved : patches;
   Tensor hidden({grid.t * rows, spec.hidden});
   for (int64_t t = 0; t < grid.t; ++t) {
-    weights.patch.apply(pixels.row(t * per_frame), per_frame, hidden.row(t * rows + spec.class_tokens), pool);
+    float* const out = hidden.row(t * rows + spec.class_tokens);
+    weights.patch.apply(pixels.row(t * per_frame), per_frame, out, pool);
+    if (spec.patch_norm) normalise(weights.patch_norm, spec.norm_eps, out, per_frame, spec.hidden, out, pool);
   }
   AZ_RETURN_IF_ERROR(add_learned_positions(spec, weights, grid, frame, hidden, pool));
   if (spec.pre_norm) normalise(weights.pre_norm, spec.norm_eps, hidden, hidden, pool);

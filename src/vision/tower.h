@@ -79,6 +79,7 @@ struct ProjectorWeights {
 
 struct TowerWeights {
   kernels::Linear patch;   // [hidden, patch elements]
+  NormWeights patch_norm;  // [hidden], or empty
   Tensor class_tokens;     // [class tokens, hidden], or empty
   Tensor learned_grid;     // [class tokens where they have positions, then side * side; hidden], or empty
   Tensor learned_axes;     // [2, learned_axis_rows, hidden]: of columns, then of rows; or empty

@@ -22,8 +22,9 @@ void rotate_patches(const VisionSpec& spec, const positions::TowerRotation& rota
 void norm_part(const VisionSpec& spec, const float* weight, int64_t rows, int64_t width, int64_t unit, float* x,
                ThreadPool& pool) {
   const int64_t stride = spec.qkv_width();
+  const float eps = spec.qk_norm_eps > 0.0f ? spec.qk_norm_eps : spec.norm_eps;
   for (int64_t first = 0; first < width; first += unit) {
-    kernels::rms_norm(x + first, rows, unit, stride, weight, spec.norm_eps, x + first, stride, pool);
+    kernels::rms_norm(x + first, rows, unit, stride, weight, eps, x + first, stride, pool);
   }
 }
 

@@ -56,5 +56,7 @@ VideoProcessorClass qwen2_vl_video_processor();
 VideoProcessorClass qwen3_vl_video_processor();
 VideoProcessorClass internvl_video_processor();
 VideoProcessorClass smolvlm_video_processor();
+ImageProcessorClass got_ocr2_image_processor();
+ImageProcessorClass ovis2_image_processor();
 
 }  // namespace azimuth::models

@@ -8,10 +8,12 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
       clip_image_processor(),
       gemma3_image_processor(),
       gemma4_image_processor(),
+      got_ocr2_image_processor(),
       llava_image_processor(),
       llava_next_image_processor(),
       llava_onevision_image_processor(),
       mllama_image_processor(),
+      ovis2_image_processor(),
       qwen2_vl_image_processor(),
       siglip_image_processor(),
   };
@@ -46,6 +48,8 @@ const std::vector<ModelProcessors>& model_processors() {
       {"qwen3_vl_moe", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
       {"qwen3_5", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
       {"qwen3_5_moe", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
+      {"internvl", "GotOcr2ImageProcessor", "InternVLVideoProcessor"},
+      {"ovis2", "Ovis2ImageProcessor", ""},
   };
   return models;
 }

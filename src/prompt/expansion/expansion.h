@@ -32,6 +32,14 @@ Expansion expand_per_cell(const MediaMarkup& markup, SpanKind kind, int media, s
 // One span per block, each between markers of its own; crops behind the whole picture are announced in words. Source:
 // Gemma3Processor.replace_image_token.
 Expansion expand_pan_and_scan(const MediaMarkup& markup, int media, std::span<const FeatureBlock> blocks);
+// A line per frame: `Frame1: `, start, cells, end; one span per frame. Source: InternVLProcessor.replace_video_token.
+Expansion expand_numbered_frames(const MediaMarkup& markup, int media, std::span<const FeatureBlock> frames,
+                                 const VideoTiming& timing);
+
+// start, the whole picture, after_whole, then its tiles with between_columns or between_rows in front of all but the first,
+// end; one span per tile. Source: Ovis2Processor.replace_image_token.
+Expansion expand_tile_rows(const MediaMarkup& markup, int media, std::span<const FeatureBlock> blocks,
+                           int64_t tile_columns);
 
 // One span per grid frame, behind the time of its frames. Source: Qwen3VLProcessor.replace_video_token.
 Expansion expand_timestamped_frames(const MediaMarkup& markup, int media, const Grid& grid, const VideoTiming& timing);

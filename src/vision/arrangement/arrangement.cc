@@ -10,6 +10,7 @@ Result<std::vector<FeatureBlock>> feature_blocks(const Arranged& media) {
       return media.pixels.tiles.size() == 1 ? blocks_whole(media) : blocks_unpadded(media);
     case FeatureArrangement::pooled_frames: return blocks_pooled(media);
     case FeatureArrangement::cross_attended: return block_outside(media);
+    case FeatureArrangement::frames_in_order: return blocks_of_frames(media);
     default: return internal_error("no such arrangement of features");
   }
 }
@@ -23,6 +24,7 @@ Result<MediaFeatures> arrange(const VisionSpec& spec, const TowerWeights& weight
       return tiles.size() == 1 ? arrange_whole(weights.newline, tiles)
                                : arrange_unpadded(spec, weights.newline, pixels, tiles);
     case FeatureArrangement::pooled_frames: return arrange_pooled(weights.newline, tiles);
+    case FeatureArrangement::frames_in_order: return arrange_frames(std::move(tiles));
     default: return internal_error("no such arrangement of features");
   }
 }

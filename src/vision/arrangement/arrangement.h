@@ -47,4 +47,8 @@ MediaFeatures arrange_whole(const Tensor& newline, const std::vector<MediaFeatur
 std::vector<FeatureBlock> blocks_pooled(const Arranged& media);
 MediaFeatures arrange_pooled(const Tensor& newline, const std::vector<MediaFeatures>& tiles);
 
+// FeatureArrangement::frames_in_order.
+std::vector<FeatureBlock> blocks_of_frames(const Arranged& media);
+MediaFeatures arrange_frames(std::vector<MediaFeatures> tiles);
+
 }  // namespace azimuth::vision

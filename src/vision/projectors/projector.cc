@@ -11,6 +11,7 @@ Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weight
     case ProjectorKind::q_former: return q_former(spec, weights, hidden, pool);
     case ProjectorKind::position_pool: return position_pool(spec, weights, hidden, grid, pool);
     case ProjectorKind::average_pool: return average_pool(spec, weights, hidden, grid, pool);
+    case ProjectorKind::visual_table: return visual_table(spec, weights, hidden, pool);
     default: return internal_error("no such projector");
   }
 }

@@ -20,5 +20,6 @@ Tensor position_pool(const ProjectorSpec& spec, const ProjectorWeights& weights,
                      ThreadPool& pool);
 Tensor average_pool(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, const Grid& grid,
                     ThreadPool& pool);
+Tensor visual_table(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool);
 
 }  // namespace azimuth::vision

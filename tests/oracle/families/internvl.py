@@ -28,6 +28,46 @@ OPTIONS = [
     {},
 ]
 
+GOLDEN_CASES = {
+    # A wide picture: tiles row by row, the thumbnail last; the published form of files and names.
+    "internvl_tiles_thumbnail_v4": (1, {
+        **tiled.SMALL, "files.generation": 4, "files.processor": "v4", "files.names": "old", "text.kind": "qwen2",
+        "text.head_dim": 8, "text.window": False, "vision.big_variant": False, "vision.bias": True, "vision.patch": 6,
+        "vision.side": 2, "processor.max_patches": 12, "processor.crop": False, "sample0.turn0.media": "one", "sample0.turn0.image0.hw": [40, 70],
+        "sample0.turn0.image0.kind": "jpeg", "vision.mlp.off_centre": True, "vision.projector.off_centre": False,
+        "vision.eps": 1e-6,
+    }),
+    # The large variant; a video of three frames, then pictures of a tie of grids and of one tile, none of it in order.
+    "internvl_video_between_images": (2, {
+        **tiled.SMALL, "files.names": "new", "text.kind": "qwen3", "text.hidden": 32, "text.head_dim": 12,
+        "text.bias": False, "text.window": False, "vision.big_variant": True, "vision.bias": False, "vision.patch": 5,
+        "vision.side": 3, "processor.max_patches": 6, "sample0.turn0.odd_media": "ivi", "request.video_frames": 3,
+        "sample0.turn0.image0.hw": [44, 44], "sample0.turn0.image0.kind": "png", "sample0.turn0.video1.hw": [20, 33],
+        "sample0.turn0.video1.fps": True, "sample0.turn0.image2.hw": [12, 13], "sample0.turn0.image2.kind": "rgba",
+        "vision.mlp.off_centre": False, "vision.projector.off_centre": True, "text.scale": 0.03, "vision.scale": 0.01,
+        "vision.eps": 1e-5,
+    }),
+    # A resampled table, four cells a side per token, an inner layer, the final norm of the other kind, another limit.
+    "internvl_resampled_inner_layer": (3, {
+        **tiled.SMALL, "dtype": "f32", "files.names": "new", "text.kind": "llama", "text.hidden_per_head": 8,
+        "text.head_dim": 8, "text.bias": True, "text.mlp_bias": True, "vision.big_variant": True, "vision.bias": True,
+        "vision.patch": 5, "vision.odd_ratio": 0.25, "vision.side": 2, "vision.resampled": 4, "vision.depth": 3,
+        "vision.feature_layer": -2, "vision.mixed_variant": True, "vision.heads": 1, "request.samples": 2,
+        "request.options": {"images_kwargs": {"min_patches": 2, "max_patches": 4}}, "sample0.turn0.media": "one",
+        "sample0.turn0.image0.hw": [60, 21], "sample0.turn0.image0.kind": "png", "sample1.system": False,
+        "sample1.turns": 1, "sample1.turn0.media": "none", "request.padded": True, "request.padding_side": "left",
+        "vision.eps": 1e-6, "text.kv_heads": 1,
+    }),
+    # Pillow's pixels, the tower's own end (a layer norm), not divided.
+    "internvl_whole_pil": (4, {
+        **tiled.SMALL, "files.names": "new", "text.kind": "qwen3", "text.hidden": 32, "text.head_dim": 8,
+        "text.bias": False, "text.window": False, "vision.big_variant": True, "vision.bias": True, "vision.patch": 6,
+        "vision.side": 2, "vision.final_norm": True, "processor.pil": True, "request.options": {"crop_to_patches": False},
+        "sample0.turn0.media": "two", "sample0.turn0.image0.hw": [70, 40], "sample0.turn0.image0.kind": "png",
+        "sample0.turn0.image2.hw": [9, 33], "sample0.turn0.image2.kind": "grey", "vision.eps": 1e-5,
+    }),
+}  # fmt: skip
+
 
 def vision_config(draw):
     """The tower's config and the ratio of the pixel shuffle."""
@@ -135,7 +175,8 @@ def write(draw, folder):
         "image_token_id": ids["<IMG_CONTEXT>"],
         "downsample_ratio": ratio,
         "projector_hidden_act": draw.odd("projector.act", 0.2, ["gelu_pytorch_tanh", "silu", "relu"], "gelu"),
-        "vision_feature_layer": draw.odd("vision.feature_layer", 0.25, [-2, 1, 0], -1),
+        # The reference takes 0, the embedding, for no wish at all, and fails.
+        "vision_feature_layer": draw.odd("vision.feature_layer", 0.25, [-2, 1, 2], -1),
         "vision_feature_select_strategy": "default",
         "tie_word_embeddings": tie,
         "text_config": text,

@@ -21,6 +21,35 @@ OPTIONS = [
     {},
 ]
 
+GOLDEN_CASES = {
+    # 150 x 70 in tiles of 28: the grid is read lying on its side.
+    "ovis2_grid_lies_down_v4": (1, {
+        **tiled.SMALL, "files.generation": 4, "files.processor": "v4", "text.kind": "qwen2", "text.head_dim": 8,
+        "text.window": False, "vision.patch": 7, "vision.side": 2, "vision.vocab": 40, "vision.qkv_bias": False,
+        "vision.mlp_bias": False, "processor.crop": True, "processor.max_patches": 9, "sample0.turn0.media": "one",
+        "sample0.turn0.image0.hw": [32, 70], "sample0.turn0.image0.kind": "png", "vision.peak": 2.5,
+        "vision.head_gain": 1.0, "vision.eps": 1e-5, "vision.mlp.off_centre": True,
+    }),
+    # Small logits, where the head norm's epsilon counts; the closest ratio; text, picture, text, picture.
+    "ovis2_closest_ratio_two": (2, {
+        **tiled.SMALL, "text.kind": "qwen3", "text.hidden": 32, "text.head_dim": 8, "text.bias": False,
+        "text.window": False, "vision.patch": 5, "vision.side": 2, "vision.vocab": 21, "vision.qkv_bias": True,
+        "vision.mlp_bias": True, "processor.crop": True, "processor.closest_ratio": True, "processor.max_patches": 4,
+        "sample0.turn0.media": "two", "sample0.turn0.image0.hw": [48, 22], "sample0.turn0.image0.kind": "png",
+        "sample0.turn0.image2.hw": [9, 8], "sample0.turn0.image2.kind": "grey", "vision.peak": 1.0,
+        "vision.head_gain": 0.01, "vision.scale": 0.01, "text.scale": 0.03, "vision.eps": 1e-5,
+    }),
+    # The largest word alone, three cells a side per token; samples with and without pictures.
+    "ovis2_argmax_batch": (3, {
+        **tiled.SMALL, "text.kind": "llama", "text.hidden_per_head": 8, "text.head_dim": 8, "text.bias": False,
+        "text.mlp_bias": False, "vision.tokenize": "st_argmax", "vision.odd_stride": 3, "vision.patch": 5,
+        "vision.side": 2, "vision.vocab": 40, "vision.qkv_bias": False, "vision.mlp_bias": True, "processor.crop": True,
+        "processor.max_patches": 4, "request.samples": 2, "sample0.turn0.media": "one", "sample0.turn0.image0.hw": [50, 62],
+        "sample0.turn0.image0.kind": "png", "sample1.system": False, "sample1.turns": 1, "sample1.turn0.media": "none",
+        "request.padded": True, "request.padding_side": "right", "vision.heads": 1, "vision.eps": 1e-6,
+    }),
+}  # fmt: skip
+
 
 def vision_config(draw):
     """The tower's config and the count of features of a tile."""

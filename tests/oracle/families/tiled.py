@@ -45,6 +45,15 @@ PROCESSOR_FLAGS = [
     {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.5, 0.75], "do_convert_rgb": True},
 ]
 
+# What every golden case of these families has unless it says otherwise: small, and far from the published sizes.
+SMALL = {
+    "odd": False, "dtype": "bf16", "shards": 1, "files.generation": 5, "files.processor": "v5", "request.stops": False,
+    "request.padded": False, "request.samples": 1, "request.new_tokens": 12, "text.layers": 2, "text.kv_heads": 2,
+    "text.group": 2, "text.intermediate": 28, "text.act": "silu", "text.spare_rows": 7, "text.scale": 0.3,
+    "text.rope": "default", "text.tie": True, "tokenizer.merges": 60, "vision.heads": 2, "vision.head_dim": 12,
+    "vision.depth": 2, "vision.intermediate": 36, "vision.scale": 0.3, "sample0.system": False, "sample0.turns": 1,
+}  # fmt: skip
+
 
 def text_config(draw, kinds):
     """A Qwen2, Qwen3 or Llama decoder in the form of transformers 5, its model_type included."""
@@ -121,7 +130,8 @@ def user_content(draw, name, folder, factor, videos):
         if draw.odd(f"{name}.video{i}.file", 0.2):
             return media.write_video_file(draw, f"{name}.video{i}", 2 * factor, folder, count=videos)
         rng = draw.stream(f"{name}.video{i}.size")
-        height, width = draw.pick(f"{name}.video{i}.hw", [None]) or (int(v) for v in rng.integers(3, 4 * factor, 2))
+        # Frames of three rows would count as three channels.
+        height, width = draw.pick(f"{name}.video{i}.hw", [None]) or (int(v) for v in rng.integers(4, 4 * factor, 2))
         frames = media.write_frame_files(draw, f"{name}.video{i}", height, width, videos, folder)
         part = {"type": "video", "video": frames}
         if draw.chance(f"{name}.video{i}.fps", 0.5):
