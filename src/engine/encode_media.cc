@@ -9,12 +9,13 @@ namespace azimuth::engine {
 namespace {
 
 // Features of one tile or video, from the processor's array.
-Result<MediaFeatures> encode_tile(const vision::Tower& tower, const preprocess::Patches& tile,
+Result<MediaFeatures> encode_tile(const vision::Tower& tower, const preprocess::Patches& tile, bool tf4,
                                   const RunContext& context) {
-  if (!tile.planes()) return tower.encode(tile.pixels, tile.grid, context);
   const VisionSpec& spec = tower.spec();
+  const std::optional<GridResample> resample = tf4 ? spec.tf4_resample : std::nullopt;
+  if (!tile.planes()) return tower.encode(tile.pixels, tile.grid, context, resample);
   const int64_t merge = spec.order == PatchOrder::merge_blocks ? spec.projector.merge : 1;
-  return tower.encode(preprocess::patch_rows(tile, spec.patch, merge, context.pool), tile.grid, context);
+  return tower.encode(preprocess::patch_rows(tile, spec.patch, merge, context.pool), tile.grid, context, resample);
 }
 
 Result<MediaFeatures> encode_tiles(const vision::Tower& tower, const MediaToEncode& media, const RunContext& context) {
@@ -24,7 +25,7 @@ Result<MediaFeatures> encode_tiles(const vision::Tower& tower, const MediaToEnco
   std::vector<MediaFeatures> tiles;
   for (const preprocess::Patches& tile : media.pixels->tiles) {
     const int64_t part = tile.grid.cells();
-    AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_tile(tower, tile, context.share(done, part, total)));
+    AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_tile(tower, tile, media.pixels->tf4, context.share(done, part, total)));
     tiles.push_back(std::move(features));
     done += part;
   }

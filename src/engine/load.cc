@@ -107,6 +107,11 @@ Result<std::string> find_template(const Checkpoint& checkpoint, bool multimodal)
 }
 
 Status load_chat_template(const Checkpoint& checkpoint, Engine::Impl& impl) {
+  if (!impl.spec.prompt.video_template.empty()) {
+    AZ_ASSIGN_OR_RETURN(impl.video_template,
+                        text::ChatTemplate::create(impl.spec.prompt.video_template, impl.tokenizer->named_tokens(),
+                                                   impl.tokenizer->reserved_strings()));
+  }
   AZ_ASSIGN_OR_RETURN(const std::string source, find_template(checkpoint, impl.spec.vision.has_value()));
   if (source.empty()) return ok_status();  // raw prompts still work
   AZ_ASSIGN_OR_RETURN(impl.chat_template, text::ChatTemplate::create(source, impl.tokenizer->named_tokens(),

@@ -143,6 +143,29 @@ Status read_norm(const std::string& slot, WeightReader& reader, vision::NormWeig
   return reader.in_map(slot + ".bias") ? reader.read(slot + ".bias", out.bias) : ok_status();
 }
 
+Status read_perceiver(const PerceiverSpec& spec, const std::string& slot, WeightReader& reader,
+                      vision::PerceiverWeights& out) {
+  AZ_RETURN_IF_ERROR(reader.read(slot + "gate", out.gate));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "up", out.up));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "down", out.down));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "latents", out.latents));
+  AZ_RETURN_IF_ERROR(reader.read(slot + "final_norm", out.final_norm));
+  for (int i = 0; i < spec.layers; ++i) {
+    const std::string at = slot + "layers." + std::to_string(i) + ".";
+    vision::PerceiverLayerWeights& layer = out.layers.emplace_back();
+    AZ_RETURN_IF_ERROR(reader.read(at + "latents_norm", layer.latents_norm));
+    AZ_RETURN_IF_ERROR(reader.read(at + "context_norm", layer.context_norm));
+    AZ_RETURN_IF_ERROR(reader.read(at + "query", layer.query));
+    AZ_RETURN_IF_ERROR(reader.read(at + "key_value", layer.key_value));
+    AZ_RETURN_IF_ERROR(reader.read(at + "output", layer.output));
+    AZ_RETURN_IF_ERROR(reader.read(at + "mlp_norm", layer.mlp_norm));
+    AZ_RETURN_IF_ERROR(reader.read(at + "gate", layer.gate));
+    AZ_RETURN_IF_ERROR(reader.read(at + "up", layer.up));
+    AZ_RETURN_IF_ERROR(reader.read(at + "down", layer.down));
+  }
+  return ok_status();
+}
+
 // What the family's map names of a projector; the others stay empty.
 Status read_projector(const std::string& slot, WeightReader& reader, vision::ProjectorWeights& out) {
   if (reader.in_map(slot + "norm.weight")) AZ_RETURN_IF_ERROR(read_norm(slot + "norm", reader, out.norm));
@@ -303,6 +326,9 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
         read_q_former(*spec.projector.q_former, "tower.projector.", reader, weights.projector.q_former));
   }
   if (spec.projector.norm_plus_one) add_one(weights.projector.norm.weight);
+  if (const auto& perceiver = spec.projector.perceiver) {
+    AZ_RETURN_IF_ERROR(read_perceiver(*perceiver, "tower.projector.", reader, weights.projector.perceiver));
+  }
   for (size_t level = 0; level < spec.deepstack.size(); ++level) {
     weights.deepstack.emplace_back();
     AZ_RETURN_IF_ERROR(

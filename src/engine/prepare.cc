@@ -27,7 +27,8 @@ std::string resolve(const std::string& source, const std::string& directory) {
 
 media::DecodeOptions decode_options(const Engine::Impl& model, Compat compat) {
   media::DecodeOptions options;
-  options.alpha = compat == Compat::tf4 ? media::AlphaMode::drop : media::AlphaMode::on_white;
+  const bool drops = compat == Compat::tf4 || model.processors.image.drops_alpha;
+  options.alpha = drops ? media::AlphaMode::drop : media::AlphaMode::on_white;
   options.apply_orientation = model.options.apply_orientation;
   options.max_pixels = model.options.max_pixels;
   return options;
@@ -78,7 +79,8 @@ class MediaLoader {
       : model_(model),
         processors_(processors),
         directory_(std::move(directory)),
-        options_(decode_options(model, compat)) {}
+        options_(decode_options(model, compat)),
+        compat_(compat) {}
 
   // Called first, with everything that will be loaded: some processors divide a picture only where it is the only one.
   void expect(const std::vector<MediaReference>& references) {
@@ -112,11 +114,13 @@ class MediaLoader {
     for (size_t i = 0; i < images.size(); ++i) {
       AZ_ASSIGN_OR_RETURN(images[i].blocks, vision::feature_blocks({vision, images[i], false, count}));
       inputs.images[i].blocks = images[i].blocks;
+      images[i].tf4 = compat_ == Compat::tf4;
     }
     for (size_t i = 0; i < videos.size(); ++i) {
       preprocess::MediaPixels& media = videos[i].media;
       AZ_ASSIGN_OR_RETURN(media.blocks, vision::feature_blocks({vision, media, true, count}));
       inputs.videos[i].blocks = media.blocks;
+      media.tf4 = compat_ == Compat::tf4;
     }
     return ok_status();
   }
@@ -190,6 +194,7 @@ class MediaLoader {
   std::string directory_;
   media::DecodeOptions options_;
   bool several_pictures_ = false;  // in the request
+  Compat compat_;
   std::vector<MediaHandle> image_handles_;
   std::vector<MediaHandle> video_handles_;
 };
@@ -205,13 +210,15 @@ Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& r
   RequestText out;
   out.media = std::move(messages.media);
   if (request.has_prompt) return out;
-  if (!model.chat_template) {
+  const bool has_video = std::ranges::any_of(out.media, &MediaReference::is_video);
+  const auto& chat_template = has_video && model.video_template ? model.video_template : model.chat_template;
+  if (!chat_template) {
     return unsupported("the checkpoint has no chat template, so messages cannot be rendered; give a raw prompt");
   }
   text::RenderOptions options;
   options.add_generation_prompt = request.add_generation_prompt;
   AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered,
-                      model.chat_template->render_json(messages.template_json, {}, options));
+                      chat_template->render_json(messages.template_json, {}, options));
   out.text = {std::move(rendered.text), std::move(rendered.literal), true};
   return out;
 }
@@ -248,6 +255,7 @@ Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text, 
   options.add_special_tokens = add_special_tokens;
   options.context_tokens = model.spec.text.context_length;
   options.replace_video_markers = compat == Compat::tf4;
+  options.space_behind_markers = compat != Compat::tf4;
   return prompt::build_prompt(text, inputs, model.spec.prompt, *model.tokenizer, options);
 }
 

@@ -202,10 +202,10 @@ Status add_pixels(const char* field, const ImageProcessorSpec& spec,
   if (std::ranges::all_of(samples, [](const auto& media) { return media.empty(); })) return ok_status();
   AZ_ASSIGN_OR_RETURN(const Tensor all, engine::pixel_array(spec, samples));
   const Moments m = moments(all.data(), all.elements());
-  out[field] = json::array({{{"shape", shape_of(all.shape())},
-                             {"mean", m.mean},
-                             {"std", m.std},
-                             {"first32", first_values(all.data(), std::min<int64_t>(32, all.elements()))}}});
+  out[field].push_back({{"shape", shape_of(all.shape())},
+                        {"mean", m.mean},
+                        {"std", m.std},
+                        {"first32", first_values(all.data(), std::min<int64_t>(32, all.elements()))}});
   return ok_status();
 }
 
@@ -247,7 +247,7 @@ Status add_all_pixels(const Engine::Impl& model, const std::vector<PreparedSampl
     }
   }
   AZ_RETURN_IF_ERROR(add_pixels("pixel_values", model.processors.image, images, out));
-  return add_pixels("pixel_values_videos", video.frame, videos, out);
+  return add_pixels(video.named_as_images ? "pixel_values" : "pixel_values_videos", video.frame, videos, out);
 }
 
 void add_features(const Engine::Impl& model, const PreparedSample& sample, const SampleFeatures& features, json& out) {
@@ -257,7 +257,17 @@ void add_features(const Engine::Impl& model, const PreparedSample& sample, const
     media.push_back(&(medium.video ? features.videos : features.images)[medium.index]);
   }
   json summaries = json::array();
-  for (const MediaFeatures* each : media) {
+  // These processors keep one array for all images of a sample, and images come before videos.
+  const bool per_sample = model.processors.image.array == PixelArray::tiles_per_sample;
+  const size_t together = per_sample ? features.images.size() : 0;
+  if (together > 0) {
+    std::vector<const Tensor*> parts;
+    for (size_t i = 0; i < together; ++i) parts.push_back(&media[i]->features);
+    const Tensor all = concatenate(parts);
+    summaries.push_back(feature_summary(all.data(), all.shape()[0], all.row_elements()));
+  }
+  for (size_t i = together; i < media.size(); ++i) {
+    const MediaFeatures* each = media[i];
     int64_t row = 0;
     for (const int64_t rows : each->arrays.empty() ? std::vector{each->features.shape()[0]} : each->arrays) {
       summaries.push_back(feature_summary(each->features.row(row), rows, each->features.row_elements()));

@@ -37,6 +37,8 @@ const std::vector<VisionPart>& vision_parts() {
       qwen2_5_vl_vision(),
       qwen2_vl_vision(),
       qwen3_5_vision(),
+      idefics2_vision(),
+      idefics3_vision(),
       qwen3_vl_vision(),
       siglip_vision_model(),
   };
@@ -53,6 +55,8 @@ const std::vector<Family>& families() {
       gemma4(),
       gemma4_text(),
       internvl(),
+      idefics2(),
+      idefics3(),
       llama(),
       llava(),
       llava_next(),
@@ -70,6 +74,7 @@ const std::vector<Family>& families() {
       qwen3_5_text(),
       qwen3_vl(),
       qwen3_vl_moe(),
+      smolvlm(),
   };
   return list;
 }

@@ -34,6 +34,8 @@ VisionPart qwen2_5_vl_vision();
 VisionPart qwen2_vl_vision();
 VisionPart qwen3_5_vision();
 VisionPart gemma4_vision();
+VisionPart idefics2_vision();
+VisionPart idefics3_vision();
 VisionPart qwen3_vl_vision();
 VisionPart siglip_vision_model();
 Family blip_2();
@@ -45,6 +47,8 @@ Family gemma3();
 Family gemma3_text();
 Family gemma4();
 Family gemma4_text();
+Family idefics2();
+Family idefics3();
 Family llama();
 Family llava();
 Family llava_next();
@@ -63,5 +67,6 @@ Family qwen3_vl();
 Family qwen3_vl_moe();
 Family internvl();
 Family ovis2();
+Family smolvlm();
 
 }  // namespace azimuth::models

@@ -136,6 +136,8 @@ Result<DividedPicture> divide(const media::Image& image, const ImageProcessorSpe
     case PreprocessScheme::token_budget: return divide_token_budget(image, spec, pool);
     case PreprocessScheme::pan_and_scan: return divide_pan_and_scan(image, spec, pool);
     case PreprocessScheme::tiles: return divide_tiles(image, spec, pool);
+    case PreprocessScheme::split: return divide_split(image, spec, pool);
+    case PreprocessScheme::quarters: return divide_quarters(image, spec, pool);
     default: return internal_error("no such preprocessing scheme");
   }
 }

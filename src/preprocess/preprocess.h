@@ -24,6 +24,7 @@ struct MediaPixels {
   int64_t tile_columns = 1;
   int global_tile = -1;  // which tile shows the whole picture, where others divide it; -1: none
   PixelSize source;      // of the picture as it was decoded
+  bool tf4 = false;      // whether the tower takes it as transformers 4.57 did; the engine fills it in
   // What the decoder will get of them (vision/arrangement); the engine fills it in.
   std::vector<FeatureBlock> blocks;
 

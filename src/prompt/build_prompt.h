@@ -51,6 +51,7 @@ struct BuildOptions {
   bool replace_video_markers = false;
   // Whether the tokenizer adds its own tokens (bos), where the caller says so; never to a template that begins with bos.
   std::optional<bool> add_special_tokens = {};
+  bool space_behind_markers = true;  // where MediaMarkup::joins_markers; transformers 4.57 wrote none
 };
 
 // Errors: counts of placeholders and media that differ, an empty grid, media that the family does not take, a

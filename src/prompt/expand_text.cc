@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "prompt/expansion/expansion.h"
+#include "prompt/joined_markers.h"
 
 namespace azimuth::prompt {
 namespace {
@@ -114,6 +115,10 @@ Result<Expansion> expand_image(const MediaInputs& media, const PromptSpec& spec,
     case PromptExpansion::tile_rows:
       expansion = expand_tile_rows(spec.image, number, blocks, image.tile_columns);
       break;
+    case PromptExpansion::marked_tiles: expansion = expand_marked_tiles(spec.image, number, blocks); break;
+    case PromptExpansion::split_tiles:
+      expansion = expand_split_tiles(spec.image, number, blocks, image.tile_columns);
+      break;
     default: return internal_error("no such expansion of an image");
   }
   for (Span& span : expansion.spans) {
@@ -122,6 +127,12 @@ Result<Expansion> expand_image(const MediaInputs& media, const PromptSpec& spec,
     span.global_view = image.views > 1 && image.view == 0;
   }
   return expansion;
+}
+
+int64_t most_frames(const std::vector<VideoInput>& videos) {
+  int64_t most = 0;
+  for (const VideoInput& video : videos) most = std::max(most, video.grid.t);
+  return most;
 }
 
 Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec, size_t index) {
@@ -136,6 +147,11 @@ Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec,
     case PromptExpansion::clocked_frames: return expand_clocked_frames(spec.video, number, video.grid, timing);
     case PromptExpansion::numbered_frames:
       return expand_numbered_frames(spec.video, number, blocks_of(video.grid, video.blocks), timing);
+    case PromptExpansion::described_frames: {
+      const double seconds = video.metadata.duration.value_or(timing.group_seconds.back());
+      return expand_described_frames(
+          spec.video, number, {video.grid, timing, most_frames(media.videos), static_cast<int64_t>(seconds)});
+    }
     default: return internal_error("no such expansion of a video");
   }
 }
@@ -197,6 +213,7 @@ Result<ExpandedText> expand_text(const PromptText& text, const MediaInputs& medi
     }
   }
   splicer.copy_until(text.text.size());
+  if (spec.image.joins_markers) join_markers(spec.image.start, options.space_behind_markers, splicer.out);
   return std::move(splicer.out);
 }
 

@@ -53,6 +53,7 @@ struct ImageProcessorSpec {
   // of the tower (engine/load), and patches are cut behind the processor's array.
   bool tower_patches = false;
   PixelArithmetic arithmetic = PixelArithmetic::torchvision;
+  bool drops_alpha = false;  // transparent pictures keep their colours as stored, where others are blended with white
   bool do_resize = true;
   ResampleFilter resample = ResampleFilter::bicubic;
   bool do_rescale = true;
@@ -78,6 +79,7 @@ struct ImageProcessorSpec {
   // Tiles
   bool divides = false;        // whether pictures are divided at all (crop_to_patches, do_image_splitting, do_pan_and_scan)
   bool divides_only_alone = false;  // only a sample's one picture; several are padded to squares (LLaVA-OneVision)
+  int64_t tile_size = 0;       // pixels per side of a tile (split)
   int64_t min_tiles = 1;
   int64_t max_tiles = 12;
   TileGrid tile_grid = TileGrid::closest_ratio;
@@ -119,6 +121,7 @@ struct VideoProcessorSpec {
   int64_t max_frames = 768;
   std::optional<double> initial_shift;  // of middles: frames before the first one kept; not given: half a step
   bool shares_image_array = false;    // frames stand among the pictures in the processor's array (InternVL)
+  bool named_as_images = false;       // the array of frames is pixel_values, too (SmolVLM)
   bool cap_pixels_per_frame = false;  // bounds each frame by max_video_tokens as well
   int64_t max_video_tokens = 768;     // tokens per frame under cap_pixels_per_frame
 };

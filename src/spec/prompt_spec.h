@@ -16,6 +16,11 @@ enum class PromptExpansion : uint8_t {
   clocked_frames,      // per grid frame: `00:01 `, start, a copy per cell, end; spaces between (Gemma 4)
   numbered_frames,     // per frame on a line of its own: `Frame1: `, start, a copy per cell, end (InternVL)
   tile_rows,           // start, the whole image, after_whole, its tiles row by row with tokens between, end (Ovis2)
+  marked_tiles,        // start in front of each tile, end behind the last: one span per tile (Idefics2)
+  split_tiles,         // rows of tiles behind start and `<row_1_col_2>`, the whole image behind `<global-img>`, end: one
+                       // span per tile (Idefics3)
+  described_frames,    // a sentence on the video, then per frame its time, start, `<global-img>`, a copy per cell, end:
+                       // one span per frame (SmolVLM)
 };
 
 // Tokens that see each other in both directions, so that no chunk or cache block may end among them.
@@ -46,6 +51,8 @@ struct MediaMarkup {
   std::string between_columns = {};
   std::string between_rows = {};
 
+  bool joins_markers = false;  // `end` and `start` of neighbours are one; text directly behind them gets a space
+
   const std::string& in_template() const { return marker.empty() ? placeholder : marker; }
 };
 
@@ -58,6 +65,7 @@ struct PromptSpec {
   PromptFrame frame = PromptFrame::as_written;
   std::vector<std::string> refused = {};  // placeholders of media that are not supported (audio)
   ClosedRegions closed_regions = ClosedRegions::none;
+  std::string video_template = {};  // replaces the checkpoint's chat template where messages hold a video
 
   bool takes_images() const { return image.expansion != PromptExpansion::none; }
   bool takes_videos() const { return video.expansion != PromptExpansion::none; }

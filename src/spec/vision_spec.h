@@ -25,6 +25,8 @@ enum class GridResample : uint8_t {
   bilinear,          // align_corners = false
   bicubic,           // align_corners = false, a = -0.75 (SigLIP, ViT, InternViT)
   fixed,             // only the table's own grid; another one is an error (BLIP-2)
+  fraction_buckets,        // the cell that the patch's fraction of the image falls into (Idefics)
+  shrunk_fraction_buckets,  // the same with fractions of 1 - 1e-6 of their size, as transformers 4.57 had it
 };
 
 // Norms of a tower's queries and keys, before rotation.
@@ -80,6 +82,15 @@ struct QFormerSpec {
 // What a cell of the visual table's vocabulary is: a mean weighted by softmax, or the one word of the largest logit.
 enum class VisualWords : uint8_t { weighted, largest };
 
+// Layers of learned queries that attend to the patches and to themselves (perceiver).
+struct PerceiverSpec {
+  int layers = 0;
+  int heads = 0;
+  int kv_heads = 0;
+  int head_dim = 0;
+  Activation activation = Activation::silu;
+};
+
 struct ProjectorSpec {
   ProjectorKind kind = ProjectorKind::patch_merger;
   int merge = 2;    // cells of the tower per side that become one token
@@ -96,6 +107,7 @@ struct ProjectorSpec {
   int64_t vocab = 0;
   VisualWords visual_words = VisualWords::weighted;
   int64_t indicators = 0;
+  std::optional<PerceiverSpec> perceiver = {};
 
   // Cells that the decoder gets for a grid of patches.
   Grid merged(const Grid& patches) const {
@@ -167,6 +179,7 @@ struct VisionSpec {
   int64_t learned_rows = 0;      // rows of the table in the file; may exceed side * side
   bool class_positions = false;  // the table starts with a row for each class token, which is never resampled
   GridResample resample = GridResample::bilinear_corners;
+  std::optional<GridResample> tf4_resample = {};  // under --compat tf4, where transformers 4.57 did otherwise
   int64_t learned_axis_rows =
       0;  // rows of each of two tables, of columns and of rows, that are added (Gemma 4); 0: none
   TowerRotary rotary = TowerRotary::none;

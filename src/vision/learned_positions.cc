@@ -60,13 +60,13 @@ Status check_axis_tables(const VisionSpec& spec, const Grid& grid) {
 }  // namespace
 
 Status add_learned_positions(const VisionSpec& spec, const TowerWeights& weights, const Grid& grid,
-                             const std::vector<PatchPosition>& frame, Tensor& hidden, ThreadPool& pool) {
+                             GridResample resample, const std::vector<PatchPosition>& frame, Tensor& hidden, ThreadPool& pool) {
   AZ_RETURN_IF_ERROR(check_axis_tables(spec, grid));
   if (spec.learned_side > 0) AZ_RETURN_IF_ERROR(check_fixed_grid(spec, grid));
   const auto patches = static_cast<int64_t>(frame.size());
   const int64_t rows = spec.class_tokens + patches;
   const GridTaps taps =
-      spec.learned_side > 0 ? positions::learned_grid_taps(spec.resample, spec.learned_side, grid, frame) : GridTaps{};
+      spec.learned_side > 0 ? positions::learned_grid_taps(resample, spec.learned_side, grid, frame) : GridTaps{};
   for (int64_t first = 0; first < hidden.shape()[0]; first += rows) {
     write_class_tokens(spec, weights, hidden.row(first));
     pool.for_each(patches, kGrain, [&](int64_t begin, int64_t end) {

@@ -41,7 +41,7 @@ Tensor centred(const Tensor& patches) {
 
 // The tower's rows before the first layer: class tokens and embedded patches of every frame, with learned positions.
 Result<Tensor> embed(const VisionSpec& spec, const TowerWeights& weights, const Tensor& patches, const Grid& grid,
-                     const std::vector<positions::PatchPosition>& frame, ThreadPool& pool) {
+                     GridResample resample, const std::vector<positions::PatchPosition>& frame, ThreadPool& pool) {
   const auto per_frame = static_cast<int64_t>(frame.size());
   const int64_t rows = spec.class_tokens + per_frame;
   const Tensor moved = spec.centred_pixels ? centred(patches) : Tensor();
@@ -52,7 +52,7 @@ Result<Tensor> embed(const VisionSpec& spec, const TowerWeights& weights, const 
     weights.patch.apply(pixels.row(t * per_frame), per_frame, out, pool);
     if (spec.patch_norm) normalise(weights.patch_norm, spec.norm_eps, out, per_frame, spec.hidden, out, pool);
   }
-  AZ_RETURN_IF_ERROR(add_learned_positions(spec, weights, grid, frame, hidden, pool));
+  AZ_RETURN_IF_ERROR(add_learned_positions(spec, weights, grid, resample, frame, hidden, pool));
   if (spec.pre_norm) normalise(weights.pre_norm, spec.norm_eps, hidden, hidden, pool);
   return hidden;
 }
@@ -112,7 +112,8 @@ class FeatureRows {
 
 }  // namespace
 
-Result<MediaFeatures> Tower::encode(const Tensor& patches, const Grid& grid, const RunContext& context) const {
+Result<MediaFeatures> Tower::encode(const Tensor& patches, const Grid& grid, const RunContext& context,
+                                    std::optional<GridResample> resample) const {
   AZ_RETURN_IF_ERROR(check_input(spec_, patches, grid));
   ThreadPool& pool = context.pool;
   const int merge = spec_.projector.merge;
@@ -124,7 +125,8 @@ Result<MediaFeatures> Tower::encode(const Tensor& patches, const Grid& grid, con
 
   tap(context, Stage::pixels, -1, patches);
   const Tensor ordered = windows.empty() ? Tensor() : to_window_order(windows, patches);
-  AZ_ASSIGN_OR_RETURN(Tensor hidden, embed(spec_, weights_, windows.empty() ? patches : ordered, grid, places, pool));
+  AZ_ASSIGN_OR_RETURN(Tensor hidden, embed(spec_, weights_, windows.empty() ? patches : ordered, grid,
+                                           resample.value_or(spec_.resample), places, pool));
 
   MediaFeatures out;
   out.grid = spec_.projector.merged(grid);

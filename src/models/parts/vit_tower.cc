@@ -10,10 +10,10 @@ constexpr int64_t kMaxWidth = int64_t{1} << 20;
 constexpr int64_t kMaxSide = int64_t{1} << 16;
 
 Status read_layers(const JsonView& config, const VitTraits& traits, VisionSpec& vision) {
-  AZ_ASSIGN_OR_RETURN(const int64_t hidden, config.integer_or("hidden_size", 768, 1, kMaxWidth));
+  AZ_ASSIGN_OR_RETURN(const int64_t hidden, config.integer_or("hidden_size", traits.hidden, 1, kMaxWidth));
   AZ_ASSIGN_OR_RETURN(const int64_t intermediate, config.integer_or("intermediate_size", 3072, 1, kMaxWidth));
   AZ_ASSIGN_OR_RETURN(const int64_t layers, config.integer_or("num_hidden_layers", 12, 1, 1024));
-  AZ_ASSIGN_OR_RETURN(const int64_t heads, config.integer_or("num_attention_heads", 12, 1, 4096));
+  AZ_ASSIGN_OR_RETURN(const int64_t heads, config.integer_or("num_attention_heads", traits.heads, 1, 4096));
   AZ_ASSIGN_OR_RETURN(const double eps, config.number_or("layer_norm_eps", traits.norm_eps, 0.0, 1.0));
   AZ_ASSIGN_OR_RETURN(vision.activation, read_activation(config, "hidden_act", traits.activation));
   if (hidden % heads != 0) {

@@ -16,6 +16,8 @@ namespace azimuth::models {
 // What a config class decides by itself, and its defaults for keys that a config leaves out.
 struct VitTraits {
   bool clip = false;  // a class token with its own position, a norm in front of the first layer, no bias on patches
+  int64_t hidden = 768;
+  int64_t heads = 12;
   int64_t patch = 16;
   std::string_view activation = "gelu_pytorch_tanh";
   double norm_eps = 1e-6;

@@ -14,8 +14,11 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
       llava_onevision_image_processor(),
       mllama_image_processor(),
       ovis2_image_processor(),
+      idefics2_image_processor(),
+      idefics3_image_processor(),
       qwen2_vl_image_processor(),
       siglip_image_processor(),
+      smolvlm_image_processor(),
   };
   return classes;
 }
@@ -42,6 +45,8 @@ const std::vector<ModelProcessors>& model_processors() {
       {"gemma4", "Gemma4ImageProcessor", "Gemma4VideoProcessor"},
       {"gemma3", "Gemma3ImageProcessor", ""},
       {"paligemma", "SiglipImageProcessor", ""},
+      {"idefics2", "Idefics2ImageProcessor", ""},
+      {"idefics3", "Idefics3ImageProcessor", ""},
       {"qwen2_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
       {"qwen2_5_vl", "Qwen2VLImageProcessor", "Qwen2VLVideoProcessor"},
       {"qwen3_vl", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
@@ -50,6 +55,7 @@ const std::vector<ModelProcessors>& model_processors() {
       {"qwen3_5_moe", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"},
       {"internvl", "GotOcr2ImageProcessor", "InternVLVideoProcessor"},
       {"ovis2", "Ovis2ImageProcessor", ""},
+      {"smolvlm", "SmolVLMImageProcessor", "SmolVLMVideoProcessor"},
   };
   return models;
 }

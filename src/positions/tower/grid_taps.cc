@@ -11,6 +11,8 @@ AxisResample rule_of(GridResample resample) {
     case GridResample::bilinear: return bilinear;
     case GridResample::bicubic: return bicubic;
     case GridResample::fixed: break;  // grids are equal, and every rule gives the row itself
+    case GridResample::fraction_buckets: return fraction_buckets;
+    case GridResample::shrunk_fraction_buckets: return shrunk_fraction_buckets;
   }
   return bilinear_corners;
 }

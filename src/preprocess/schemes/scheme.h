@@ -29,6 +29,9 @@ Result<DividedPicture> divide_canvas(const media::Image& image, const ImageProce
 Result<DividedPicture> divide_token_budget(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
 Result<DividedPicture> divide_pan_and_scan(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
 Result<DividedPicture> divide_tiles(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
+// A picture of one pixel per side has no quarters.
+Result<DividedPicture> divide_quarters(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
+Result<DividedPicture> divide_split(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
 
 // resource_exhausted beyond kMaxResizedPixels for `frames` pictures of this size.
 Status check_resized_pixels(int64_t frames, PixelSize size);

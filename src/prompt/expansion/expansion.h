@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "azimuth/prompt.h"
@@ -40,6 +41,26 @@ Expansion expand_numbered_frames(const MediaMarkup& markup, int media, std::span
 // end; one span per tile. Source: Ovis2Processor.replace_image_token.
 Expansion expand_tile_rows(const MediaMarkup& markup, int media, std::span<const FeatureBlock> blocks,
                            int64_t tile_columns);
+// Tells the whole image from its tiles in the prompts of the Idefics line.
+inline constexpr std::string_view kGlobalImage = "<global-img>";
+
+// One span per tile, each behind markup.start. Source: Idefics2Processor.__call__.
+Expansion expand_marked_tiles(const MediaMarkup& markup, int media, std::span<const FeatureBlock> blocks);
+
+// One span per tile, `columns` of them on a line, and one of the whole image, which is the last block. Source:
+// Idefics3Processor.replace_image_token.
+Expansion expand_split_tiles(const MediaMarkup& markup, int media, std::span<const FeatureBlock> blocks,
+                             int64_t columns);
+
+struct VideoDescription {
+  Grid grid;
+  const VideoTiming& timing;
+  int64_t frames_named = 0;  // the most frames of any video of the prompt
+  int64_t seconds = 0;       // of the clip
+};
+
+// One span per frame. Source: SmolVLMProcessor.replace_video_token.
+Expansion expand_described_frames(const MediaMarkup& markup, int media, const VideoDescription& video);
 
 // One span per grid frame, behind the time of its frames. Source: Qwen3VLProcessor.replace_video_token.
 Expansion expand_timestamped_frames(const MediaMarkup& markup, int media, const Grid& grid, const VideoTiming& timing);

@@ -12,6 +12,8 @@ Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weight
     case ProjectorKind::position_pool: return position_pool(spec, weights, hidden, grid, pool);
     case ProjectorKind::average_pool: return average_pool(spec, weights, hidden, grid, pool);
     case ProjectorKind::visual_table: return visual_table(spec, weights, hidden, pool);
+    case ProjectorKind::pixel_shuffle_linear: return pixel_shuffle_linear(spec, weights, hidden, pool);
+    case ProjectorKind::perceiver: return perceiver(spec, weights, hidden, grid, pool);
     default: return internal_error("no such projector");
   }
 }

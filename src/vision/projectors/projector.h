@@ -21,5 +21,9 @@ Tensor position_pool(const ProjectorSpec& spec, const ProjectorWeights& weights,
 Tensor average_pool(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, const Grid& grid,
                     ThreadPool& pool);
 Tensor visual_table(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, ThreadPool& pool);
+Tensor pixel_shuffle_linear(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden,
+                            ThreadPool& pool);
+Tensor perceiver(const ProjectorSpec& spec, const ProjectorWeights& weights, const Tensor& hidden, const Grid& grid,
+                 ThreadPool& pool);
 
 }  // namespace azimuth::vision
