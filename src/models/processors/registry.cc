@@ -9,6 +9,8 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
       gemma3_image_processor(),
       gemma4_image_processor(),
       got_ocr2_image_processor(),
+      idefics2_image_processor(),
+      idefics3_image_processor(),
       llava_image_processor(),
       llava_next_image_processor(),
       llava_onevision_image_processor(),
