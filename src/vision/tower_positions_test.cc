@@ -226,7 +226,7 @@ TEST(TowerPositionsTest, PadsGetNoLearnedPosition) {
   const VisionSpec spec = spec_of(golden()["towers"]["axial_split"]);
   Tensor hidden = Tensor::zeros({2, spec.hidden});
   const TowerWeights weights = weights_of(spec, pool);
-  ASSERT_TRUE(add_learned_positions(spec, weights, {1, 1, 2}, {{0, 1}, {-1, -1}}, hidden, pool).ok());
+  ASSERT_TRUE(add_learned_positions(spec, weights, {1, 1, 2}, spec.resample, {{0, 1}, {-1, -1}}, hidden, pool).ok());
   for (int channel = 0; channel < spec.hidden; ++channel) {
     EXPECT_EQ(hidden.row(0)[channel], weights.learned_axes.row(0)[spec.hidden + channel] +  // column 1
                                           weights.learned_axes.row(1)[channel]);            // row 0
