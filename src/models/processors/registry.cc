@@ -16,8 +16,6 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
       llava_onevision_image_processor(),
       mllama_image_processor(),
       ovis2_image_processor(),
-      idefics2_image_processor(),
-      idefics3_image_processor(),
       qwen2_vl_image_processor(),
       siglip_image_processor(),
       smolvlm_image_processor(),
