@@ -1,15 +1,13 @@
 #include "engine/prepare.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "azimuth/log.h"
 #include "base/json.h"
 #include "engine/explicit_ids.h"
+#include "engine/video_frames.h"
 #include "media/image.h"
 #include "media/panorama_views.h"
-#include "media/video_file.h"
-#include "preprocess/frame_sampling.h"
 #include "prompt/build_prompt.h"
 #include "prompt/messages.h"
 #include "vision/arrangement/arrangement.h"
@@ -19,12 +17,6 @@ namespace {
 
 using prompt::MediaReference;
 
-// Paths inside a request are relative to its directory; data: URLs and absolute paths stay.
-std::string resolve(const std::string& source, const std::string& directory) {
-  if (source.starts_with("data:") || directory.empty() || std::filesystem::path(source).is_absolute()) return source;
-  return (std::filesystem::path(directory) / source).string();
-}
-
 media::DecodeOptions decode_options(const Engine::Impl& model, Compat compat) {
   media::DecodeOptions options;
   const bool drops = compat == Compat::tf4 || model.processors.image.drops_alpha;
@@ -32,44 +24,6 @@ media::DecodeOptions decode_options(const Engine::Impl& model, Compat compat) {
   options.apply_orientation = model.options.apply_orientation;
   options.max_pixels = model.options.max_pixels;
   return options;
-}
-
-Result<media::VideoFrames> load_frames(const MediaReference& reference, const std::string& directory,
-                                       const media::DecodeOptions& options) {
-  media::VideoFrames video;
-  media::DecodeOptions opaque = options;
-  opaque.alpha = media::AlphaMode::drop;  // frames of a video have no alpha; transformers converts them to RGB
-  for (const std::string& source : reference.sources) {
-    AZ_ASSIGN_OR_RETURN(media::Image frame, media::load_image(resolve(source, directory), opaque));
-    video.frames.push_back(std::move(frame));
-  }
-  video.metadata = reference.metadata;
-  video.sampled = reference.sampled;
-  const auto count = static_cast<int64_t>(video.frames.size());
-  if (video.metadata.total_num_frames == 0) video.metadata.total_num_frames = count;
-  if (video.metadata.frames_indices.empty()) {
-    for (int64_t i = 0; i < count; ++i) video.metadata.frames_indices.push_back(i);
-  }
-  return video;
-}
-
-// Decodes only the frames that the processor samples. A message's fps says how many to take per second, as Qwen's tools
-// have it: the file knows its own.
-Result<media::VideoFrames> load_file(const MediaReference& reference, const std::string& directory,
-                                     const media::DecodeOptions& options, VideoProcessorSpec sampling) {
-  const std::string source = resolve(reference.sources[0], directory);
-  AZ_ASSIGN_OR_RETURN(media::VideoFile file, media::VideoFile::open(source, {.max_pixels = options.max_pixels}));
-  if (reference.metadata.fps) {
-    sampling.fps = reference.metadata.fps;
-    sampling.do_sample_frames = true;
-    if (sampling.sampling != FrameSampling::without_ends) sampling.num_frames.reset();  // there it is a bound
-  }
-  media::VideoFrames video;
-  video.metadata = file.metadata();
-  AZ_ASSIGN_OR_RETURN(video.metadata.frames_indices, preprocess::choose_frames(file.metadata(), sampling, true));
-  AZ_ASSIGN_OR_RETURN(video.frames, file.frames(video.metadata.frames_indices));
-  video.sampled = true;
-  return video;
 }
 
 // Reads the media of a request and cuts them into patches; what the prompt has to know about each goes to `inputs`.
@@ -131,13 +85,13 @@ class MediaLoader {
 
  private:
   Status load_image(const std::string& source) {
-    AZ_ASSIGN_OR_RETURN(const media::Image image, media::load_image(resolve(source, directory_), options_));
+    AZ_ASSIGN_OR_RETURN(const media::Image image, media::load_image(resolve_source(source, directory_), options_));
     return add_view(image, 0, 1);
   }
 
   // Every view is an image like any other, but for its mark.
   Status load_panorama(const MediaReference& reference) {
-    const std::string source = resolve(reference.sources[0], directory_);
+    const std::string source = resolve_source(reference.sources[0], directory_);
     AZ_ASSIGN_OR_RETURN(const media::Image panorama, media::load_image(source, options_));
     AZ_ASSIGN_OR_RETURN(const std::vector<media::Image> views,
                         media::panorama_views(panorama, reference.panorama, *model_.pool));
@@ -155,21 +109,19 @@ class MediaLoader {
     input.tile_rows = pixels.tile_rows;
     input.tile_columns = pixels.tile_columns;
     inputs.images.push_back(std::move(input));
-    image_handles_.push_back(handle(SpanKind::image, images.size(), image, pixels, processors_.image.patch_size));
+    image_handles_.push_back(handle(SpanKind::image, images.size(), {image.width, image.height}, pixels, processors_.image.patch_size));
     images.push_back(std::move(pixels));
     return ok_status();
   }
 
   Status load_video(const MediaReference& reference) {
     AZ_ASSIGN_OR_RETURN(const media::VideoFrames video,
-                        reference.kind == prompt::MediaKind::video_file
-                            ? load_file(reference, directory_, options_, processors_.video)
-                            : load_frames(reference, directory_, options_));
+                        load_video_frames(reference, directory_, options_, processors_.video, *model_.pool));
     AZ_ASSIGN_OR_RETURN(preprocess::VideoPixels pixels,
                         preprocess::preprocess_video(video, processors_.video, *model_.pool));
     inputs.videos.push_back({merged(pixels.media), pixels.metadata, processors_.video.frame.temporal_patch_size});
     video_handles_.push_back(
-        handle(SpanKind::video, videos.size(), video.frames.front(), pixels.media, processors_.video.frame.patch_size));
+        handle(SpanKind::video, videos.size(), preprocess::source_size(video), pixels.media, processors_.video.frame.patch_size));
     videos.push_back(std::move(pixels));
     return ok_status();
   }
@@ -179,7 +131,7 @@ class MediaLoader {
   }
 
   // Tiles that divide a picture count as the one picture that they make up.
-  static MediaHandle handle(SpanKind kind, size_t number, const media::Image& source,
+  static MediaHandle handle(SpanKind kind, size_t number, preprocess::PixelSize source,
                             const preprocess::MediaPixels& pixels, int64_t patch_size) {
     Grid patches = pixels.tiles[0].grid;
     patches.h *= pixels.tile_rows;

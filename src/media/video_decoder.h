@@ -30,7 +30,7 @@ class VideoDecoder {
   // Decodes all frames; their number.
   virtual Result<int64_t> count_frames() = 0;
   // The frames at `indices`, strictly ascending; fewer where the clip ends before.
-  virtual Result<std::vector<Image>> frames(std::span<const int64_t> indices) = 0;
+  virtual Result<std::vector<Image>> frames(std::span<const int64_t> indices, const FrameStep& step) = 0;
 };
 
 Result<std::unique_ptr<VideoDecoder>> open_decoder(VideoBytes bytes, const VideoFileOptions& options);

@@ -83,12 +83,12 @@ Result<VideoFile> VideoFile::from_memory(std::vector<uint8_t> bytes, const std::
   return open_named(VideoBytes(std::move(bytes)), name, options);
 }
 
-Result<std::vector<Image>> VideoFile::frames(std::span<const int64_t> indices) {
+Result<std::vector<Image>> VideoFile::frames(std::span<const int64_t> indices, const FrameStep& step) {
   if (Status status = check_indices(indices, metadata_.total_num_frames); !status.ok()) {
     return status.with_context(name_);
   }
   const std::vector<int64_t> wanted = without_repeats(indices);
-  Result<std::vector<Image>> found = decoder_->frames(wanted);
+  Result<std::vector<Image>> found = decoder_->frames(wanted, step);
   if (!found.ok()) return found.status().with_context(name_);
   if (found->empty() && !wanted.empty()) {
     return data_loss("a video with frame " + std::to_string(wanted.front()) +

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,7 +23,7 @@ struct VideoFileOptions {
   int64_t max_bytes = int64_t{8} << 30;         // of the file
   int64_t max_pixels = 178'956'970;             // of one frame
   int64_t max_frames = int64_t{1} << 20;        // that are decoded to reach the last one wanted
-  int64_t max_kept_pixels = int64_t{1} << 31;   // of all frames that are kept
+  int64_t max_kept_pixels = int64_t{1} << 31;   // of all frames that are kept, as they are kept
   int64_t max_coded_pixels = int64_t{1} << 42;  // of all frames that are decoded
 };
 
@@ -31,6 +32,9 @@ bool can_read_video_files();
 
 class VideoBytes;
 class VideoDecoder;
+
+// Makes what is kept of a decoded frame.
+using FrameStep = std::function<Result<Image>(Image)>;
 
 // An opened video. Movable; not for several threads at once. Errors of all calls begin with the path (for a data: URL,
 // with its first bytes).
@@ -54,8 +58,8 @@ class VideoFile {
   // The frames at `indices`, which ascend; a repeated index gives one frame, as with PyAV. Frames that the container
   // counts but does not show (edit lists) are missing at the end. Errors: invalid_argument for indices that do not
   // ascend or lie outside of the clip; data_loss where the file is damaged or none of the frames is there;
-  // resource_exhausted beyond a limit.
-  Result<std::vector<Image>> frames(std::span<const int64_t> indices);
+  // resource_exhausted beyond a limit; those of `step`, through which each frame goes before the next one is decoded.
+  Result<std::vector<Image>> frames(std::span<const int64_t> indices, const FrameStep& step = nullptr);
 
  private:
   static Result<VideoFile> open_named(Result<VideoBytes> bytes, const std::string& name,

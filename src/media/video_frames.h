@@ -23,6 +23,7 @@ struct VideoFrames {
   std::vector<Image> frames;
   VideoMetadata metadata;
   bool sampled = false;  // the frames were chosen already (frames_indices says which): none is dropped any more
+  bool resized = false;  // the frames have the size that the processor wants already; metadata says which they had
 };
 
 // All frames of a clip of `fps` frames per second (unknown: nullopt), none chosen yet.

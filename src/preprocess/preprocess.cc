@@ -21,11 +21,6 @@ int64_t cell_of(const ImageProcessorSpec& spec) {
   return spec.patch_size * spec.merge_size;
 }
 
-Result<PixelSize> target_size(const media::Image& image, const ImageProcessorSpec& spec) {
-  if (!spec.do_resize) return size_of(image);
-  return smart_resize(size_of(image), cell_of(spec), {spec.min_pixels, spec.max_pixels});
-}
-
 // The area bound of a whole video when each frame is capped as well.
 int64_t capped_max_pixels(int64_t frames, const VideoProcessorSpec& spec) {
   const int64_t frame_cap = spec.max_video_tokens * cell_of(spec.frame) * cell_of(spec.frame);
@@ -40,18 +35,6 @@ int64_t shared_max_pixels(int64_t frames, const VideoProcessorSpec& spec) {
   const int64_t share = static_cast<int64_t>(tokens * 0.9) * spec.frame.temporal_patch_size / frames;
   const auto floor = static_cast<int64_t>(static_cast<double>(spec.frame.min_pixels) * 1.05);
   return std::max(std::min(spec.frame.max_pixels, share), floor);
-}
-
-Result<PixelSize> target_size_of_video(int64_t frames, const media::Image& first, const VideoProcessorSpec& spec) {
-  if (!spec.frame.do_resize) return target_size(first, spec.frame);
-  if (spec.budget == VideoBudget::per_frame) {
-    ImageProcessorSpec frame = spec.frame;
-    if (spec.cap_pixels_per_frame) frame.max_pixels = shared_max_pixels(frames, spec);
-    return target_size(first, frame);
-  }
-  const int64_t max_pixels = spec.cap_pixels_per_frame ? capped_max_pixels(frames, spec) : spec.frame.max_pixels;
-  return smart_resize_video(frames, size_of(first), spec.frame.temporal_patch_size, cell_of(spec.frame),
-                            {spec.frame.min_pixels, max_pixels});
 }
 
 Status check_video(const media::VideoFrames& video) {
@@ -171,7 +154,10 @@ Result<Patches> frames_one_by_one(const media::VideoFrames& video, const std::ve
 Result<Patches> frames_of_one_size(const media::VideoFrames& video, const std::vector<int64_t>& kept,
                                    const VideoProcessorSpec& spec, ThreadPool& pool) {
   const auto count = static_cast<int64_t>(kept.size());
-  AZ_ASSIGN_OR_RETURN(const PixelSize size, target_size_of_video(count, video.frames.front(), spec));
+  PixelSize size = size_of(video.frames.front());
+  if (!video.resized) {
+    AZ_ASSIGN_OR_RETURN(size, frame_size(count, size, spec));
+  }
   AZ_RETURN_IF_ERROR(check_resized_pixels(count, size));
   AZ_ASSIGN_OR_RETURN(const ResizedFrames resized, resize_frames(video, kept, size, spec.frame, pool));
   return finish(resized.frames, spec.frame, true, pool);
@@ -209,6 +195,22 @@ Result<MediaPixels> preprocess_image(const media::Image& image, const ImageProce
   return pixels;
 }
 
+Result<PixelSize> frame_size(int64_t frames, PixelSize source, const VideoProcessorSpec& spec) {
+  const ImageProcessorSpec& frame = spec.frame;
+  if (!frame.do_resize) return source;
+  if (spec.budget == VideoBudget::per_frame) {
+    const int64_t max_pixels = spec.cap_pixels_per_frame ? shared_max_pixels(frames, spec) : frame.max_pixels;
+    return smart_resize(source, cell_of(frame), {frame.min_pixels, max_pixels});
+  }
+  const int64_t max_pixels = spec.cap_pixels_per_frame ? capped_max_pixels(frames, spec) : frame.max_pixels;
+  return smart_resize_video(frames, source, frame.temporal_patch_size, cell_of(frame), {frame.min_pixels, max_pixels});
+}
+
+PixelSize source_size(const media::VideoFrames& video) {
+  if (!video.resized) return size_of(video.frames.front());
+  return {video.metadata.width.value_or(0), video.metadata.height.value_or(0)};
+}
+
 Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
                                      ThreadPool& pool) {
   AZ_RETURN_IF_ERROR(check_video(video));
@@ -219,7 +221,7 @@ Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const Vide
                                 : frames_one_by_one(video, kept, spec.frame, pool);
   AZ_RETURN_IF_ERROR(patches.status());
   VideoPixels out;
-  out.media.source = size_of(video.frames.front());
+  out.media.source = source_size(video);
   out.media.tiles.push_back(std::move(*patches));
   out.metadata = metadata_of_kept(video, spec, kept);
   return out;

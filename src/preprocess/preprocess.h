@@ -49,4 +49,11 @@ struct VideoPixels {
 Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
                                       ThreadPool& pool);
 
+// The size that preprocess_video gives the frames of a video of which `frames` are kept, under the scheme smart_resize.
+// Errors: as smart_resize.
+Result<PixelSize> frame_size(int64_t frames, PixelSize source, const VideoProcessorSpec& spec);
+
+// The size that the frames of a video had before anything was resized; it has at least one frame.
+PixelSize source_size(const media::VideoFrames& video);
+
 }  // namespace azimuth::preprocess

@@ -39,7 +39,7 @@ class FfmpegDecoder : public VideoDecoder {
   Status open();
   const ClipFacts& facts() const override { return facts_; }
   Result<int64_t> count_frames() override;
-  Result<std::vector<Image>> frames(std::span<const int64_t> indices) override;
+  Result<std::vector<Image>> frames(std::span<const int64_t> indices, const FrameStep& step) override;
 
  private:
   Status open_container();
@@ -196,7 +196,7 @@ Result<int64_t> FfmpegDecoder::count_frames() {
   return count;
 }
 
-Result<std::vector<Image>> FfmpegDecoder::frames(std::span<const int64_t> indices) {
+Result<std::vector<Image>> FfmpegDecoder::frames(std::span<const int64_t> indices, const FrameStep& step) {
   std::vector<Image> kept;
   if (indices.empty()) return kept;
   FrameConverter converter;
@@ -204,13 +204,16 @@ Result<std::vector<Image>> FfmpegDecoder::frames(std::span<const int64_t> indice
   const auto take = [&](int64_t index, const AVFrame& frame) -> Result<bool> {
     if (index != indices[kept.size()]) return true;
     AZ_RETURN_IF_ERROR(check_picture_size(frame.width, frame.height, options_.max_pixels));
-    pixels += int64_t{frame.width} * frame.height;
+    AZ_ASSIGN_OR_RETURN(Image image, converter.convert(frame));
+    if (step) {
+      AZ_ASSIGN_OR_RETURN(image, step(std::move(image)));
+    }
+    pixels += image.width * image.height;
     if (pixels > options_.max_kept_pixels) {
       return resource_exhausted("video frames of at most " + std::to_string(options_.max_kept_pixels) +
                                 " pixels together were expected, found more at frame " + std::to_string(index) +
                                 "; take fewer frames (num_frames, fps) or a smaller video");
     }
-    AZ_ASSIGN_OR_RETURN(Image image, converter.convert(frame));
     kept.push_back(std::move(image));
     return kept.size() < indices.size();
   };
