@@ -139,7 +139,8 @@ def write_video_file(draw, name, factor, folder, count=None):
     rng = draw.stream(f"{name}.clip")
     kind = draw.pick(f"{name}.clip_kind", list(CLIP_KINDS))
     suffix, arguments = CLIP_KINDS[kind]
-    height, width = (2 * int(v) for v in rng.integers(max(8, factor // 3), max(9, factor), 2))
+    sides = (2 * int(v) for v in rng.integers(max(8, factor // 3), max(9, factor), 2))
+    height, width = draw.pick(f"{name}.clip_hw", [None]) or sides
     if kind in ("mpeg4", "vp9"):  # not both sides odd: FFmpeg's releases differ by one grey level there
         width += int(rng.integers(0, 2))
     keep_all = count is not None

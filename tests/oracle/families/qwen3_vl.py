@@ -390,7 +390,8 @@ _SMALL = {
 GOLDEN_CASES = {
     "qwen3_vl_video_file": (41, {
         **_SMALL, "sample0.turn0.video.clip_kind": "h264", "sample0.turn0.video.clip_rate": "24000/1001",
-        "sample0.turn0.video.clip_asks": True, "sample0.turn0.video.clip_fps": 12,
+        "sample0.turn0.video.clip_asks": True, "sample0.turn0.video.clip_fps": 12, "sample0.turn0.video.clip_hw": [48, 80],
+        "processor.max_squares": 9,
     }),
     "qwen3_vl_video_file_uncounted": (42, {
         **_SMALL, "sample0.turn0.video.clip_kind": "vp9", "sample0.turn0.video.clip_rate": "10",
