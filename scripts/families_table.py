@@ -37,7 +37,7 @@ def goldens(model_type):
 
 
 def checked(model_type, verified):
-    found = verified.get(model_type)
+    found = verified.get(model_type.replace("-", "_"))
     live = f"{found['seeds']} random checkpoints, " if found else ""
     traces = goldens(model_type)
     return f"{live}{traces} golden trace{'' if traces == 1 else 's'}", f"{found['worst']:.2f}" if found else ""

@@ -178,7 +178,8 @@ Family gemma4() {
               "text_config": {"model_type": "gemma4_text", "hidden_size": 2816, "num_hidden_layers": 30,
                               "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 256,
                               "global_head_dim": 512, "num_global_key_value_heads": 2, "attention_k_eq_v": true,
-                              "hidden_size_per_layer_input": 0, "max_position_embeddings": 262144},
+                              "hidden_size_per_layer_input": 0, "enable_moe_block": true, "num_experts": 128,
+                              "top_k_experts": 8, "moe_intermediate_size": 704, "max_position_embeddings": 262144},
               "vision_config": {"model_type": "gemma4_vision"}})"};
 }
 

@@ -195,7 +195,7 @@ VisionPart internvl_vision() {
 }
 Family internvl() {
   return {"internvl", read_model, "InternVL3.5-8B",
-          R"({"model_type": "internvl",
+          R"({"model_type": "internvl", "tie_word_embeddings": false,
               "text_config": {"model_type": "qwen3", "hidden_size": 4096, "num_hidden_layers": 36,
                               "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
                               "max_position_embeddings": 40960, "rope_theta": 1000000.0},

@@ -177,7 +177,7 @@ VisionPart ovis2_vision() {
 }
 Family ovis2() {
   return {"ovis2", read_model, "Ovis2-8B",
-          R"({"model_type": "ovis2",
+          R"({"model_type": "ovis2", "tie_word_embeddings": false,
               "text_config": {"model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28,
                               "num_attention_heads": 28, "num_key_value_heads": 4,
                               "max_position_embeddings": 32768, "rope_theta": 1000000.0},
