@@ -27,14 +27,6 @@ PromptText with_bos_behind_media(const PromptText& text, const std::string& plac
   return out;
 }
 
-// Source: transformers, processing_blip_2.py: the queries' tokens stand in front of bos.
-Result<FramedText> with_media_in_front(const PromptText& text, size_t images, const std::string& placeholder) {
-  if (images == 0 || text.text.find(placeholder) != std::string::npos) return FramedText{{}, text};
-  if (images == 1) return FramedText{{placeholder, {}, false}, text};
-  return invalid_argument("this model expected one image in front of a prompt, found " + std::to_string(images) +
-                          "; give one, or write " + placeholder + " where each belongs");
-}
-
 // Where the last placeholder that is no user's words ends; 0 where there is none.
 size_t end_of_last(const PromptText& text, const std::string& placeholder) {
   const auto literal = [&](size_t at) {
@@ -46,6 +38,14 @@ size_t end_of_last(const PromptText& text, const std::string& placeholder) {
   while (at != std::string::npos && literal(at))
     at = at == 0 ? std::string::npos : text.text.rfind(placeholder, at - 1);
   return at == std::string::npos ? 0 : at + placeholder.size();
+}
+
+// Source: transformers, processing_blip_2.py: the queries' tokens stand in front of bos.
+Result<FramedText> with_media_in_front(const PromptText& text, size_t images, const std::string& placeholder) {
+  if (images == 0 || end_of_last(text, placeholder) > 0) return FramedText{{}, text};
+  if (images == 1) return FramedText{{placeholder, {}, false}, text};
+  return invalid_argument("this model expected one image in front of a prompt, found " + std::to_string(images) +
+                          "; give one, or write " + placeholder + " where each belongs");
 }
 
 // The images where the text has no place for any, bos behind the last of them, a newline at the end. Source:

@@ -131,6 +131,32 @@ TEST(Session, AnotherPictureIsNotMistakenForTheFirst) {
   EXPECT_EQ(second.logprobs, answer(fresh, request_of(question(black.c_str())), greedy(4)).logprobs);
 }
 
+// Pictures that stay outside of the sequence are seen by tokens in front of them, so that nothing in the cache fits others.
+TEST(Session, ACrossAttendedPictureIsNotMistakenForAnother) {
+  const std::string folder = std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/trace/mllama_runs_of_images";
+  const Engine engine = load(folder + "/model");
+  Request first = request_of(json::parse(read(folder + "/request.json"))["conversations"][0]);
+  first.base_directory = folder;
+  json messages = json::parse(first.messages);
+  json& parts = messages[0]["content"];
+  std::vector<size_t> places;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i]["type"] == "image") places.push_back(i);
+  }
+  ASSERT_GE(places.size(), 2u);
+  std::swap(parts[places.front()], parts[places.back()]);
+  Request second = first;
+  second.messages = messages.dump();
+  Session session(engine);
+  answer(session, first, greedy(4));
+  const Generation again = answer(session, first, greedy(4));
+  EXPECT_GT(again.cached_tokens, 0) << "the same pictures";
+  const Generation other = answer(session, second, greedy(8));
+  Session fresh(engine);
+  EXPECT_EQ(other.ids, answer(fresh, second, greedy(8)).ids);
+  EXPECT_EQ(other.cached_tokens, 0);
+}
+
 TEST(Session, SeedsRepeatAndDiffer) {
   const Engine engine = load(kCase + "/model");
   GenerateOptions options = greedy(16);

@@ -22,5 +22,5 @@ FAULTS = [
     Fault("no-post-layernorm", "src/models/blip_2.cc", "vision.final_norm = true;", "vision.final_norm = false;",
           "the tower's last norm is left out"),
     Fault("special-tokens-asked", "src/prompt/build_prompt.cc", "return options.add_special_tokens.value_or(true);", "return true;",
-          "add_special_tokens of a call is not heard", "prompt", traced=False),
+          "add_special_tokens of a call is not heard"),
 ]  # fmt: skip

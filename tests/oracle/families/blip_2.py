@@ -28,6 +28,7 @@ GOLDEN_CASES = {
         "vision.act": "quick_gelu", "vision.scale": 0.01, "text.scale": 0.03, "sample0.prompt": "a photo of",
         "sample0.image.hw": [40, 24], "sample1.no_image": True, "sample1.prompt": "a photo of", "vision.qkv_bias": False,
         "vision.rest": 3, "processor.class": "BlipImageProcessor",
+        "request.options": {"text_kwargs": {"add_special_tokens": False}},
     }),
     "blip_2_pil_norms_behind": (3, {
         **SMALL, "dtype": "f16", "files.generation": 5, "files.processor": "v5", "tokenizer.string_image_token": False,
