@@ -214,6 +214,23 @@ TEST_F(BuildPrompt, VideosOfOneSpanKnowTheirTimes) {
   EXPECT_DOUBLE_EQ(prompt->spans[1].step_seconds, 2.0);
 }
 
+TEST_F(BuildPrompt, ClockedFramesStandBehindWholeSeconds) {
+  spec_.video.expansion = PromptExpansion::clocked_frames;
+  MediaInputs media{{}, {clip({2, 1, 1}, 2.0, {7, 131}, 140)}};
+  media.videos[0].temporal_patch_size = 1;
+  const auto prompt = build("<|video_pad|>", media);
+  ASSERT_TRUE(prompt.ok()) << prompt.status().message();
+  EXPECT_EQ(prompt->text,
+            "00:03 <|vision_start|><|video_pad|><|vision_end|> 01:05 <|vision_start|><|video_pad|><|vision_end|>");
+  EXPECT_EQ(prompt->spans.size(), 5u);
+}
+
+TEST_F(BuildPrompt, RefusesPlaceholdersOfOtherMedia) {
+  spec_.refused = {"<|object_ref_start|>"};
+  EXPECT_THAT(build("a<|object_ref_start|>", {}).status().message(), HasSubstr("leave it out"));
+  EXPECT_TRUE(build_prompt({"a<|object_ref_start|>", {{1, 21}}, true}, {}, spec_, *tokenizer_).ok()) << "it is text";
+}
+
 TEST_F(BuildPrompt, Release4ReplacesTheOuterMarkers) {
   const MediaInputs media{{}, {clip({1, 1, 1}, 2.0, {0, 1}, 2)}};
   const std::string text = "a<|vision_start|><|video_pad|><|vision_end|>b";

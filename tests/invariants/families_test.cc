@@ -229,6 +229,66 @@ TEST(Families, ExpertsAreOnTheLayersThatHaveThem) {
   EXPECT_TRUE(spec.text.layers[2].experts.has_value());
 }
 
+json small_gemma4() {
+  json config = small_text("gemma4_text");
+  config.update({{"num_hidden_layers", 6},
+                 {"layer_types",
+                  {"sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention",
+                   "sliding_attention"}},
+                 {"global_head_dim", 32},
+                 {"num_global_key_value_heads", 3},
+                 {"attention_k_eq_v", true},
+                 {"sliding_window", 5},
+                 {"use_bidirectional_attention", "vision"},
+                 {"num_kv_shared_layers", 2},
+                 {"use_double_wide_mlp", true}});
+  return config;
+}
+
+TEST(Families, LayersOfGemma4DifferByKind) {
+  const TextSpec text = read(small_gemma4()).text;
+  const LayerSpec& sliding = text.layers[0];
+  const LayerSpec& full = text.layers[1];
+  EXPECT_EQ(sliding.window, 5);
+  EXPECT_TRUE(sliding.bidirectional && !full.bidirectional);
+  EXPECT_TRUE(full.keys_are_values && !sliding.keys_are_values);
+  EXPECT_EQ(sliding.head_dim, 20);
+  EXPECT_EQ(full.head_dim, 32);
+  EXPECT_EQ(sliding.kv_heads, 2);
+  EXPECT_EQ(full.kv_heads, 3);
+  EXPECT_EQ(text.layers[4].kv_source, 2);
+  EXPECT_EQ(text.layers[5].kv_source, 3) << "the last layer is full, whatever the config says";
+  EXPECT_EQ(text.layers[5].intermediate, 140);
+  EXPECT_EQ(text.ropes[1].scaling, RopeScaling::proportional);
+  EXPECT_EQ(text.ropes[1].rotary_dim, 32);
+}
+
+TEST(Families, BothSpellingsOfGemma4sFullHeadsAreOneSpec) {
+  json saved = small_gemma4();
+  for (const char* key : {"global_head_dim", "num_global_key_value_heads"}) saved.erase(key);
+  for (const char* layer : {"1", "3", "5"}) {
+    saved["per_layer_config"][layer] = {{"head_dim", 32}, {"num_key_value_heads", 3}};
+  }
+  const std::vector<LayerSpec> a = read(small_gemma4()).text.layers;
+  const std::vector<LayerSpec> b = read(saved).text.layers;
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].head_dim, b[i].head_dim) << i;
+    EXPECT_EQ(a[i].kv_heads, b[i].kv_heads) << i;
+  }
+}
+
+TEST(Families, ImpossibleLayersOfGemma4AreRefused) {
+  json config = small_gemma4();
+  config["num_kv_shared_layers"] = 5;
+  EXPECT_NE(failure(config).find("a layer of each kind before the last num_kv_shared_layers (5)"), std::string::npos);
+  config = small_gemma4();
+  config["use_bidirectional_attention"] = "all";
+  EXPECT_NE(failure(config).find("does not write text"), std::string::npos);
+  config = small_gemma4();
+  config["layer_types"][0] = "chunked_attention";
+  EXPECT_NE(failure(config).find("\"chunked_attention\""), std::string::npos);
+}
+
 // What every registered family must keep; a new one is covered by being registered.
 TEST(Families, EveryFamilyKeepsTheRegistrysPromises) {
   for (const std::string& model_type : known_families()) {

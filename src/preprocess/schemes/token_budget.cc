@@ -1,5 +1,7 @@
 // The largest picture of the same shape whose patches fit a budget of tokens (Gemma 4). Source: transformers,
 // image_processing_gemma4.py, get_aspect_ratio_preserving_size.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
@@ -7,6 +9,9 @@
 
 namespace azimuth::preprocess {
 namespace {
+
+// Tokens that the class lets a picture have.
+constexpr std::array<int64_t, 5> kBudgets = {70, 140, 280, 560, 1120};
 
 // Whole cells of `cell` pixels in `pixels`, in pixels.
 int64_t whole_cells(double pixels, int64_t cell) {
@@ -19,10 +24,6 @@ Result<PixelSize> fit(PixelSize size, const ImageProcessorSpec& spec) {
   const double factor = std::sqrt(budget / static_cast<double>(size.height * size.width));
   PixelSize out{whole_cells(factor * static_cast<double>(size.width), cell),
                 whole_cells(factor * static_cast<double>(size.height), cell)};
-  if (out.height == 0 && out.width == 0) {
-    return invalid_argument("a budget of at least one token was expected, found " + std::to_string(spec.max_tokens) +
-                            "; raise max_soft_tokens");
-  }
   // A picture that is thinner than a cell keeps one row of cells, as many as its sides' ratio says.
   const int64_t longest = spec.max_tokens * cell;
   if (out.height == 0) {
@@ -37,6 +38,10 @@ Result<PixelSize> fit(PixelSize size, const ImageProcessorSpec& spec) {
 
 Result<DividedPicture> divide_token_budget(const media::Image& image, const ImageProcessorSpec& spec,
                                            ThreadPool& pool) {
+  if (std::ranges::find(kBudgets, spec.max_tokens) == kBudgets.end()) {
+    return invalid_argument("max_soft_tokens was expected to be 70, 140, 280, 560 or 1120, found " +
+                            std::to_string(spec.max_tokens));
+  }
   PixelSize size{image.width, image.height};
   if (spec.do_resize) {
     AZ_ASSIGN_OR_RETURN(size, fit(size, spec));
