@@ -10,6 +10,7 @@
 #include "media/panorama_views.h"
 #include "prompt/build_prompt.h"
 #include "prompt/messages.h"
+#include "prompt/plain_text.h"
 #include "vision/arrangement/arrangement.h"
 
 namespace azimuth::engine {
@@ -157,19 +158,6 @@ struct RequestText {
   std::vector<MediaReference> media;
 };
 
-// What a model that knows no turns gets of a chat (BLIP-2): the text of its only message, in which nothing is special.
-Result<prompt::PromptText> text_without_template(const PromptSpec& spec, const std::string& template_json) {
-  const nlohmann::json messages = nlohmann::json::parse(template_json);
-  if (spec.frame != PromptFrame::media_before_text || messages.size() != 1 || messages[0]["role"] != "user") {
-    return unsupported("the checkpoint has no chat template, so messages cannot be rendered; give a raw prompt");
-  }
-  const nlohmann::json& content = messages[0]["content"];
-  if (content.is_string()) return prompt::PromptText{content, {{0, content.get<std::string>().size()}}, false};
-  std::string text;
-  for (const nlohmann::json& part : content) text += part.value("text", "");
-  return prompt::PromptText{text, {{0, text.size()}}, false};
-}
-
 Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& request) {
   AZ_ASSIGN_OR_RETURN(prompt::Messages messages, prompt::parse_messages(request.messages, model.spec.prompt));
   RequestText out;
@@ -178,7 +166,7 @@ Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& r
   const bool has_video = std::ranges::any_of(out.media, &MediaReference::is_video);
   const auto& chat_template = has_video && model.video_template ? model.video_template : model.chat_template;
   if (!chat_template) {
-    AZ_ASSIGN_OR_RETURN(out.text, text_without_template(model.spec.prompt, messages.template_json));
+    AZ_ASSIGN_OR_RETURN(out.text, prompt::plain_text(messages.template_json, model.spec.prompt));
     return out;
   }
   text::RenderOptions options;

@@ -101,7 +101,7 @@ Result<ModelSpec> read_model(const JsonView& config) {
   AZ_ASSIGN_OR_RETURN(spec.text.tied_head, config.boolean_or("tie_word_embeddings", spec.text.tied_head));
   AZ_ASSIGN_OR_RETURN(const int64_t soft_token, config.integer_or("image_token_index", 262144, 0, INT32_MAX));
   spec.text.media_ids = {static_cast<int32_t>(soft_token)};  // which may have no row of its own
-  spec.text.logit_soft_cap = 0.0f;  // only the text-only class caps its logits
+  spec.text.logit_soft_cap = 0.0f;                           // only the text-only class caps its logits
   for (LayerSpec& layer : spec.text.layers) layer.bidirectional = true;
   AZ_ASSIGN_OR_RETURN(const JsonView vision_config, config.object("vision_config"));
   AZ_ASSIGN_OR_RETURN(const std::string vision_type, vision_config.string_or("model_type", "siglip_vision_model"));
