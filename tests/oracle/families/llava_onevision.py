@@ -5,6 +5,10 @@ from transformers import LlavaOnevisionForConditionalGeneration
 from . import checkpoint, llava_parts, media, vit_tower
 
 KINDS = ["it", "it", "t", "iit", "itit", "vt", "vt", "vit", "i", "iiit", "vvt"]
+VIDEO_OPTIONS = [
+    {"videos_kwargs": {"do_sample_frames": True, "num_frames": 1}}, {"videos_kwargs": {"do_normalize": False}},
+    {"videos_kwargs": {"resample": 2}}, {"videos_kwargs": {"do_sample_frames": False}}, {"num_frames": 2},
+]  # fmt: skip
 
 
 def processors(draw, vision, strategy, pinpoints, aspect):
@@ -49,10 +53,14 @@ def write(draw, folder):
             return media.write_video_file(draw, name, side, folder, count=frames)
         sides = (int(v) for v in draw.stream(f"{name}.frames").integers(5, 2 * side, 2))
         height, width = draw.pick(f"{name}.hw", [None]) or sides
-        return {"type": "video_frames", "frames": media.write_frame_files(draw, name, height, width, frames, folder)}
+        paths = media.write_frame_files(draw, name, height, width, frames, folder)
+        if draw.odd(f"{name}.whole", 0.4):
+            return {"type": "video", "video": paths, "fps": draw.pick(f"{name}.fps", [1.0, 24.0])}
+        return {"type": "video_frames", "frames": paths}
 
+    options = [*llava_parts.PROCESSOR_OPTIONS, *VIDEO_OPTIONS]
     kinds = [kind for kind in KINDS if voice == "qwen" or "v" not in kind]  # the other templates know no videos
-    body = llava_parts.request(draw, folder, max(4, side // 2), kinds, voice, write_video=write_video)
+    body = llava_parts.request(draw, folder, max(4, side // 2), kinds, voice, options, write_video)
     checkpoint.write_json(folder / "request.json", body)
 
 

@@ -132,6 +132,7 @@ PROCESSOR_FLAGS = [
 PROCESSOR_OPTIONS = [
     {"images_kwargs": {"do_normalize": False}}, {"do_rescale": False}, {"images_kwargs": {"resample": 2}},
     {"text_kwargs": {"add_special_tokens": False}}, {"do_normalize": False}, {},
+    {"images_kwargs": {"do_pad": True}}, {"do_resize": True, "resample": 3}, {"images_kwargs": {"rescale_factor": 0.01}},
 ]  # fmt: skip
 
 
@@ -175,13 +176,22 @@ def user_content(draw, name, folder, factor, kinds, write_video=None):
         "i": lambda i: {"type": "image", "image": media.write_picture(draw, f"{name}.image{i}", factor, folder)},
         "v": lambda i: write_video(f"{name}.video{i}"),
     }
-    return [make[letter](i) for i, letter in enumerate(kind)]
+    parts = [make[letter](i) for i, letter in enumerate(kind)]
+    if kind == "t" and draw.odd(f"{name}.string", 0.3):  # the templates look for parts, so that the text is lost
+        return parts[0]["text"]
+    return parts
+
+
+def parts_of(messages):
+    """Content parts of all turns; a string is one of text."""
+    contents = [message["content"] for message in messages]
+    return [part for c in contents for part in ([{"type": "text", "text": c}] if isinstance(c, str) else c)]
 
 
 def raw_prompt(messages):
     """Text and placeholders without a template, as evaluation scripts write them."""
     marks = {"image": "<image>\n", "video": "<video>\n"}
-    parts = [part for message in messages for part in message["content"]]
+    parts = parts_of(messages)
     return "USER: " + "".join(part["text"] if part["type"] == "text" else marks[part["type"][:5]] for part in parts) + " ASSISTANT:"
 
 
@@ -204,7 +214,7 @@ def request(draw, folder, factor, kinds, voice, options=PROCESSOR_OPTIONS, write
     if form != "chat":
         body["prompts"] = [raw_prompt(messages) for messages in conversations]
     if form == "raw":
-        parts = [[p for m in messages for p in m["content"] if p["type"] != "text"] for messages in body.pop("conversations")]
+        parts = [[p for p in parts_of(messages) if p["type"] != "text"] for messages in body.pop("conversations")]
         body["images"] = [[p["image"] for p in sample if p["type"] == "image"] for sample in parts]
         body["videos"] = [[p for p in sample if p["type"].startswith("video")] for sample in parts]
         for name in ("images", "videos"):
