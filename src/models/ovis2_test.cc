@@ -14,7 +14,8 @@ using testing::HasSubstr;
 json small_config() {
   return {{"model_type", "ovis2"},
           {"visual_indicator_token_ids", {7, 8, 9, 10, 11}},
-          {"text_config", {{"model_type", "qwen2"}, {"hidden_size", 32}, {"num_attention_heads", 4}}},
+          {"text_config",
+           {{"model_type", "qwen2"}, {"hidden_size", 32}, {"num_attention_heads", 4}, {"num_key_value_heads", 4}}},
           {"vision_config", {{"hidden_size", 24}, {"num_attention_heads", 2}, {"vocab_size", 45}}}};
 }
 

@@ -25,6 +25,10 @@ OPTIONS = [
     {"images_kwargs": {"do_normalize": False}},
     {"do_rescale": False},
     {"text_kwargs": {"add_special_tokens": False}},
+    {"num_frames": 2},
+    {"videos_kwargs": {"do_sample_frames": True, "num_frames": 3}},
+    {"videos_kwargs": {"do_sample_frames": True, "fps": 2}},
+    {"videos_kwargs": {"do_sample_frames": True, "num_frames": 2, "initial_shift": 1}},
     {},
 ]
 
