@@ -198,7 +198,7 @@ class Turns:
 
     def video(self, name):
         part = media.write_frames(self.draw, name, self.tile, self.folder, 1)
-        if part["type"] == "video":  # whole clips are sampled, which is another part's matter
+        if isinstance(part.get("video"), list):  # whole clips are sampled, which the processor cannot do with lists
             part = {"type": "video_frames", "frames": part["video"], "metadata": {"fps": part.get("fps", 24.0)}}
         return part
 
@@ -247,7 +247,7 @@ def raw_prompt(draw, name, messages):
         for part in parts if isinstance(parts, list) else [{"type": "text", "text": parts}]:
             if part["type"] == "text":
                 text.append(part["text"])
-            elif part["type"] == "video_frames":
+            elif part["type"].startswith("video"):
                 text.append("<video>")
                 videos.append(part)
             else:

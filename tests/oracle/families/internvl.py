@@ -30,6 +30,9 @@ OPTIONS = [
     {"videos_kwargs": {"do_sample_frames": True, "fps": 2}},
     {"videos_kwargs": {"do_sample_frames": True, "num_frames": 2, "initial_shift": 1}},
     {},
+    {"num_frames": 1},
+    {"videos_kwargs": {"do_sample_frames": True, "num_frames": 2}},
+    {"videos_kwargs": {"do_sample_frames": True, "num_frames": 1, "initial_shift": 0}},
 ]
 
 GOLDEN_CASES = {
