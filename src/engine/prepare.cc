@@ -39,10 +39,10 @@ class MediaLoader {
 
   // Called first, with everything that will be loaded: some processors divide a picture only where it is the only one.
   void expect(const std::vector<MediaReference>& references) {
-    several_pictures_ = std::ranges::count_if(references, [](const MediaReference& reference) {
-                          return reference.kind == prompt::MediaKind::image ||
-                                 reference.kind == prompt::MediaKind::panorama;
-                        }) > 1;
+    several_pictures_ =
+        std::ranges::count_if(references, [](const MediaReference& reference) {
+          return reference.kind == prompt::MediaKind::image || reference.kind == prompt::MediaKind::panorama;
+        }) > 1;
   }
 
   Status load(const MediaReference& reference) {
@@ -216,7 +216,8 @@ Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text, 
 // transformers 5.23 counts rope_delta from the largest id, which is what its layouts say under tf5, but its generate()
 // numbers new tokens on from the last one of the prompt.
 void decode_as_generate(const positions::PolicyInstance& policy, PositionTable& table) {
-  if (!policy.parameters.word("compat").empty() && policy.parameters.word("compat") != "azimuth") return;
+  const std::string& own = policy.parameters.word("compat");
+  if (policy.policy->function || (!own.empty() && own != "azimuth")) return;  // these say themselves how to go on
   for (PositionSet& set : table.sets) set.next_decode = set.next_text;
 }
 
