@@ -59,8 +59,8 @@ FAULTS = [
           "const bool mirror_y = orientation == 3 || orientation == 4 || orientation == 8 || orientation == 7;",
           "EXIF orientations 6 and 8 are only transposed"),
     Fault("alpha-dropped", "src/engine/prepare.cc",
-          "options.alpha = compat == Compat::tf4 ? media::AlphaMode::drop : media::AlphaMode::on_white;",
-          "options.alpha = media::AlphaMode::drop;",
+          "options.alpha = drops ? media::AlphaMode::drop : media::AlphaMode::on_white;",
+          "options.alpha = drops ? media::AlphaMode::on_white : media::AlphaMode::drop;",
           "transparency is dropped, as 4.57 did, instead of composited on white"),
     # Prompt
     Fault("time-of-first-frame", "src/prompt/video_timing.cc",
