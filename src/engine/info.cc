@@ -33,6 +33,7 @@ ModelInfo Engine::info() const {
   info.vision_parameters = impl.vision_parameters;
   info.checkpoint_bytes = impl.checkpoint_bytes;
   for (const LayerSpec& each : text.layers) {
+    if (each.kv_source >= 0) continue;
     info.cache_bytes_per_token += int64_t{each.kv_heads} * (each.head_dim + each.value_dim) * int64_t{sizeof(float)};
   }
   info.dtype = impl.options.dtype;

@@ -107,6 +107,7 @@ Result<Tensor> prefill_again(const decoder::Decoder& decoder, const Step& step, 
   float* rows = std::copy_n(sequence.input.hidden.data(), prompt * hidden, whole.input.hidden.data());
   rows = std::copy(growth.rows.begin(), growth.rows.end(), rows);
   std::copy_n(step.input.hidden.data(), hidden, rows);
+  whole.input.regions = sequence.input.regions;
   whole.input.features = sequence.input.features;
   if (!whole.input.features.ranges.empty()) {
     whole.input.features.ranges.resize(whole.input.ids.size(), sequence.input.features.ranges.back());

@@ -263,6 +263,14 @@ TEST(Families, LayersOfGemma4DifferByKind) {
   EXPECT_EQ(text.ropes[1].rotary_dim, 32);
 }
 
+TEST(Families, FullLayersOfGemma4HaveKeyHeadsOfTheirOwnOnlyWhereKeysAreValues) {
+  json config = small_gemma4();
+  config["attention_k_eq_v"] = false;
+  const LayerSpec full = read(config).text.layers[1];
+  EXPECT_EQ(full.kv_heads, 2);
+  EXPECT_EQ(full.head_dim, 32);
+}
+
 TEST(Families, BothSpellingsOfGemma4sFullHeadsAreOneSpec) {
   json saved = small_gemma4();
   for (const char* key : {"global_head_dim", "num_global_key_value_heads"}) saved.erase(key);

@@ -79,7 +79,8 @@ class Comparer {
   TraceReport run() {
     find_ties();
     for (const char* name : {"prompt", "input_ids", "spans", "token_type_ids", "image_grid_thw", "video_grid_thw",
-                             "image_position_ids", "aspect_ratio_ids", "aspect_ratio_mask", "position_ids", "position_ids_by_layer_type", "rope_delta"}) {
+                             "image_position_ids", "video_position_ids", "mm_token_type_ids", "aspect_ratio_ids",
+                             "aspect_ratio_mask", "position_ids", "position_ids_by_layer_type", "rope_delta"}) {
       compare_field(name, &Comparer::exact);
     }
     compare_field("pixel_values", &Comparer::pixels);
