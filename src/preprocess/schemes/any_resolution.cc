@@ -72,7 +72,8 @@ Result<DividedPicture> divide_any_resolution(const media::Image& image, const Im
                                              ThreadPool& pool) {
   DividedPicture picture;
   if (!spec.divides) {
-    AZ_RETURN_IF_ERROR(add_tile(padded_to_square(image, spec), spec, pool, picture));
+    AZ_ASSIGN_OR_RETURN(const media::Image square, padded_to_square(image, spec));
+    AZ_RETURN_IF_ERROR(add_tile(square, spec, pool, picture));
     return picture;
   }
   const PixelSize size = best_size(image, spec);
@@ -84,12 +85,13 @@ Result<DividedPicture> divide_any_resolution(const media::Image& image, const Im
   }
   const PixelSize whole =
       spec.height > 0 ? PixelSize{spec.width, spec.height} : PixelSize{spec.shortest_edge, spec.shortest_edge};
+  picture.tile_rows = size.height / side;
+  picture.tile_columns = size.width / side;
+  AZ_RETURN_IF_ERROR(check_resized_pixels(picture.tile_rows * picture.tile_columns + 1, whole));
   AZ_ASSIGN_OR_RETURN(const media::Image small, resized(image, whole, spec, pool));
   AZ_RETURN_IF_ERROR(add_tile(small, spec, pool, picture));
   AZ_ASSIGN_OR_RETURN(const media::Image fitted, between_bars(image, size, spec, pool));
   picture.global_tile = 0;
-  picture.tile_rows = size.height / side;
-  picture.tile_columns = size.width / side;
   for (int64_t row = 0; row < picture.tile_rows; ++row) {
     for (int64_t column = 0; column < picture.tile_columns; ++column) {
       AZ_RETURN_IF_ERROR(add_tile(cut(fitted, {column * side, row * side, side, side}), spec, pool, picture));

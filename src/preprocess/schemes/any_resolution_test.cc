@@ -73,10 +73,19 @@ TEST_F(Fixed, TheShorterEdgeIsGivenAndTheLongerOneRoundedDown) {
 
 TEST_F(Fixed, SquaresArePaddedWithTheMeanColour) {
   spec.mean = {0.5, 0.0, 1.0};
-  const media::Image square = padded_to_square(numbered(1, 4), spec);
-  EXPECT_EQ(square.width, 4);
-  EXPECT_EQ(reds(square), (std::vector<int>{127, 1, 127, 127, 127, 2, 127, 127, 127, 3, 127, 127, 127, 4, 127, 127}));
-  EXPECT_EQ(square.rgb[2], 255);
+  const Result<media::Image> square = padded_to_square(numbered(1, 4), spec);
+  ASSERT_TRUE(square.ok());
+  EXPECT_EQ(square->width, 4);
+  EXPECT_EQ(reds(*square), (std::vector<int>{127, 1, 127, 127, 127, 2, 127, 127, 127, 3, 127, 127, 127, 4, 127, 127}));
+  EXPECT_EQ(square->rgb[2], 255);
+}
+
+TEST_F(Fixed, NothingIsAllocatedBeyondTheLimit) {
+  EXPECT_EQ(padded_to_square(numbered(1, 20000), spec).status().code(), StatusCode::resource_exhausted);
+  spec.do_resize = false;
+  spec.do_center_crop = true;
+  spec.crop_width = spec.crop_height = 1 << 16;
+  EXPECT_EQ(resized_and_cropped(numbered(1, 1), spec, pool).status().code(), StatusCode::resource_exhausted);
 }
 
 class AnyResolution : public ::testing::Test {
@@ -133,6 +142,15 @@ TEST_F(AnyResolution, UndividedPicturesArePaddedToSquares) {
   ASSERT_EQ(picture.tiles.size(), 1u);
   EXPECT_EQ(picture.global_tile, -1);
   EXPECT_EQ(reds(picture.tiles[0]), (std::vector<int>{1, 0, 2, 0}));
+}
+
+TEST_F(AnyResolution, TilesAreCountedBeforeTheyAreMade) {
+  spec.height = spec.width = 1000;
+  spec.crop_height = spec.crop_width = 1;
+  spec.pinpoints = {{100, 100}};
+  const Result<DividedPicture> picture = divide_any_resolution(numbered(4, 4), spec, pool);
+  ASSERT_FALSE(picture.ok());
+  EXPECT_EQ(picture.status().code(), StatusCode::resource_exhausted);
 }
 
 TEST_F(AnyResolution, SizesAreMultiplesOfTheTile) {

@@ -27,9 +27,10 @@ int64_t crop_start(int64_t side, int64_t crop, PixelArithmetic arithmetic) {
 
 }  // namespace
 
-media::Image padded_to_square(const media::Image& image, const ImageProcessorSpec& spec) {
+Result<media::Image> padded_to_square(const media::Image& image, const ImageProcessorSpec& spec) {
   if (image.width == image.height) return image;
   const int64_t side = std::max(image.width, image.height);
+  AZ_RETURN_IF_ERROR(check_resized_pixels(1, {side, side}));
   std::array<uint8_t, 3> mean{};
   for (size_t c = 0; c < mean.size(); ++c) mean[c] = static_cast<uint8_t>(std::clamp(spec.mean[c] * 255.0, 0.0, 255.0));
   return cut(image, {-((side - image.width) / 2), -((side - image.height) / 2), side, side}, mean);
@@ -43,15 +44,19 @@ Result<media::Image> resized_and_cropped(const media::Image& image, const ImageP
     AZ_ASSIGN_OR_RETURN(out, resized(image, size, spec, pool));
   }
   if (!spec.do_center_crop) return out;
+  AZ_RETURN_IF_ERROR(check_resized_pixels(1, {spec.crop_width, spec.crop_height}));
   const Rectangle middle{crop_start(out.width, spec.crop_width, spec.arithmetic),
                          crop_start(out.height, spec.crop_height, spec.arithmetic), spec.crop_width, spec.crop_height};
   return cut(out, middle);
 }
 
 Result<DividedPicture> divide_fixed(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool) {
+  media::Image square;
+  if (spec.do_pad) {
+    AZ_ASSIGN_OR_RETURN(square, padded_to_square(image, spec));
+  }
   DividedPicture picture;
-  AZ_ASSIGN_OR_RETURN(media::Image tile,
-                      resized_and_cropped(spec.do_pad ? padded_to_square(image, spec) : image, spec, pool));
+  AZ_ASSIGN_OR_RETURN(media::Image tile, resized_and_cropped(spec.do_pad ? square : image, spec, pool));
   picture.tiles.push_back(std::move(tile));
   return picture;
 }

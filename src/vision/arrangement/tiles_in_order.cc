@@ -19,22 +19,21 @@ Tensor stack(const std::vector<const Tensor*>& parts) {
 
 std::vector<FeatureBlock> blocks_in_order(const Arranged& media) {
   std::vector<FeatureBlock> blocks;
-  const auto tiles = static_cast<int>(media.pixels.tiles.size());
-  for (int tile = 0; tile < tiles; ++tile) {
+  const auto add = [&](const Grid& grid, bool global) {
     FeatureBlock block;
-    block.grid = media.spec.projector.merged(media.pixels.tiles[static_cast<size_t>(tile)].grid);
-    block.features = block.grid.cells();
-    block.tile = tile;
-    block.tiles = tiles;
-    block.global_tile = tile == media.pixels.global_tile;
-    if (media.spec.class_features && media.spec.projector.queries == 0) {
-      FeatureBlock classes = block;  // class tokens stand in front of the cells, in a row of their own
-      classes.grid = {1, 1, media.spec.class_tokens};
-      classes.features = classes.grid.cells();
-      blocks.push_back(classes);
-    }
+    block.grid = grid;
+    block.features = grid.cells();
+    block.tile = static_cast<int>(blocks.size());
+    block.global_tile = global;
     blocks.push_back(block);
+  };
+  // Class tokens stand in front of the cells of their tile, in a row of their own.
+  const bool classes = media.spec.class_features && media.spec.projector.queries == 0;
+  for (size_t tile = 0; tile < media.pixels.tiles.size(); ++tile) {
+    if (classes) add({1, 1, media.spec.class_tokens}, false);
+    add(media.spec.projector.merged(media.pixels.tiles[tile].grid), static_cast<int>(tile) == media.pixels.global_tile);
   }
+  for (FeatureBlock& block : blocks) block.tiles = static_cast<int>(blocks.size());
   return blocks;
 }
 

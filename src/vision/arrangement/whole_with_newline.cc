@@ -16,6 +16,8 @@ std::vector<FeatureBlock> with_newline(const Grid& grid) {
   FeatureBlock newline;
   newline.grid = {1, 1, 1};
   newline.features = 1;
+  newline.tile = 1;
+  cells.tiles = newline.tiles = 2;
   return {cells, newline};
 }
 

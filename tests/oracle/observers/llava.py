@@ -11,5 +11,5 @@ def spans(inputs, ids, config):
     cells = side(config)
     classes = config.vision_feature_select_strategy == "full" and config.vision_config.model_type.startswith("clip")
     blocks = [([1, 1, 1], 1, 0)] if classes else []
-    blocks.append(([1, cells, cells], cells * cells, 0))
+    blocks.append(([1, cells, cells], cells * cells, len(blocks)))
     return place(ids, config, [blocks] * len(inputs.get("pixel_values", [])))

@@ -21,7 +21,7 @@ def only_image(size, config):
 
 def spans(inputs, ids, config):
     cells, sizes = side(config), fields(inputs)["image_sizes"]
-    newline = ([1, 1, 1], 1, 0)
+    newline = ([1, 1, 1], 1, 1)
     images = [[([1, cells, cells], cells * cells, 0), newline] for _ in sizes]
     if len(sizes) == 1:
         images = [only_image(sizes[0], config)]
