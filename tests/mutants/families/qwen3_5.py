@@ -33,7 +33,7 @@ FAULTS = [
     Fault("whole-head-turns", "src/models/parts/dense_decoder.cc", "const int rotary_dim = static_cast<int>(head_dim * share);",
           "const int rotary_dim = share < 1.0 ? head_dim : static_cast<int>(head_dim * share);",
           "partial_rotary_factor is not read"),
-    Fault("interval-off-by-one", "src/models/qwen3_5.cc", "(i + 1) % static_cast<size_t>(interval) != 0",
+    Fault("interval-off-by-one", "src/models/parts/hybrid_decoder.cc", "(i + 1) % static_cast<size_t>(interval) != 0",
           "i % static_cast<size_t>(interval) != 0", "every n-th layer attends, counted from the wrong one", "families", traced=False),
     Fault("recurrent-state-kept", "src/decoder/cache.cc", "return !layer.recurrent || layer.recurrent->length == length;",
           "return !layer.recurrent || layer.recurrent->length >= length;",
