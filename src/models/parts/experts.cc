@@ -16,6 +16,11 @@ Status read_experts(const JsonView& config, const ExpertTraits& traits, TextSpec
   if (config.has("mlp_only_layers")) {
     AZ_ASSIGN_OR_RETURN(dense, config.integers("mlp_only_layers", 0, 1024));
   }
+  int64_t shared = 0;
+  if (traits.shared_intermediate > 0) {
+    AZ_ASSIGN_OR_RETURN(
+        shared, config.integer_or("shared_expert_intermediate_size", traits.shared_intermediate, 1, int64_t{1} << 20));
+  }
   if (experts == 0) return ok_status();
   if (chosen > experts) {
     return invalid_argument(config.where() + " expected num_experts_per_tok of at most num_experts, found " +
@@ -24,6 +29,7 @@ Status read_experts(const JsonView& config, const ExpertTraits& traits, TextSpec
   moe.experts = static_cast<int>(experts);
   moe.chosen = static_cast<int>(chosen);
   moe.intermediate = static_cast<int>(inner);
+  moe.shared_intermediate = static_cast<int>(shared);
   for (size_t i = 0; i < text.layers.size(); ++i) {
     const auto layer = static_cast<int64_t>(i);
     if ((layer + 1) % step == 0 && std::ranges::find(dense, layer) == dense.end()) text.layers[i].experts = moe;
@@ -44,6 +50,12 @@ void add_expert_weights(const LayerSpec& layer, int64_t hidden, const std::strin
   names.add(map, slot + "router.weight", name + "mlp.gate.weight", {experts, hidden});
   add_matrices(slot + "experts.gate_up", name + "mlp.experts.gate_up_proj", 2 * inner, hidden);
   add_matrices(slot + "experts.down", name + "mlp.experts.down_proj", hidden, inner);
+  const int64_t shared = layer.experts->shared_intermediate;
+  if (shared == 0) return;
+  names.add_linear(map, slot + "shared.router", name + "mlp.shared_expert_gate", 1, hidden, false);
+  names.add_linear(map, slot + "shared.gate", name + "mlp.shared_expert.gate_proj", shared, hidden, false);
+  names.add_linear(map, slot + "shared.up", name + "mlp.shared_expert.up_proj", shared, hidden, false);
+  names.add_linear(map, slot + "shared.down", name + "mlp.shared_expert.down_proj", hidden, shared, false);
 }
 
 }  // namespace azimuth::models

@@ -15,6 +15,7 @@ struct ExpertTraits {
   int64_t experts = 60;
   int64_t chosen = 4;
   int64_t intermediate = 1408;
+  int64_t shared_intermediate = 0;  // 0: the class has no expert that all tokens share
 };
 
 // Gives experts to the layers that have them: every decoder_sparse_step-th, but for mlp_only_layers.
