@@ -1,5 +1,5 @@
-// Idefics2 (arXiv 2405.02246; transformers: Idefics2Config): an Idefics tower, a gated MLP and a perceiver resampler, and
-// Mistral.
+// Idefics2 (arXiv 2405.02246; transformers: Idefics2Config): an Idefics tower, a gated MLP and a perceiver resampler,
+// and Mistral.
 #include "models/parts/config_keys.h"
 #include "models/parts/idefics.h"
 #include "models/parts/vit_tower.h"

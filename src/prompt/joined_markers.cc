@@ -31,8 +31,8 @@ class Joiner {
   // Whether `marker` stands at `at`, outside of literal text.
   bool has_marker(size_t at, std::string_view marker) const {
     if (std::string_view(text_.text).substr(at, marker.size()) != marker) return false;
-    return std::ranges::none_of(
-        literal_, [&](const auto& range) { return range.begin < at + marker.size() && at < range.end; });
+    return std::ranges::none_of(literal_,
+                                [&](const auto& range) { return range.begin < at + marker.size() && at < range.end; });
   }
 
   void copy_until(size_t end) {

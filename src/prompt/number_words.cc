@@ -7,7 +7,7 @@ namespace azimuth::prompt {
 namespace {
 
 constexpr std::array<std::string_view, 20> kSmall = {
-    "zero", "one", "two",    "three",    "four",     "five",    "six",     "seven",     "eight",    "nine",
+    "zero", "one",    "two",    "three",    "four",     "five",    "six",     "seven",     "eight",    "nine",
     "ten",  "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
 constexpr std::array<std::string_view, 10> kTens = {"",      "",      "twenty",  "thirty", "forty",
                                                     "fifty", "sixty", "seventy", "eighty", "ninety"};

@@ -38,9 +38,8 @@ Result<ModelSpec> read_pixel_shuffle_model(const JsonView& config) {
   AZ_ASSIGN_OR_RETURN(const int64_t merge, config.integer_or("scale_factor", 2, 1, 64));
   VisionSpec& vision = *spec.vision;
   vision.order = PatchOrder::merge_blocks;
-  vision.projector = {.kind = ProjectorKind::pixel_shuffle_linear,
-                      .merge = static_cast<int>(merge),
-                      .output = spec.text.hidden};
+  vision.projector = {
+      .kind = ProjectorKind::pixel_shuffle_linear, .merge = static_cast<int>(merge), .output = spec.text.hidden};
   NameSet(idefics_connector())
       .add_linear(spec.weights, "tower.projector.first", "modality_projection.proj", spec.text.hidden,
                   vision.hidden * merge * merge, false);

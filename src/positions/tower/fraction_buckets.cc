@@ -6,11 +6,11 @@
 namespace azimuth::positions {
 namespace {
 
-constexpr int kLanes = 8;         // of the vectors that torch.arange fills
+constexpr int kLanes = 8;           // of the vectors that torch.arange fills
 constexpr int kBlock = 2 * kLanes;  // what it fills at a time; behind the last whole block it goes number by number
 
-// Number `index` of torch.arange(1 / side, 1, 1 / side) in f32. Within blocks the first number of each vector is rounded
-// before the others are counted from it; fractions are compared with these borders, so their last bit decides.
+// Number `index` of torch.arange(1 / side, 1, 1 / side) in f32. Within blocks the first number of each vector is
+// rounded before the others are counted from it; fractions are compared with these borders, so their last bit decides.
 float border(int index, int count, int side) {
   const double step = 1.0 / side;
   if (index >= count / kBlock * kBlock) return static_cast<float>(step + step * index);

@@ -39,8 +39,8 @@ Expansion expand_described_frames(const MediaMarkup& markup, int media, const Vi
   const std::string cells = repeated(markup.placeholder, features);
   for (int64_t frame = 0; frame < video.grid.t; ++frame) {
     const double seconds = video.timing.group_seconds[static_cast<size_t>(frame)];
-    expansion.text += "\nFrame from " + minutes_text(seconds) + ":" + markup.start + std::string(kGlobalImage) + cells +
-                      markup.end;
+    expansion.text +=
+        "\nFrame from " + minutes_text(seconds) + ":" + markup.start + std::string(kGlobalImage) + cells + markup.end;
     Span span;
     span.kind = SpanKind::video;
     span.media = media;

@@ -7,6 +7,34 @@ from transformers import Idefics2Config, Idefics2ForConditionalGeneration
 from . import checkpoint, idefics_parts, templates, text_only, tokenizer
 
 
+_SMALL = {
+    **idefics_parts.SMALL, "text.window_keys": None, "perceiver.kv_heads": 2, "perceiver.group": 2, "perceiver.depth": 2,
+    "perceiver.latents": 4, "perceiver.head_dim": 12, "perceiver.act": "silu", "processor.splitting": False,
+    "tokenizer.merges": 40, "text.hidden": 24, "text.intermediate": 36,
+}  # fmt: skip
+del _SMALL["text.hidden_per_head"]
+GOLDEN_CASES = {
+    # Neighbouring pictures of different sizes in one padded array; text right behind the closing marker.
+    "idefics2_padded_pictures": (1, {
+        **_SMALL, "vision.side": 6, "processor.shortest": 2, "processor.longer": 21, "sample0.turn0.media": "iit",
+        "sample0.turn0.i0.hw": [12, 60], "sample0.turn0.i1.hw": [44, 17], "perceiver.sized": True, "perceiver.eps": 1e-5,
+    }),
+    # Quarters; an odd middle; alpha that is dropped; a perceiver of the class's own width, which takes the decoder's.
+    "idefics2_quarters_v4": (2, {
+        **_SMALL, "files.generation": 4, "files.processor": "v4", "files.vision_type": "idefics2", "vision.side": 3,
+        "processor.splitting": True, "processor.shortest": 2, "processor.longer": 10, "sample0.turn0.media": "ti",
+        "sample0.turn0.i1.hw": [37, 51], "sample0.turn0.i1.kind": "rgba", "perceiver.sized": False, "text.eps": 1e-5,
+        "text.scale": 0.03, "text.window_keys": 7,
+    }),
+    "idefics2_batch_raw": (3, {
+        **_SMALL, "request.samples": 2, "request.form": "raw", "vision.side": 4, "processor.shortest": 1,
+        "processor.longer": 11, "sample0.turn0.media": "t", "sample1.turns": 1, "sample1.turn0.media": "ii",
+        "sample1.turn0.i0.hw": [20, 30], "sample1.turn0.i1.hw": [7, 6], "sample1.between": "", "perceiver.sized": True,
+        "perceiver.eps": 1e-6,
+    }),
+}  # fmt: skip
+
+
 def perceiver_config(draw, text):
     kv_heads = draw.pick("perceiver.kv_heads", [1, 2, 3])
     config = {

@@ -7,6 +7,18 @@ from . import checkpoint, media, text_only, tokenizer
 FAKE, IMAGE, GLOBAL, END = "<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>"
 
 
+# What the golden cases have unless they say otherwise: small, and far from the published sizes.
+SMALL = {
+    "odd": False, "dtype": "bf16", "shards": 1, "files.generation": 5, "files.processor": "v5", "files.template": "jinja",
+    "text.kv_heads": 2, "text.group": 2, "text.head_dim": 12, "text.hidden_per_head": 8, "text.layers": 2,
+    "text.intermediate": 52, "text.act": "silu", "text.scale": 0.3, "text.tie": True, "text.spare_rows": 7,
+    "vision.heads": 2, "vision.head_dim": 8, "vision.patch": 5, "vision.intermediate": 36, "vision.depth": 2,
+    "vision.scale": 0.3, "vision.act": "gelu_pytorch_tanh", "processor.pil": False, "tokenizer.merges": 60,
+    "request.samples": 1, "request.new_tokens": 8, "request.stops": False, "request.padded": False,
+    "sample0.turns": 1, "sample0.system": False,
+}  # fmt: skip
+
+
 def row_col_tokens(rows, columns):
     return [f"<row_{r + 1}_col_{c + 1}>" for r in range(rows) for c in range(columns)]
 

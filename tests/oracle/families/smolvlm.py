@@ -9,6 +9,39 @@ from . import checkpoint, idefics_parts, templates, text_only
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<file_sep>"]
 
 
+GOLDEN_CASES = {
+    # Two rows of three tiles and the whole picture; an odd short side; RGBA.
+    "smolvlm_rows_and_whole": (1, {
+        **idefics_parts.SMALL, "vision.side": 4, "tiles.scale": 2, "processor.tiles": 3, "processor.splitting": True,
+        "text.rope": "llama3", "text.rope_original": 32, "sample0.turn0.media": "it", "sample0.turn0.i0.hw": [41, 69],
+        "sample0.turn0.i0.kind": "rgba",
+    }),
+    # A picture between two videos of different lengths, of other shapes; a system message that is a string.
+    "smolvlm_videos_and_image_v4": (2, {
+        **idefics_parts.SMALL, "files.generation": 4, "files.processor": "v4", "vision.side": 4, "tiles.scale": 2,
+        "processor.tiles": 1, "processor.splitting": True, "sample0.turn0.media": "vivt", "sample0.system": True,
+        "sample0.system_string": "You are helpful.", "sample0.turn0.v0.whole": False, "sample0.turn0.v0.count": 3,
+        "sample0.turn0.v0.fps": 1.0, "sample0.turn0.v0.hw": [23, 31], "sample0.turn0.v2.whole": False,
+        "sample0.turn0.v2.count": 2, "sample0.turn0.v2.hw": [12, 40], "sample0.turn0.i1.hw": [24, 47],
+        "tokenizer.no_global": True,
+    }),
+    # The first sample has no picture; the others have other numbers of tiles.
+    "smolvlm_batch_padded": (3, {
+        **idefics_parts.SMALL, "request.samples": 3, "request.padded": True, "request.padding_side": "left",
+        "vision.side": 3, "tiles.scale": 3, "processor.tiles": 2, "processor.splitting": True,
+        "sample0.turn0.media": "t", "sample1.turns": 1, "sample1.turn0.media": "iit", "sample2.turns": 1,
+        "sample2.turn0.media": "it", "sample1.turn0.i0.hw": [9, 40], "sample1.turn0.i1.hw": [15, 15],
+        "sample2.turn0.i0.hw": [33, 12],
+    }),
+    # 20 patches per side in a table of 19: rounding decides on rows that fall on a border.
+    "smolvlm_border_buckets": (4, {
+        **idefics_parts.SMALL, "vision.side": 19, "tiles.other_side": 20, "tiles.scale": 2,
+        "vision.patch": 4, "vision.depth": 1, "vision.heads": 1, "tiles.rest": 3, "processor.tiles": 1,
+        "processor.splitting": False, "sample0.turn0.media": "ti", "sample0.turn0.i1.hw": [70, 50],
+    }),
+}  # fmt: skip
+
+
 def tiles(draw, vision):
     """(pixels per side of a tile, patches of the tower that become one token per side)."""
     patch, side = vision["patch_size"], vision["image_size"] // vision["patch_size"]
