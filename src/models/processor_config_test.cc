@@ -139,7 +139,8 @@ TEST(ProcessorConfig, SizesInPixelsReplaceThoseOfTheClass) {
   EXPECT_EQ(numbers->image.shortest_edge, 20);
   EXPECT_EQ(numbers->image.crop_width, 18);
   EXPECT_EQ(numbers->image.arithmetic, PixelArithmetic::pillow);
-  files.preprocessor_config = R"({"image_processor_type": "LlavaNextImageProcessor", "size": {"height": 12, "width": 14},
+  files.preprocessor_config =
+      R"({"image_processor_type": "LlavaNextImageProcessor", "size": {"height": 12, "width": 14},
                                   "crop_size": null, "do_center_crop": null, "image_grid_pinpoints": [[12, 28]]})";
   const Result<ProcessorSpecs> objects = read_processor_specs(files, "llava_next");
   ASSERT_TRUE(objects.ok()) << objects.status().message();
@@ -234,6 +235,52 @@ TEST(ProcessorKwargs, PanAndScanWantsSidesInPixels) {
   const Result<ProcessorSpecs> specs = read_processor_specs(files_of({{"preprocessor_config.json", file}}), "gemma3");
   EXPECT_EQ(specs.status().code(), StatusCode::invalid_argument);
   EXPECT_THAT(specs.status().message(), HasSubstr("height"));
+}
+
+Result<ProcessorSpecs> specs_of_video(const json& video, std::string_view model_type) {
+  return read_processor_specs(files_of({{"video_preprocessor_config.json", video}}), model_type);
+}
+
+TEST(ProcessorConfig, ShiftOfSampledFramesIsAFlagOrANumber) {
+  const auto shift = [](const json& value) {
+    const json file = {{"video_processor_type", "InternVLVideoProcessor"}, {"initial_shift", value}};
+    const Result<ProcessorSpecs> specs = specs_of_video(file, "internvl");
+    EXPECT_TRUE(specs.ok()) << specs.status().message();
+    return specs.ok() ? specs->video.initial_shift : std::optional(-1.0);
+  };
+  EXPECT_EQ(shift(true), std::nullopt);  // half a step
+  EXPECT_EQ(shift(nullptr), std::nullopt);
+  EXPECT_EQ(shift(false), 0.0);
+  EXPECT_EQ(shift(2), 2.0);
+  EXPECT_EQ(shift(0.25), 0.25);
+  const json wrong = {{"video_processor_type", "InternVLVideoProcessor"}, {"initial_shift", "half"}};
+  EXPECT_THAT(specs_of_video(wrong, "internvl").status().message(), HasSubstr("initial_shift"));
+}
+
+TEST(ProcessorKwargs, SomeClassesTakeRateAndCountOfFrames) {
+  const json both = {{"fps", 1}, {"num_frames", 8}};
+  for (const char* processor : {"InternVLVideoProcessor", "SmolVLMVideoProcessor"}) {
+    Result<ProcessorSpecs> specs = specs_of_video({{"video_processor_type", processor}}, "internvl");
+    ASSERT_TRUE(specs.ok()) << specs.status().message();
+    ASSERT_TRUE(apply_processor_kwargs(*specs, both).ok());
+    EXPECT_EQ(specs->video.fps, 1.0);
+    EXPECT_EQ(specs->video.num_frames, 8);
+    EXPECT_TRUE(specs->video.do_sample_frames);
+  }
+  for (const char* processor : {"Qwen2VLVideoProcessor", "Qwen3VLVideoProcessor", "LlavaOnevisionVideoProcessor"}) {
+    Result<ProcessorSpecs> specs = specs_of_video({{"video_processor_type", processor}}, "internvl");
+    ASSERT_TRUE(specs.ok()) << specs.status().message();
+    EXPECT_THAT(apply_processor_kwargs(*specs, both).status().message(),
+                HasSubstr("at most one of fps and num_frames"));
+  }
+}
+
+TEST(ProcessorKwargs, ACallDecidesWhetherFilesAreSampled) {
+  Result<ProcessorSpecs> specs = specs_of_video({{"video_processor_type", "SmolVLMVideoProcessor"}}, "smolvlm");
+  ASSERT_TRUE(specs.ok()) << specs.status().message();
+  EXPECT_TRUE(specs->video.samples_files);
+  ASSERT_TRUE(apply_processor_kwargs(*specs, {{"do_sample_frames", false}}).ok());
+  EXPECT_FALSE(specs->video.samples_files || specs->video.do_sample_frames);
 }
 
 }  // namespace
