@@ -18,6 +18,7 @@ def write_clip(path, frames, codec="libx264", rate=30, pixel_format="yuv420p", c
         stream = file.add_stream(codec, rate=rate)
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixel_format
         stream.options = {"threads": "1", **({"x265-params": "log-level=none"} if codec == "libx265" else {}), **(options or {})}
+        stream.codec_context.thread_count = 1
         if times is not None:
             stream.codec_context.time_base = fractions.Fraction(1, 1000)
         if colorspace is not None:

@@ -62,6 +62,7 @@ CLIPS = {
     "vp9_odd.webm": (12, 47, 65, {"codec": "libvpx-vp9", "rate": 30}),
     "vp8.webm": (8, 48, 64, {"codec": "libvpx", "rate": 30}),
     "ten_per_second.gif": (8, 38, 50, {"codec": "gif", "pixel_format": "rgb8", "rate": 10}),
+    "fifteen_per_second.gif": (5, 20, 24, {"codec": "gif", "pixel_format": "rgb8", "rate": 15}),
     "one_frame.mp4": (1, 32, 32, {"rate": 30}),
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "media/decoders.h"
 #include "media/ffmpeg/byte_stream.h"
@@ -44,6 +45,7 @@ class FfmpegDecoder : public VideoDecoder {
  private:
   Status open_container();
   Status find_video();
+  void set_rate(const AVStream& stream);
   Result<CodecHandle> open_codec() const;
   // Calls take(index, frame) for frames 0, 1, ... until it returns false or fails.
   template <typename Take>
@@ -101,14 +103,24 @@ Status FfmpegDecoder::find_video() {
     if (static_cast<int>(i) != video_) format_->streams[i]->discard = AVDISCARD_ALL;
   }
   const AVStream& stream = *format_->streams[video_];
-  const AVRational rate = stream.avg_frame_rate.num > 0 ? stream.avg_frame_rate : stream.r_frame_rate;
   facts_ = {std::max<int64_t>(stream.nb_frames, 0), 0, 1, stream.codecpar->width, stream.codecpar->height};
+  set_rate(stream);
+  if (facts_.total_num_frames > options_.max_frames * 1024) facts_.total_num_frames = 0;  // a made-up number: count
+  return check_picture_size(facts_.width, facts_.height, options_.max_pixels);
+}
+
+void FfmpegDecoder::set_rate(const AVStream& stream) {
+  const AVRational rate = stream.avg_frame_rate.num > 0 ? stream.avg_frame_rate : stream.r_frame_rate;
   if (rate.num > 0 && rate.den > 0) {
     facts_.rate_numerator = rate.num;
     facts_.rate_denominator = rate.den;
   }
-  if (facts_.total_num_frames > options_.max_frames * 1024) facts_.total_num_frames = 0;  // a made-up number: count
-  return check_picture_size(facts_.width, facts_.height, options_.max_pixels);
+  // FFmpeg 8 takes a GIF's mean delay in whole hundredths of a second, where FFmpeg 5 takes the nearest of usual rates.
+  if (std::string_view(format_->iformat->name) != "gif" || stream.nb_frames <= 0) return;
+  const int64_t mean_delay = stream.duration / stream.nb_frames;
+  if (mean_delay <= 0 || mean_delay > INT32_MAX) return;
+  facts_.rate_numerator = stream.time_base.den;
+  facts_.rate_denominator = mean_delay * stream.time_base.num;
 }
 
 Result<CodecHandle> FfmpegDecoder::open_codec() const {
