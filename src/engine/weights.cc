@@ -19,14 +19,33 @@ Shape transformed(const Shape& shape, Transform transform) {
   return shape;
 }
 
+// [rows, columns] -> [columns, rows], block by block, so that what is read and what is written stays in the cache.
+template <size_t kBytes>
+void transpose_matrix(const std::byte* in, int64_t rows, int64_t columns, std::byte* out) {
+  constexpr int64_t kSide = 32;
+  for (int64_t top = 0; top < rows; top += kSide) {
+    const int64_t bottom = std::min(top + kSide, rows);
+    for (int64_t left = 0; left < columns; left += kSide) {
+      const int64_t right = std::min(left + kSide, columns);
+      for (int64_t column = left; column < right; ++column) {
+        for (int64_t row = top; row < bottom; ++row) {
+          std::memcpy(out + static_cast<size_t>(column * rows + row) * kBytes,
+                      in + static_cast<size_t>(row * columns + column) * kBytes, kBytes);
+        }
+      }
+    }
+  }
+}
+
 // Elements of `element` bytes: [matrices, rows, columns] -> [matrices, columns, rows]
 void transpose(const std::byte* in, int64_t matrices, int64_t rows, int64_t columns, size_t element, std::byte* out) {
-  for (int64_t matrix = 0; matrix < matrices; ++matrix) {
-    for (int64_t column = 0; column < columns; ++column) {
-      for (int64_t row = 0; row < rows; ++row, out += element) {
-        const int64_t from = (matrix * rows + row) * columns + column;
-        std::memcpy(out, in + static_cast<size_t>(from) * element, element);
-      }
+  const size_t bytes = static_cast<size_t>(rows * columns) * element;
+  for (int64_t matrix = 0; matrix < matrices; ++matrix, in += bytes, out += bytes) {
+    switch (element) {
+      case 1: transpose_matrix<1>(in, rows, columns, out); break;
+      case 2: transpose_matrix<2>(in, rows, columns, out); break;
+      case 4: transpose_matrix<4>(in, rows, columns, out); break;
+      default: transpose_matrix<8>(in, rows, columns, out); break;
     }
   }
 }
