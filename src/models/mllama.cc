@@ -40,6 +40,11 @@ Result<TextSpec> read_text(const JsonView& config) {
     layer.qk_norm = true;
     layer.rope = -1;
   }
+  if (std::ranges::all_of(text.layers, [](const auto& layer) { return layer.mixer == MixerKind::cross_attention; })) {
+    return invalid_argument(config.where() +
+                            " expected cross_attention_layers to leave a layer that attends to text, found all " +
+                            std::to_string(text.layers.size()) + " of them");
+  }
   text.extra_embeddings = kExtraEmbeddings;
   text.tied_head = false;  // the class ties nothing, whatever the config says
   return text;
@@ -108,6 +113,10 @@ Status read_tiles(const JsonView& config, VisionSpec& vision) {
   AZ_ASSIGN_OR_RETURN(const int64_t image, read_square(config, "image_size", 448, 1, 1 << 16));
   AZ_ASSIGN_OR_RETURN(const int64_t patch, read_square(config, "patch_size", 14, 1, 1024));
   AZ_ASSIGN_OR_RETURN(const int64_t tiles, config.integer_or("max_num_tiles", 4, 1, kMaxTiles));
+  if (image < patch) {
+    return invalid_argument(config.where() + " expected image_size of at least one patch, found " +
+                            std::to_string(image) + " and patch_size " + std::to_string(patch));
+  }
   vision.channels = static_cast<int>(channels);
   vision.patch = static_cast<int>(patch);
   vision.order = PatchOrder::raster;

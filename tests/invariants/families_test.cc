@@ -297,6 +297,31 @@ TEST(Families, ImpossibleLayersOfGemma4AreRefused) {
   EXPECT_NE(failure(config).find("\"chunked_attention\""), std::string::npos);
 }
 
+TEST(Families, CrossAttentionIsOnTheLayersThatAreListed) {
+  json config = json::parse(published_config("mllama")->config);
+  config["text_config"]["num_hidden_layers"] = 3;
+  config["text_config"]["cross_attention_layers"] = {1, 8};
+  const ModelSpec spec = read(config);
+  EXPECT_EQ(spec.text.layers[0].mixer, MixerKind::attention);
+  EXPECT_EQ(spec.text.layers[1].mixer, MixerKind::cross_attention);
+  EXPECT_EQ(spec.text.layers[1].rope, -1);
+  EXPECT_EQ(spec.text.layers[2].mixer, MixerKind::attention);
+  config["text_config"]["cross_attention_layers"] = {0, 1, 2};
+  EXPECT_NE(failure(config).find("leave a layer that attends to text, found all 3"), std::string::npos);
+  config["text_config"]["cross_attention_layers"] = {1};
+  config["vision_config"]["supported_aspect_ratios"] = {{1, 1}, {1, 2}};
+  EXPECT_NE(failure(config).find("list the 8 canvases of at most 4 tiles, found 2"), std::string::npos);
+}
+
+TEST(Families, QFormersSizesMustFit) {
+  json config = json::parse(published_config("blip-2")->config);
+  config["qformer_config"]["num_attention_heads"] = 7;
+  EXPECT_NE(failure(config).find("found 768 and 7"), std::string::npos);
+  config["qformer_config"].erase("num_attention_heads");
+  config["text_config"]["word_embed_proj_dim"] = 512;
+  EXPECT_NE(failure(config).find("found 512 and 2560"), std::string::npos);
+}
+
 // What every registered family must keep; a new one is covered by being registered.
 TEST(Families, EveryFamilyKeepsTheRegistrysPromises) {
   for (const std::string& model_type : known_families()) {
