@@ -145,6 +145,15 @@ PromptSpec prompt_markup(const TextSpec& text) {
   return prompt;
 }
 
+Status read_tower(const JsonView& config, ModelSpec& spec) {
+  AZ_ASSIGN_OR_RETURN(const VisionPart* vision, find_vision_part("gemma4_vision"));
+  AZ_ASSIGN_OR_RETURN(spec.vision, vision->read(config));
+  spec.vision->projector.output = spec.text.hidden;
+  spec.prompt = prompt_markup(spec.text);
+  vision->add_weights(*spec.vision, {"model.", ""}, spec.weights);
+  return ok_status();
+}
+
 Result<ModelSpec> read_model(const JsonView& config) {
   ModelSpec spec;
   AZ_ASSIGN_OR_RETURN(const JsonView text_config, config.object("text_config"));
@@ -155,15 +164,13 @@ Result<ModelSpec> read_model(const JsonView& config) {
     AZ_ASSIGN_OR_RETURN(const int64_t id, config.integer_or(key, fallback, 0, int64_t{1} << 24));
     spec.text.media_ids.push_back(static_cast<int32_t>(id));
   }
-  AZ_ASSIGN_OR_RETURN(const JsonView vision_config, config.object("vision_config"));
-  AZ_ASSIGN_OR_RETURN(const VisionPart* vision, find_vision_part("gemma4_vision"));
-  AZ_ASSIGN_OR_RETURN(spec.vision, vision->read(vision_config));
-  spec.vision->projector.output = spec.text.hidden;
-  spec.prompt = prompt_markup(spec.text);
   text->add_weights(spec.text, {"model.language_model.", "language_model.", "language_model.model."},
                     {"lm_head.weight", "model.lm_head.weight", "language_model.lm_head.weight"}, spec.weights);
-  vision->add_weights(*spec.vision, {"model.", ""}, spec.weights);
   spec.tokenizer_class = "GemmaTokenizer";
+  if (config.has("vision_config")) {  // a checkpoint may come without its tower
+    AZ_ASSIGN_OR_RETURN(const JsonView vision_config, config.object("vision_config"));
+    AZ_RETURN_IF_ERROR(read_tower(vision_config, spec));
+  }
   return spec;
 }
 

@@ -285,6 +285,12 @@ TEST(Families, BothSpellingsOfGemma4sFullHeadsAreOneSpec) {
   }
 }
 
+TEST(Families, Gemma4MayComeWithoutItsTower) {
+  const ModelSpec spec = read({{"model_type", "gemma4"}, {"text_config", small_gemma4()}, {"vision_config", nullptr}});
+  EXPECT_FALSE(spec.vision || spec.prompt.takes_images());
+  EXPECT_EQ(spec.text.media_ids.size(), 3u);
+}
+
 TEST(Families, ImpossibleLayersOfGemma4AreRefused) {
   json config = small_gemma4();
   config["num_kv_shared_layers"] = 5;
