@@ -137,7 +137,8 @@ Result<CodecHandle> FfmpegDecoder::open_codec() const {
   handle->pkt_timebase = stream.time_base;
   handle->codec_whitelist = av_strdup(kCodecs);
   handle->max_pixels = options_.max_pixels;
-  handle->thread_count = 0;
+  // Below half a megapixel, waking threads costs more than they save.
+  handle->thread_count = facts_.width * facts_.height < int64_t{1} << 19 ? 1 : 0;
   handle->thread_type = FF_THREAD_SLICE;  // as PyAV
   if (const int code = avcodec_open2(handle.get(), codec, nullptr); code < 0) {
     return unsupported("a video codec that is read was expected, found " + name + " (" + reason(code) +
