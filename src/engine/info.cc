@@ -23,7 +23,7 @@ ModelInfo Engine::info() const {
   if (impl.spec.vision) {
     const VisionSpec& vision = *impl.spec.vision;
     info.has_vision = true;
-    info.tower_layers = vision.layers;
+    info.tower_layers = vision.layers + (vision.canvas ? vision.canvas->global_layers : 0);
     info.tower_hidden = vision.hidden;
     info.patch = vision.patch;
     info.merge = vision.projector.merge;
@@ -33,7 +33,7 @@ ModelInfo Engine::info() const {
   info.vision_parameters = impl.vision_parameters;
   info.checkpoint_bytes = impl.checkpoint_bytes;
   for (const LayerSpec& each : text.layers) {
-    if (each.kv_source >= 0) continue;
+    if (each.kv_source >= 0 || each.mixer != MixerKind::attention) continue;
     info.cache_bytes_per_token += int64_t{each.kv_heads} * (each.head_dim + each.value_dim) * int64_t{sizeof(float)};
   }
   info.dtype = impl.options.dtype;
