@@ -5,8 +5,8 @@
 
 #include "decoder/attention_layer.h"
 #include "decoder/cross_attention.h"
-#include "decoder/linear_attention.h"
 #include "decoder/experts_beside.h"
+#include "decoder/linear_attention.h"
 #include "decoder/mlp.h"
 #include "decoder/pass_hooks.h"
 #include "decoder/per_layer_inputs.h"
@@ -130,6 +130,68 @@ void norm(const Tensor& weight, const Tensor& bias, float eps, const Tensor& in,
   kernels::layer_norm(in.data(), in.shape()[0], width, width, weight.data(), bias.data(), eps, out.data(), width, pool);
 }
 
+// What the halves of all layers of a pass work on.
+struct Pass {
+  std::span<const SequenceChunk> chunks;
+  const RunContext& context;
+  Tensor& hidden;  // [rows, hidden]
+  Tensor normed;   // [rows, hidden]
+  Tensor update;   // [rows, hidden]
+  AttentionWorkspace attention;
+  MlpWorkspace mlp;
+};
+
+// Layers that attend to pictures are left out where no sequence has any.
+bool runs(const LayerSpec& layer, int index, std::span<const SequenceChunk> chunks) {
+  return layer.mixer != MixerKind::cross_attention ||
+         std::ranges::any_of(chunks, [&](const auto& chunk) { return sees_features(chunk, index); });
+}
+
+// The half of a layer in which tokens learn of each other, added to the hidden states.
+void mix_tokens(const LayerSpec& layer, const LayerWeights& weights, int index, const Rotations& rotations,
+                Pass& pass) {
+  Tensor& hidden = pass.hidden;
+  ThreadPool& pool = pass.context.pool;
+  const auto norm_into = [&](Tensor& out) {
+    norm(weights.attention_norm, weights.attention_norm_bias, layer.norm_eps, hidden, out, pool);
+  };
+  if (!layer.norms_behind) norm_into(pass.normed);
+  const Tensor& input = layer.norms_behind ? hidden : pass.normed;
+  switch (layer.mixer) {
+    case MixerKind::attention:
+      attention_layer(layer, weights, index, pass.chunks, rotations.of_layer(index), input, pass.attention, pass.update,
+                      pass.context);
+      break;
+    case MixerKind::cross_attention:
+      cross_attention_layer(layer, weights, index, pass.chunks, input, pass.attention, pass.update, pass.context);
+      break;
+    case MixerKind::linear_attention:
+      linear_attention(layer, *weights.linear, index, pass.chunks, input, pass.update, pool);
+      break;
+  }
+  if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, pass.update, pass.update, pool);
+  kernels::add(hidden.data(), pass.update.data(), hidden.elements(), pool);
+  if (layer.norms_behind) norm_into(hidden);
+}
+
+// The half in which each token is by itself, added to the hidden states.
+void feed_forward(const LayerSpec& layer, const LayerWeights& weights, int index, Pass& pass) {
+  Tensor& hidden = pass.hidden;
+  ThreadPool& pool = pass.context.pool;
+  const auto norm_into = [&](Tensor& out) {
+    norm(weights.mlp_norm, weights.mlp_norm_bias, layer.norm_eps, hidden, out, pool);
+  };
+  if (!layer.norms_behind) norm_into(pass.normed);
+  mlp_layer(layer, weights, layer.norms_behind ? hidden : pass.normed, pass.mlp, pass.update, pool);
+  if (layer.experts && layer.experts->beside_mlp) {
+    add_experts_beside(layer, weights, hidden, pass.mlp.moe, pass.normed, pass.update, pool);
+  }
+  if (layer.mixer == MixerKind::cross_attention) gate_cross_mlp(weights, index, pass.chunks, pass.update);
+  if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, pass.update, pass.update, pool);
+  kernels::add(hidden.data(), pass.update.data(), hidden.elements(), pool);
+  if (layer.norms_behind) norm_into(hidden);
+}
+
 }  // namespace
 
 Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
@@ -184,51 +246,25 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
   if (spec_.per_layer_vocab > 0) {
     AZ_ASSIGN_OR_RETURN(layer_inputs, per_layer_inputs(spec_, weights_, chunks, hidden, context.pool));
   }
-  Tensor normed({rows, spec_.hidden});
-  Tensor update({rows, spec_.hidden});
-  AttentionWorkspace attention(spec_, rows);
-  MlpWorkspace mlp(spec_, rows);
-  ThreadPool& pool = context.pool;
+  Pass pass{chunks,
+            context,
+            hidden,
+            Tensor({rows, spec_.hidden}),
+            Tensor({rows, spec_.hidden}),
+            AttentionWorkspace(spec_, rows),
+            MlpWorkspace(spec_, rows)};
   for (int index = 0; index < static_cast<int>(spec_.layers.size()); ++index) {
     const LayerSpec& layer = spec_.layers[static_cast<size_t>(index)];
     const LayerWeights& weights = weights_.layers[static_cast<size_t>(index)];
     AZ_RETURN_IF_ERROR(context.checkpoint(static_cast<double>(index) / static_cast<double>(spec_.layers.size())));
     AZ_RETURN_IF_ERROR(hooks.enter_layer(index, hidden));
 
-    const bool outer = layer.mixer == MixerKind::cross_attention;
-    if (!outer || std::ranges::any_of(chunks, [&](const auto& chunk) { return sees_features(chunk, index); })) {
-      const auto norm_hidden = [&](const Tensor& weight, const Tensor& bias, Tensor& out) {
-        norm(weight, bias, layer.norm_eps, hidden, out, pool);
-      };
-      const Tensor& input = layer.norms_behind ? hidden : normed;
-      if (!layer.norms_behind) norm_hidden(weights.attention_norm, weights.attention_norm_bias, normed);
-      switch (layer.mixer) {
-        case MixerKind::attention:
-          attention_layer(layer, weights, index, chunks, rotations.of_layer(index), input, attention, update, context);
-          break;
-        case MixerKind::cross_attention:
-          cross_attention_layer(layer, weights, index, chunks, input, attention, update, context);
-          break;
-        case MixerKind::linear_attention:
-          linear_attention(layer, *weights.linear, index, chunks, input, update, pool);
-          break;
-      }
-      if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, update, update, pool);
-      kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
-      if (layer.norms_behind) norm_hidden(weights.attention_norm, weights.attention_norm_bias, hidden);
-
-      if (!layer.norms_behind) norm_hidden(weights.mlp_norm, weights.mlp_norm_bias, normed);
-      mlp_layer(layer, weights, input, mlp, update, pool);
-      if (layer.experts && layer.experts->beside_mlp) {
-        add_experts_beside(layer, weights, hidden, mlp.moe, normed, update, pool);
-      }
-      if (outer) gate_cross_mlp(weights, index, chunks, update);
-      if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, update, update, pool);
-      kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
-      if (layer.norms_behind) norm_hidden(weights.mlp_norm, weights.mlp_norm_bias, hidden);
+    if (runs(layer, index, chunks)) {
+      mix_tokens(layer, weights, index, rotations, pass);
+      feed_forward(layer, weights, index, pass);
     }
-
-    if (layer.per_layer_width > 0) add_per_layer_input(layer, weights, index, layer_inputs, update, hidden, pool);
+    if (layer.per_layer_width > 0)
+      add_per_layer_input(layer, weights, index, layer_inputs, pass.update, hidden, context.pool);
     if (layer.output_scalar) {
       const float scalar = weights.output_scalar.data()[0];
       for (int64_t i = 0; i < hidden.elements(); ++i) hidden.data()[i] *= scalar;
