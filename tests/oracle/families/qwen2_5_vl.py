@@ -37,7 +37,8 @@ def write(draw, folder):
 
 GOLDEN_CASES = {
     "qwen2_5_vl_windows_do_not_divide": (1, {
-        **qwen2_vl.SMALL, "files.config": "flat", "files.processor": "v4_pixels", "vision.window": 2, "vision.full_layers": 1, "vision.head_dim": 16,
+        **qwen2_vl.SMALL, "files.config": "flat", "files.processor": "v4_pixels", "vision.window": 2,
+        "vision.full_layers": 1, "vision.head_dim": 16,
         "sample0.turn0.media": "two", "sample0.turn0.adjacent": True, "sample0.turn0.image0.hw": [58, 83],
         "sample0.turn0.image1.hw": [37, 62], "dtype": "f16", "vision.scale": 1.0, "processor.max_squares": 40,
         "processor.min_squares": 1,

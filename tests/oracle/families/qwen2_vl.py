@@ -282,7 +282,8 @@ GOLDEN_CASES = {
     # A video that reaches further in time than in space: 5.23 numbers the text behind it from inside of it, and decodes
     # behind that text.
     "qwen2_vl_long_video_tf5": (1, {
-        **SMALL, "files.config": "flat", "files.processor": "v4_pixels", "processor.video_file": False, "vision.temporal_patch": 1, "vision.mlp_ratio": 2,
+        **SMALL, "files.config": "flat", "files.processor": "v4_pixels", "processor.video_file": False,
+        "vision.temporal_patch": 1, "vision.mlp_ratio": 2,
         "request.form": "raw", "sample0.turn0.odd_media": "v", "sample0.turn0.video.whole": True,
         "sample0.turn0.video.whole_count": 15, "sample0.turn0.video.fps": 25, "sample0.turn0.video.hw": [14, 21],
         "request.tf5": True, "vision.act": "quick_gelu",

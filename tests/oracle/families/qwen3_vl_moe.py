@@ -69,7 +69,8 @@ GOLDEN_CASES = {
         "vision.temporal_patch": 2, "text.act": "silu", "moe.norm_topk_prob": True, "text.intermediate": 52,
     }),
     "qwen3_vl_moe_some_layers_v5": (2, {
-        **SMALL, "files.generation": 5, "files.processor": "v5", "moe.experts": 4, "moe.chosen": 3, "vision.deepstack": 0, "moe.intermediate": 12,
+        **SMALL, "files.generation": 5, "files.processor": "v5", "moe.experts": 4, "moe.chosen": 3,
+        "vision.deepstack": 0, "moe.intermediate": 12,
         "text.layers": 3, "moe.sparse_step": 1, "moe.mlp_only": [1], "moe.files": "v5", "vision.temporal_patch": 2,
         "text.act": "gelu_pytorch_tanh", "moe.norm_topk_prob": False, "text.intermediate": 52, "text.hidden": 40,
     }),
