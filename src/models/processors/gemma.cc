@@ -17,14 +17,6 @@ ImageProcessorSpec image_defaults() {
   return spec;
 }
 
-Status read_image(const JsonView& json, ImageProcessorSpec& spec) {
-  if (!json.has("size")) return ok_status();
-  AZ_ASSIGN_OR_RETURN(const JsonView size, json.object("size"));
-  AZ_ASSIGN_OR_RETURN(spec.height, size.integer("height", 1, kMaxSide));
-  AZ_ASSIGN_OR_RETURN(spec.width, size.integer("width", 1, kMaxSide));
-  return ok_status();
-}
-
 // Gemma3Processor has defaults of its own for these, which override those of the files.
 Status read_crops(const JsonView& json, ImageProcessorSpec& spec) {
   AZ_RETURN_IF_ERROR(read_flag(json, "do_pan_and_scan", spec.divides));
@@ -32,6 +24,14 @@ Status read_crops(const JsonView& json, ImageProcessorSpec& spec) {
   AZ_RETURN_IF_ERROR(read_count(json, "pan_and_scan_max_num_crops", kMaxSide, spec.max_crops));
   AZ_ASSIGN_OR_RETURN(spec.min_ratio_to_crop,
                       json.number_or("pan_and_scan_min_ratio_to_activate", spec.min_ratio_to_crop, 0.0, 1e6));
+  return ok_status();
+}
+
+Status read_image(const JsonView& json, ImageProcessorSpec& spec) {
+  if (!json.has("size")) return ok_status();
+  AZ_ASSIGN_OR_RETURN(const JsonView size, json.object("size"));
+  AZ_ASSIGN_OR_RETURN(spec.height, size.integer("height", 1, kMaxSide));
+  AZ_ASSIGN_OR_RETURN(spec.width, size.integer("width", 1, kMaxSide));
   return ok_status();
 }
 

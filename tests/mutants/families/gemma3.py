@@ -35,7 +35,7 @@ FAULTS = [
           "layer.bidirectional = layer.regions_beyond_window = true;", "layer.bidirectional = true;",
           "the window counts within the prompt"),
     Fault("paligemma-causal", "src/models/paligemma.cc",
-          "layer.bidirectional = layer.regions_beyond_window = true;", "",
+          "layer.bidirectional = layer.regions_beyond_window = true;", "layer.regions_beyond_window = true;",
           "tokens of the prompt do not see those behind them"),
     Fault("paligemma-positions-from-zero", "src/models/paligemma.cc",
           'text.policy = "paligemma";', "", "positions begin at 0"),
