@@ -124,6 +124,7 @@ struct PromptReport {
   std::string policy;
   PositionTable positions;
   FrequencyPlan plan;              // of the first layer type
+  std::vector<NamedPlan> plans;    // of each layer type, where layers turn by different frequencies; else empty
   std::vector<MediaHandle> media;  // pictures, then videos
 };
 Result<PromptReport> inspect_prompt(const Engine& engine, const Request& request);

@@ -153,6 +153,12 @@ std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+json spectrum_of(const FrequencyPlan& plan) {
+  return {{"axis_of_pair", by_group(plan.axis, plan.groups)},
+          {"inv_freq", by_group(plan.inv_freq, plan.groups)},
+          {"attention_factor", plan.attention_scale}};
+}
+
 json positions_object(const PromptReport& report, const LintReport* lint) {
   const PositionSet& set = report.positions.sets[0];
   json out = {{"policy", report.policy},
@@ -161,10 +167,9 @@ json positions_object(const PromptReport& report, const LintReport* lint) {
               {"tokens", tokens_of(report)},
               {"next_text", id_number(set.next_text)},
               {"next_decode", id_number(set.next_decode)},
-              {"delta", id_number(set.next_decode - static_cast<double>(set.tokens()))},
-              {"axis_of_pair", by_group(report.plan.axis, report.plan.groups)},
-              {"inv_freq", by_group(report.plan.inv_freq, report.plan.groups)},
-              {"attention_factor", report.plan.attention_scale}};
+              {"delta", id_number(set.next_decode - static_cast<double>(set.tokens()))}};
+  out.update(spectrum_of(report.plan));
+  for (const NamedPlan& plan : report.plans) out["layer_types"][plan.layer_type] = spectrum_of(plan.plan);
   if (report.positions.sets.size() > 1) {
     out["sets"] = sets_of(report);
     out["set_of_layer"] = report.positions.set_of_layer;

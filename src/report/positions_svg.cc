@@ -293,11 +293,16 @@ class Drawing {
   // Spectrum: each rotary pair at the number of ids in which it turns once, on a logarithmic scale.
 
   void draw_spectrum() {
-    const FrequencyPlan& plan = report_->plan;
-    for (int group = 0; group < plan.groups; ++group) draw_group(plan, group);
+    if (report_->plans.empty()) draw_plan(report_->plan, "");
+    for (const NamedPlan& plan : report_->plans) draw_plan(plan.plan, ", " + plan.layer_type);
   }
 
-  void draw_group(const FrequencyPlan& plan, int group) {
+  void draw_plan(const FrequencyPlan& plan, const std::string& layer_type) {
+    for (int group = 0; group < plan.groups; ++group) draw_group(plan, group, layer_type);
+  }
+
+  // layer_type: words for the heading, or empty.
+  void draw_group(const FrequencyPlan& plan, int group, const std::string& layer_type) {
     const double left = kMargin + 96.0;
     const double width = kWidth - kMargin - left;
     double slowest = 1000.0;
@@ -308,7 +313,7 @@ class Drawing {
     const double high = std::log10(slowest) + 0.08;
     const auto x_of = [&](double ids) { return left + (std::log10(ids) - low) / (high - low) * width; };
     y_ += 30.0;
-    std::string head = "spectrum of " + report_->policy + ": ids in which a rotary pair turns once";
+    std::string head = "spectrum of " + report_->policy + ": ids in which a rotary pair turns once" + layer_type;
     if (plan.groups > 1) head += ", KV heads of group " + std::to_string(group);
     canvas_.text(kMargin, y_, head, "quiet");
     y_ += 12.0;

@@ -141,6 +141,22 @@ TEST(PositionsJson, PlansPerGroupAreOneListEach) {
   EXPECT_EQ(data["inv_freq"], json::parse("[[1.0,0.5],[1.0,0.0]]"));
 }
 
+TEST(PositionsJson, LayerTypesHaveASpectrumEach) {
+  PromptReport report = by_hand(1, {0, 1, 2, 3, 4}, 5);
+  report.plan.groups = report.plan.pairs = 1;
+  report.plan.axis = {0};
+  report.plan.inv_freq = {0.5f};
+  FrequencyPlan slow = report.plan;
+  for (float& inv_freq : slow.inv_freq) inv_freq /= 8.0f;
+  report.plans = {{"sliding_attention", report.plan}, {"full_attention", slow}};
+  const json data = json::parse(positions_json(report));
+  EXPECT_EQ(data["layer_types"]["sliding_attention"]["inv_freq"], data["inv_freq"]);
+  EXPECT_EQ(data["layer_types"]["full_attention"]["inv_freq"][0], data["inv_freq"][0].get<float>() / 8.0f);
+  const Result<std::string> drawing = positions_svg({"model", {report}, {}, {}});
+  ASSERT_TRUE(drawing.ok());
+  EXPECT_NE(drawing->find("turns once, full_attention"), std::string::npos);
+}
+
 TEST(Overlap, MarksWhatReachesTheTextBehindAndWhatTextHas) {
   // The second cell is at the id of the text behind on h, and at an id of earlier text on w.
   const PromptReport report = by_hand(3, {0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 4, 0, 4, 4, 4}, 5);

@@ -764,14 +764,14 @@ class Figures {
 // Spectrum.
 
 class Spectrum {
-  constructor(report, group, pairs) {
+  constructor(report, layers, group, pairs) {
     this.report = report;
     this.pairs = pairs;  // [{pair, axis, inv_freq}]
     this.chosen = 0;
     this.option = el('span', {role: 'option', class: 'away', id: `pair-${Spectrum.count++}`, 'aria-selected': 'true'});
-    this.box = el('div', {tabindex: '0', role: 'listbox', 'aria-label': `Rotary pairs${group === null ? '' : ` of KV heads, group ${group}`}, ${report.policy}`,
+    this.box = el('div', {tabindex: '0', role: 'listbox', 'aria-label': `Rotary pairs${layers ? ` of ${layers}` : ''}${group === null ? '' : ` of KV heads, group ${group}`}, ${report.policy}`,
       'aria-activedescendant': this.option.id, onkeydown: event => this.onKey(event), onfocus: () => this.redraw(), onblur: () => { hideTip(); this.redraw(); }});
-    const title = [twoPolicies ? report.policy : '', group === null ? '' : `KV heads, group ${group}`].filter(Boolean).join(', ');
+    const title = [twoPolicies ? report.policy : '', layers, group === null ? '' : `KV heads, group ${group}`].filter(Boolean).join(', ');
     document.getElementById('spectrum').append(title ? el('h3', {}, title) : '', this.box);
     parts.push(this);
   }
@@ -843,28 +843,32 @@ class Spectrum {
 Spectrum.count = 0;
 
 function groupsOf(report) {
-  const grouped = Array.isArray(report.raw.axis_of_pair[0]);
-  const axes = grouped ? report.raw.axis_of_pair : [report.raw.axis_of_pair];
-  const inverse = grouped ? report.raw.inv_freq : [report.raw.inv_freq];
-  return axes.map((list, group) => ({group: grouped ? group : null,
-    pairs: list.map((axis, pair) => ({pair, axis, inv_freq: inverse[group][pair]}))}));
+  const types = Object.entries(report.raw.layer_types || {'': report.raw});
+  return types.flatMap(([layers, plan]) => {
+    const grouped = Array.isArray(plan.axis_of_pair[0]);
+    const axes = grouped ? plan.axis_of_pair : [plan.axis_of_pair];
+    const inverse = grouped ? plan.inv_freq : [plan.inv_freq];
+    return axes.map((list, group) => ({layers, group: grouped ? group : null,
+      pairs: list.map((axis, pair) => ({pair, axis, inv_freq: inverse[group][pair]}))}));
+  });
 }
 function makeSpectrum() {
   const home = document.getElementById('spectrum');
   for (const report of reports) {
-    for (const {group, pairs} of groupsOf(report)) {
-      if (pairs.length) new Spectrum(report, group, pairs);
+    for (const {layers, group, pairs} of groupsOf(report)) {
+      if (pairs.length) new Spectrum(report, layers, group, pairs);
       else home.append(el('p', {}, `${report.policy} turns no rotary pairs.`));
     }
   }
-  const head = ['policy', 'group', 'pair', 'axis', 'ids per turn', 'inv_freq'];
-  const table = el('table', {}, el('thead', {}, el('tr', {}, ...head.map(name => el('th', {scope: 'col', class: name === 'policy' || name === 'axis' ? '' : 'n'}, name)))));
+  const layered = reports.some(report => report.raw.layer_types);
+  const head = ['policy', ...(layered ? ['layers'] : []), 'group', 'pair', 'axis', 'ids per turn', 'inv_freq'];
+  const table = el('table', {}, el('thead', {}, el('tr', {}, ...head.map(name => el('th', {scope: 'col', class: ['policy', 'layers', 'axis'].includes(name) ? '' : 'n'}, name)))));
   const body = el('tbody');
   for (const report of reports) {
-    for (const {group, pairs} of groupsOf(report)) {
+    for (const {layers, group, pairs} of groupsOf(report)) {
       for (const pair of pairs) {
         const cell = (text, kind = 'n') => el('td', {class: kind}, text);
-        body.append(el('tr', {}, cell(report.policy, ''), cell(group === null ? '' : String(group)), cell(String(pair.pair)),
+        body.append(el('tr', {}, cell(report.policy, ''), ...(layered ? [cell(layers, '')] : []), cell(group === null ? '' : String(group)), cell(String(pair.pair)),
           cell(pair.axis < 0 ? 'none' : report.axisNames[pair.axis], ''), cell(pair.axis < 0 ? '' : number(Number((2 * Math.PI / pair.inv_freq).toPrecision(6)))),
           cell(String(pair.inv_freq))));
       }
