@@ -82,6 +82,14 @@ std::string last_key(const json::json_pointer& pointer) {
   return pointer.back();
 }
 
+// Whether a size is one that a reader asks for: towers and Q-Formers have no vocabulary of their own, and beside a
+// text_config the keys of the whole repeat what the parts say.
+bool is_read(const json& config, const json::json_pointer& pointer) {
+  const std::string part = pointer.parent_pointer().to_string();
+  if (part.empty()) return !config.contains("text_config");
+  return last_key(pointer) != "vocab_size" || part == "/text_config";
+}
+
 // Calls check(config, pointer) for every member of every golden config.
 template <typename Check>
 void for_each_member(Check check) {
@@ -101,7 +109,7 @@ Status read_with(json config, const json::json_pointer& pointer, const json& val
 
 TEST(HostileConfig, ImpossibleSizesAreNamed) {
   for_each_member([](const json& config, const json::json_pointer& pointer) {
-    if (!kSizes.count(last_key(pointer))) return;
+    if (!kSizes.count(last_key(pointer)) || !is_read(config, pointer)) return;
     for (const json& size : impossible_sizes()) {
       const Status status = read_with(config, pointer, size);
       EXPECT_FALSE(status.ok()) << pointer << " = " << size;
