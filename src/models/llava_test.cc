@@ -41,6 +41,7 @@ TEST(Llava, StatesAreCountedFromTheEmbeddingOrFromTheEnd) {
   ASSERT_TRUE(usual.ok()) << usual.status().message();
   EXPECT_THAT(usual->vision->feature_layers, ElementsAre(3)) << "-2: the output of the last layer but one";
   EXPECT_FALSE(usual->vision->final_norm);
+  EXPECT_EQ(usual->vision->activation, Activation::quick_gelu) << "the class's own, where the config is silent";
   EXPECT_EQ(usual->weights.find("tower.final_norm.weight"), nullptr);
   config["vision_feature_layer"] = {0, 5, -6, -1};
   const Result<ModelSpec> several = read(config);

@@ -21,7 +21,7 @@ FAULTS = [
     Fault("clip-class-without-position", TOWER, "vision.class_positions = traits.clip;", "vision.class_positions = false;",
           "the class token takes no row of the position table"),
     Fault("clip-defaults-of-siglip", "src/models/clip_vision_model.cc", '.activation = "quick_gelu"', '.activation = "gelu"',
-          "a CLIP config without hidden_act takes the exact GELU"),
+          "a CLIP config without hidden_act takes the exact GELU", "models", traced=False),
     Fault("crop-rounds-up", FIXED, "return (side - crop) / 2;", "return (side - crop + 1) / 2;",
           "the middle lies half a pixel to the lower right", "preprocess"),
     Fault("pillow-pads-like-torchvision", FIXED, "arithmetic == PixelArithmetic::pillow ? (missing + 1) / 2 : missing / 2",
