@@ -32,7 +32,7 @@ FAULTS = [
           "the given edge is the longer one", "preprocess"),
     Fault("tiles-waste-more", TILES, "found.wasted < best.wasted", "found.wasted > best.wasted",
           "among equal sizes the most wasteful is taken", "preprocess"),
-    Fault("tiles-column-by-column", TILES, "cut(fitted, {column * side, row * side, side, side})",
+    Fault("best-size-column-by-column", TILES, "cut(fitted, {column * side, row * side, side, side})",
           "cut(fitted, {row * side, column * side, side, side})", "tiles leave column by column", "preprocess"),
     Fault("bars-on-one-side", TILES,
           "cut(fitted, {-((size.width - inner.width) / 2), -((size.height - inner.height) / 2), size.width, size.height})",
