@@ -184,8 +184,7 @@ Result<Patches> normalize(std::span<const media::Image* const> frames, const Ima
   patches.resized = {frames.front()->width, frames.front()->height};
   const auto [width, height] = patches.resized;
   patches.grid = {count, height / spec.patch_size, width / spec.patch_size};
-  patches.pixels =
-      stack || count > 1 ? Tensor({count, kChannels, height, width}) : Tensor({kChannels, height, width});
+  patches.pixels = stack || count > 1 ? Tensor({count, kChannels, height, width}) : Tensor({kChannels, height, width});
   const NormalizationTable table = normalization_table(spec);
   pool.for_each(count * kChannels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t plane = begin; plane < end; ++plane) {

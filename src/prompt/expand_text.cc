@@ -63,7 +63,8 @@ Status check_refused(const PromptText& text, const PromptSpec& spec) {
   for (const std::string& needle : spec.refused) {
     for (size_t at = text.text.find(needle); at != std::string::npos; at = text.text.find(needle, at + needle.size())) {
       if (overlaps(text.literal, at, at + needle.size())) continue;
-      return unsupported("the prompt has the placeholder " + needle + ", whose medium this build does not read; leave it out");
+      return unsupported("the prompt has the placeholder " + needle +
+                         ", whose medium this build does not read; leave it out");
     }
   }
   return ok_status();
@@ -142,15 +143,14 @@ Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec,
   switch (spec.video.expansion) {
     case PromptExpansion::per_cell:
       return expand_per_cell(spec.video, SpanKind::video, number, blocks_of(video.grid, video.blocks), &timing);
-    case PromptExpansion::timestamped_frames:
-      return expand_timestamped_frames(spec.video, number, video.grid, timing);
+    case PromptExpansion::timestamped_frames: return expand_timestamped_frames(spec.video, number, video.grid, timing);
     case PromptExpansion::clocked_frames: return expand_clocked_frames(spec.video, number, video.grid, timing);
     case PromptExpansion::numbered_frames:
       return expand_numbered_frames(spec.video, number, blocks_of(video.grid, video.blocks), timing);
     case PromptExpansion::described_frames: {
       const double seconds = video.metadata.duration.value_or(timing.group_seconds.back());
-      return expand_described_frames(
-          spec.video, number, {video.grid, timing, most_frames(media.videos), static_cast<int64_t>(seconds)});
+      return expand_described_frames(spec.video, number,
+                                     {video.grid, timing, most_frames(media.videos), static_cast<int64_t>(seconds)});
     }
     default: return internal_error("no such expansion of a video");
   }

@@ -36,8 +36,8 @@ void norm_qkv(const VisionSpec& spec, const TowerLayerWeights& layer, Tensor& qk
   float* const keys = qkv.data() + query_width;
   if (spec.qk_norm != TowerQkNorm::none) {
     const bool per_head = spec.qk_norm == TowerQkNorm::per_head;
-    norm_part(spec, layer.query_norm.weight.data(), rows, query_width, per_head ? spec.head_dim : query_width, qkv.data(),
-              pool);
+    norm_part(spec, layer.query_norm.weight.data(), rows, query_width, per_head ? spec.head_dim : query_width,
+              qkv.data(), pool);
     norm_part(spec, layer.key_norm.weight.data(), rows, key_width, per_head ? spec.head_dim : key_width, keys, pool);
   }
   if (spec.value_norm) norm_part(spec, nullptr, rows, key_width, spec.head_dim, keys + key_width, pool);
