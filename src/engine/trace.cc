@@ -197,7 +197,8 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
   out["rope_delta"].push_back(id_number(rope_delta(set, sample.compat)));
 }
 
-Status add_pixels(const char* field, const ImageProcessorSpec& spec,
+// `masked`: a mask of the array's pixels stands beside it.
+Status add_pixels(const char* field, const ImageProcessorSpec& spec, bool masked,
                   const std::vector<std::vector<const preprocess::MediaPixels*>>& samples, json& out) {
   if (std::ranges::all_of(samples, [](const auto& media) { return media.empty(); })) return ok_status();
   AZ_ASSIGN_OR_RETURN(const Tensor all, engine::pixel_array(spec, samples));
@@ -206,6 +207,10 @@ Status add_pixels(const char* field, const ImageProcessorSpec& spec,
                         {"mean", m.mean},
                         {"std", m.std},
                         {"first32", first_values(all.data(), std::min<int64_t>(32, all.elements()))}});
+  if (masked) {
+    const Shape& shape = all.shape();
+    out["pixel_attention_mask"].push_back({{"shape", {shape[0], shape[1], shape[3], shape[4]}}});
+  }
   return ok_status();
 }
 
@@ -246,8 +251,9 @@ Status add_all_pixels(const Engine::Impl& model, const std::vector<PreparedSampl
       }
     }
   }
-  AZ_RETURN_IF_ERROR(add_pixels("pixel_values", model.processors.image, images, out));
-  return add_pixels(video.named_as_images ? "pixel_values" : "pixel_values_videos", video.frame, videos, out);
+  const bool masked = model.processors.image.array == PixelArray::tiles_per_sample;
+  AZ_RETURN_IF_ERROR(add_pixels("pixel_values", model.processors.image, masked, images, out));
+  return add_pixels(video.named_as_images ? "pixel_values" : "pixel_values_videos", video.frame, masked, videos, out);
 }
 
 void add_features(const Engine::Impl& model, const PreparedSample& sample, const SampleFeatures& features, json& out) {

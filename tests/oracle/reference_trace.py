@@ -555,6 +555,8 @@ def trace(reference, request):
     for name in ("pixel_values", "pixel_values_videos"):
         if name in whole:
             answer[name] = [pixel_summary(array) for array in getattr(whole, "arrays", [whole[name]])]
+    if "pixel_attention_mask" in whole:  # [samples or videos, tiles or frames, rows, columns]
+        answer["pixel_attention_mask"] = [{"shape": [*a.shape[:2], *a.shape[3:]]} for a in whole.arrays]
     if not reference.multimodal:
         del answer["vision_features"]
     silent = any(hasattr(observer, name) for name in ("grids", "sample_spans"))  # the processor returns no grids

@@ -85,6 +85,7 @@ class Comparer {
     }
     compare_field("pixel_values", &Comparer::pixels);
     compare_field("pixel_values_videos", &Comparer::pixels);
+    compare_field("pixel_attention_mask", &Comparer::exact);
     compare_field("vision_features", &Comparer::summaries);
     compare_field("deepstack_features", &Comparer::summaries);
     compare_field("layers_last", &Comparer::summaries);

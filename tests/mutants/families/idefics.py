@@ -45,7 +45,7 @@ FAULTS = [
     Fault("idefics2-middle-first-half", QUARTERS, "const int64_t column = image.width / 2;",
           "const int64_t column = (image.width + 1) / 2;", "the middle column belongs to the left half"),
     Fault("idefics2-shortest-edge-free", QUARTERS, "std::max(size.width, spec.shortest_edge)", "size.width",
-          "narrow pictures stay below the shortest edge"),
+          "narrow pictures stay below the shortest edge", "preprocess"),
     Fault("idefics2-latents-unseen", PERCEIVER, "std::vector<kernels::KeyRange> ranges(static_cast<size_t>(count), {0, all});",
           "std::vector<kernels::KeyRange> ranges(static_cast<size_t>(count), {0, all - count});",
           "latents attend to patches only"),
