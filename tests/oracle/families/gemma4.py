@@ -144,7 +144,7 @@ def vision_config(draw):
         "rms_norm_eps": draw.pick("vision.eps", [1e-6, 1e-5]),
         "pooling_kernel_size": draw.pick("vision.pool", [3, 3, 2]),
         "patch_size": draw.odd("vision.odd_patch", 0.1, [7, 16], draw.pick("vision.patch", [3, 4, 6])),
-        "position_embedding_size": draw.pick("vision.positions", [240, 256]),
+        "position_embedding_size": draw.pick("vision.positions", [850, 864]),  # a row of 280 cells of 3 fits
         "rope_parameters": {"rope_type": "axial", "rope_theta": draw.pick("vision.theta", [100.0, 10000.0])},
         "standardize": draw.chance("vision.standardize", 0.5),
         "use_clipped_linears": draw.chance("vision.clipped", 0.4),
