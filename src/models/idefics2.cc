@@ -101,7 +101,7 @@ Family idefics2() {
                               "num_attention_heads": 32, "num_key_value_heads": 8, "max_position_embeddings": 32768,
                               "rope_theta": 10000.0, "sliding_window": 4096},
               "vision_config": {"model_type": "idefics2", "hidden_size": 1152, "num_attention_heads": 16,
-                                "image_size": 980, "patch_size": 14},
+                                "num_hidden_layers": 27, "intermediate_size": 4304, "image_size": 980, "patch_size": 14},
               "perceiver_config": {"model_type": "idefics2"}})"};
 }
 

@@ -23,7 +23,8 @@ Family idefics3() {
                               "rope_theta": 500000.0,
                               "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
                                                "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}},
-              "vision_config": {"model_type": "idefics3_vision", "image_size": 364, "patch_size": 14}})"};
+              "vision_config": {"model_type": "idefics3_vision", "num_hidden_layers": 27, "intermediate_size": 4304,
+                                "image_size": 364, "patch_size": 14}})"};
 }
 
 }  // namespace azimuth::models

@@ -28,11 +28,12 @@ Result<ModelSpec> read_model(const JsonView& config) {
 
 Family smolvlm() {
   return {"smolvlm", read_model, "SmolVLM-Instruct",
-          R"({"model_type": "smolvlm",
+          R"({"model_type": "smolvlm", "scale_factor": 3,
               "text_config": {"model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 24,
                               "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 16384,
                               "rope_theta": 273768.0},
-              "vision_config": {"model_type": "smolvlm_vision", "image_size": 384, "patch_size": 14}})"};
+              "vision_config": {"model_type": "smolvlm_vision", "num_hidden_layers": 27, "intermediate_size": 4304,
+                                "image_size": 384, "patch_size": 14}})"};
 }
 
 }  // namespace azimuth::models
