@@ -10,10 +10,10 @@ namespace azimuth {
 
 // Each text is made from the family's spec with the sizes of a published checkpoint.
 struct FamilyDescription {
-  std::string model_type;     // of config.json
-  std::string checkpoint;     // the published one
-  std::string encoder;        // "none" of text-only families
-  std::string projector;      // and what its output looks like to the decoder
+  std::string model_type;  // of config.json
+  std::string checkpoint;  // the published one
+  std::string encoder;     // "none" of text-only families
+  std::string projector;   // and what its output looks like to the decoder
   std::string decoder;
   std::string positions;      // policy and frequencies
   std::string masks;          // which tokens see which

@@ -92,7 +92,7 @@ struct DecoderWeights {
   kernels::PackedMatrix per_layer_embedding;  // [per_layer_vocab, layers * per_layer_width]
   kernels::Linear per_layer_projection;       // [layers * per_layer_width, hidden]
   Tensor per_layer_norm;                      // [per_layer_width]
-  Tensor media_tokens;                // [media_token_ids, hidden], or empty
+  Tensor media_tokens;                        // [media_token_ids, hidden], or empty
 };
 
 // Rows that are added to the hidden states behind a layer, at given tokens (DeepStack).

@@ -55,8 +55,8 @@ std::string encoder_of(const ModelSpec& spec) {
   return joined({number(vision.layers) + " layers of " + number(vision.hidden), patches_of(vision), norm,
                  std::string(vision.gated_mlp ? "gated " : "") + std::string(kernels::to_string(vision.activation)),
                  tower_positions(vision), word(vision.class_tokens > 0, "class token"),
-                 word(vision.qk_norm != TowerQkNorm::none, "norms of q and k"), word(vision.layer_scale, "layer scales"),
-                 word(!vision.windowed_layers.empty(), "windows")});
+                 word(vision.qk_norm != TowerQkNorm::none, "norms of q and k"),
+                 word(vision.layer_scale, "layer scales"), word(!vision.windowed_layers.empty(), "windows")});
 }
 
 // ---- projector
@@ -89,6 +89,7 @@ std::string arrangement_of(FeatureArrangement arrangement) {
     case FeatureArrangement::unpadded_rows:
     case FeatureArrangement::unpadded_or_whole: return "whole image, then unpadded tiles with a newline per row";
     case FeatureArrangement::pooled_frames: return "pooled frames";
+    case FeatureArrangement::cross_attended: return "features stay outside of the sequence";
   }
   return "";
 }
@@ -124,20 +125,20 @@ std::string decoder_of(const ModelSpec& spec) {
   std::string experts;
   if (sparse > 0) {
     for (const LayerSpec& each : text.layers) {
-      if (each.experts) experts = number(each.experts->experts) + " experts, " + number(each.experts->chosen) + " a token";
+      if (each.experts)
+        experts = number(each.experts->experts) + " experts, " + number(each.experts->chosen) + " a token";
     }
   }
-  return joined({number(static_cast<int64_t>(text.layers.size())) + " layers of " + number(text.hidden),
-                 number(layer.heads) + " heads on " + number(layer.kv_heads) + " of " + number(layer.head_dim), norm,
-                 std::string(layer.mlp == MlpKind::gated ? "gated " : "") +
-                     std::string(kernels::to_string(layer.activation)),
-                 word(layer.qk_norm, "norms of q and k"), experts,
-                 linear > 0 ? number(linear) + " layers of linear attention" : "",
-                 cross > 0 ? number(cross) + " layers of cross-attention" : "",
-                 shared > 0 ? number(shared) + " layers share keys and values" : "",
-                 word(text.per_layer_vocab > 0, "per-layer embeddings"),
-                 word(text.logit_soft_cap > 0 || layer.attention_soft_cap > 0, "soft caps"),
-                 word(text.tied_head, "tied head")});
+  return joined(
+      {number(static_cast<int64_t>(text.layers.size())) + " layers of " + number(text.hidden),
+       number(layer.heads) + " heads on " + number(layer.kv_heads) + " of " + number(layer.head_dim), norm,
+       std::string(layer.mlp == MlpKind::gated ? "gated " : "") + std::string(kernels::to_string(layer.activation)),
+       word(layer.qk_norm, "norms of q and k"), experts,
+       linear > 0 ? number(linear) + " layers of linear attention" : "",
+       cross > 0 ? number(cross) + " layers of cross-attention" : "",
+       shared > 0 ? number(shared) + " layers share keys and values" : "",
+       word(text.per_layer_vocab > 0, "per-layer embeddings"),
+       word(text.logit_soft_cap > 0 || layer.attention_soft_cap > 0, "soft caps"), word(text.tied_head, "tied head")});
 }
 
 // ---- positions and masks

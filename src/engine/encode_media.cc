@@ -25,7 +25,8 @@ Result<MediaFeatures> encode_tiles(const vision::Tower& tower, const MediaToEnco
   std::vector<MediaFeatures> tiles;
   for (const preprocess::Patches& tile : media.pixels->tiles) {
     const int64_t part = tile.grid.cells();
-    AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_tile(tower, tile, media.pixels->tf4, context.share(done, part, total)));
+    AZ_ASSIGN_OR_RETURN(MediaFeatures features,
+                        encode_tile(tower, tile, media.pixels->tf4, context.share(done, part, total)));
     tiles.push_back(std::move(features));
     done += part;
   }
@@ -64,8 +65,8 @@ Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model, std::
   int64_t done = 0;
   for (const MediaToEncode& each : media) {
     const int64_t part = each.pixels->patches();
-    AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_one(*model.tower, each, static_cast<int>(out.size()),
-                                                           context.share(done, part, total)));
+    AZ_ASSIGN_OR_RETURN(MediaFeatures features,
+                        encode_one(*model.tower, each, static_cast<int>(out.size()), context.share(done, part, total)));
     out.push_back(std::move(features));
     done += part;
   }

@@ -23,7 +23,9 @@ Status read_norm(const TextSpec& spec, NormKind kind, const std::string& slot, W
   switch (kind) {
     case NormKind::none: return ok_status();
     case NormKind::rms: return read_norm(spec, slot, reader, weight);
-    case NormKind::layer: AZ_RETURN_IF_ERROR(reader.read(slot + ".weight", weight)); return reader.read(slot + ".bias", bias);
+    case NormKind::layer:
+      AZ_RETURN_IF_ERROR(reader.read(slot + ".weight", weight));
+      return reader.read(slot + ".bias", bias);
     case NormKind::plain_layer: break;
   }
   weight = Tensor({spec.hidden});
@@ -108,8 +110,7 @@ Result<decoder::LayerWeights> load_layer(const TextSpec& spec, size_t index, Wei
   } else {
     AZ_RETURN_IF_ERROR(read_attention(spec, layer, slot, reader, weights));
   }
-  AZ_RETURN_IF_ERROR(
-      read_norm(spec, layer.norm, slot + "mlp_norm", reader, weights.mlp_norm, weights.mlp_norm_bias));
+  AZ_RETURN_IF_ERROR(read_norm(spec, layer.norm, slot + "mlp_norm", reader, weights.mlp_norm, weights.mlp_norm_bias));
   if (layer.post_norms) {
     AZ_RETURN_IF_ERROR(read_norm(spec, slot + "attention_post_norm", reader, weights.attention_post_norm));
     AZ_RETURN_IF_ERROR(read_norm(spec, slot + "mlp_post_norm", reader, weights.mlp_post_norm));
@@ -322,8 +323,7 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
   }
   AZ_RETURN_IF_ERROR(read_projector("tower.projector.", reader, weights.projector));
   if (spec.projector.q_former) {
-    AZ_RETURN_IF_ERROR(
-        read_q_former(*spec.projector.q_former, "tower.projector.", reader, weights.projector.q_former));
+    AZ_RETURN_IF_ERROR(read_q_former(*spec.projector.q_former, "tower.projector.", reader, weights.projector.q_former));
   }
   if (spec.projector.norm_plus_one) add_one(weights.projector.norm.weight);
   if (const auto& perceiver = spec.projector.perceiver) {

@@ -33,8 +33,8 @@ struct Engine::Impl {
   std::optional<text::Tokenizer> tokenizer;
   std::optional<text::ChatTemplate> chat_template;
   std::optional<text::ChatTemplate> video_template;  // PromptSpec::video_template
-  std::optional<vision::Tower> tower;       // with weights, of models that have one
-  std::optional<decoder::Decoder> decoder;  // with weights
+  std::optional<vision::Tower> tower;                // with weights, of models that have one
+  std::optional<decoder::Decoder> decoder;           // with weights
   engine::PositionWeights position_weights;
   engine::RecentChoices recent_choices;
 };

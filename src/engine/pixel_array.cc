@@ -181,8 +181,8 @@ Result<Tensor> pixel_array(const ImageProcessorSpec& spec, const Samples& sample
     case PixelArray::tiles_per_sample: return tiles_per_sample(samples);
     case PixelArray::canvases: return canvases(samples, spec.max_tiles);
     case PixelArray::padded_patches: return padded_patches(samples);
-    default: return internal_error("no such layout of a processor's array");
   }
+  return internal_error("no such layout of a processor's array");
 }
 
 }  // namespace azimuth::engine

@@ -10,6 +10,7 @@ namespace azimuth::engine {
 
 // `samples`: the pictures (or videos) of each sample. Shapes as spec.array says. Errors: pixels of other kinds than the
 // layout has.
-Result<Tensor> pixel_array(const ImageProcessorSpec& spec, const std::vector<std::vector<const preprocess::MediaPixels*>>& samples);
+Result<Tensor> pixel_array(const ImageProcessorSpec& spec,
+                           const std::vector<std::vector<const preprocess::MediaPixels*>>& samples);
 
 }  // namespace azimuth::engine

@@ -110,7 +110,8 @@ class MediaLoader {
     input.tile_rows = pixels.tile_rows;
     input.tile_columns = pixels.tile_columns;
     inputs.images.push_back(std::move(input));
-    image_handles_.push_back(handle(SpanKind::image, images.size(), {image.width, image.height}, pixels, processors_.image.patch_size));
+    image_handles_.push_back(
+        handle(SpanKind::image, images.size(), {image.width, image.height}, pixels, processors_.image.patch_size));
     images.push_back(std::move(pixels));
     return ok_status();
   }
@@ -121,8 +122,8 @@ class MediaLoader {
     AZ_ASSIGN_OR_RETURN(preprocess::VideoPixels pixels,
                         preprocess::preprocess_video(video, processors_.video, *model_.pool));
     inputs.videos.push_back({merged(pixels.media), pixels.metadata, processors_.video.frame.temporal_patch_size});
-    video_handles_.push_back(
-        handle(SpanKind::video, videos.size(), preprocess::source_size(video), pixels.media, processors_.video.frame.patch_size));
+    video_handles_.push_back(handle(SpanKind::video, videos.size(), preprocess::source_size(video), pixels.media,
+                                    processors_.video.frame.patch_size));
     videos.push_back(std::move(pixels));
     return ok_status();
   }
@@ -171,8 +172,7 @@ Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& r
   }
   text::RenderOptions options;
   options.add_generation_prompt = request.add_generation_prompt;
-  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered,
-                      chat_template->render_json(messages.template_json, {}, options));
+  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered, chat_template->render_json(messages.template_json, {}, options));
   out.text = {std::move(rendered.text), std::move(rendered.literal), true};
   return out;
 }

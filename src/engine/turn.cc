@@ -52,7 +52,8 @@ int64_t common_content(const Turn& before, const Prompt& prompt, const MediaMatc
 
 // Tokens in front of a cross-attended picture see it, too: then nothing fits unless all pictures do.
 bool sees_other_pictures(const Turn& before, const Prompt& prompt, const MediaMatch& media) {
-  const bool crosses = std::ranges::any_of(prompt.spans, [](const Span& span) { return span.delivery == Delivery::cross; });
+  const bool crosses =
+      std::ranges::any_of(prompt.spans, [](const Span& span) { return span.delivery == Delivery::cross; });
   if (!crosses && before.sequence.input.features.ranges.empty()) return false;
   for (size_t i = 0; i < media.images.size(); ++i) {
     if (media.images[i] != static_cast<int>(i)) return true;

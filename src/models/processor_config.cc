@@ -106,8 +106,8 @@ Status read_image_section(const JsonView& json, std::string_view model_type, Pro
   return read_image(json, *specs.image_class, specs.image);
 }
 
-// The class named by the file; else the counterpart of its image class, if there is one; else the model's. nullptr where
-// the model has none.
+// The class named by the file; else the counterpart of its image class, if there is one; else the model's. nullptr
+// where the model has none.
 Result<const VideoProcessorClass*> find_video_class(const JsonView& json, std::string_view model_type) {
   const auto& classes = video_processor_classes();
   if (json.has("video_processor_type")) {

@@ -25,7 +25,7 @@ struct Parameter {
   ParameterKind kind = ParameterKind::number;
   std::string fallback = "";  // the value where none is given; "" for a parameter that is unset then
   std::string help = "";      // for people, with the unit
-  double min = -1e6;     // of numbers and counts
+  double min = -1e6;          // of numbers and counts
   double max = 1e6;
   std::vector<std::string> words = {};
 };

@@ -121,8 +121,8 @@ Result<DividedPicture> divide(const media::Image& image, const ImageProcessorSpe
     case PreprocessScheme::tiles: return divide_tiles(image, spec, pool);
     case PreprocessScheme::split: return divide_split(image, spec, pool);
     case PreprocessScheme::quarters: return divide_quarters(image, spec, pool);
-    default: return internal_error("no such preprocessing scheme");
   }
+  return internal_error("no such preprocessing scheme");
 }
 
 // One tile, normalised; cut into patches where the processor does that.

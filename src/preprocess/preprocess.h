@@ -36,8 +36,8 @@ struct MediaPixels {
   }
 };
 
-// Resizes, divides, normalises and cuts one picture as the spec's scheme says. Errors: invalid_argument (side ratio over
-// 200; sides that do not divide into patches without do_resize), resource_exhausted beyond kMaxResizedPixels.
+// Resizes, divides, normalises and cuts one picture as the spec's scheme says. Errors: invalid_argument (side ratio
+// over 200; sides that do not divide into patches without do_resize), resource_exhausted beyond kMaxResizedPixels.
 Result<MediaPixels> preprocess_image(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
 
 struct VideoPixels {
@@ -45,9 +45,9 @@ struct VideoPixels {
   media::VideoMetadata metadata;  // frames_indices are the frames that were kept
 };
 
-// Chooses frames (unless video.sampled or the spec says not to; preprocess/frame_sampling.h), then as for pictures. Errors as above, and for an empty video or frames of different sizes.
-Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec,
-                                      ThreadPool& pool);
+// Chooses frames (unless video.sampled or the spec says not to; preprocess/frame_sampling.h), then as for pictures.
+// Errors as above, and for an empty video or frames of different sizes.
+Result<VideoPixels> preprocess_video(const media::VideoFrames& video, const VideoProcessorSpec& spec, ThreadPool& pool);
 
 // The size that preprocess_video gives the frames of a video of which `frames` are kept, under the scheme smart_resize.
 // Errors: as smart_resize.

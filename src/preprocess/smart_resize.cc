@@ -36,7 +36,8 @@ Status check_aspect_ratio(PixelSize size) {
   char ratio[32];
   std::snprintf(ratio, sizeof(ratio), "%.6g", longer / shorter);
   return invalid_argument("a side ratio of at most 200 was expected, found " + std::to_string(size.width) + " x " +
-                          std::to_string(size.height) + " = " + ratio + "; crop or tile it, or give a panorama with --panorama");
+                          std::to_string(size.height) + " = " + ratio +
+                          "; crop or tile it, or give a panorama with --panorama");
 }
 
 double area(int64_t frames, PixelSize size) {

@@ -25,9 +25,9 @@ struct PromptText {
 };
 
 struct VideoInput {
-  Grid grid;                        // cells after merging
-  media::VideoMetadata metadata;    // frames_indices are the frames at hand
-  int64_t temporal_patch_size = 2;  // frames per grid frame
+  Grid grid;                              // cells after merging
+  media::VideoMetadata metadata;          // frames_indices are the frames at hand
+  int64_t temporal_patch_size = 2;        // frames per grid frame
   std::vector<FeatureBlock> blocks = {};  // empty: one block of the grid
 };
 
@@ -49,7 +49,8 @@ struct BuildOptions {
   int64_t context_tokens = 0;  // what the model's context holds; 0: no check
   // As transformers 4.57 does (--compat tf4): start and end around a video's placeholder give way to the frames' own.
   bool replace_video_markers = false;
-  // Whether the tokenizer adds its own tokens (bos), where the caller says so; never to a template that begins with bos.
+  // Whether the tokenizer adds its own tokens (bos), where the caller says so; never to a template that begins with
+  // bos.
   std::optional<bool> add_special_tokens = {};
   bool space_behind_markers = true;  // where MediaMarkup::joins_markers; transformers 4.57 wrote none
 };

@@ -146,9 +146,8 @@ Result<std::vector<PictureView>> picture_views(const Engine& engine, const Reque
     const Source source = finder.find(span);
     if (source.patches == nullptr) continue;
     for (int64_t frame = 0; frame < span.grid.t; ++frame) {
-      AZ_ASSIGN_OR_RETURN(const Image image,
-                          shrink(frame_of(*source.patches, source.first_frame + frame, *source.spec),
-                                 kPixelBudget / frames, *model.pool));
+      AZ_ASSIGN_OR_RETURN(const Image image, shrink(frame_of(*source.patches, source.first_frame + frame, *source.spec),
+                                                    kPixelBudget / frames, *model.pool));
       PictureView view{i, frame, image.width, image.height, {}};
       AZ_ASSIGN_OR_RETURN(view.data_url, report::jpeg_data_url(image));
       views.push_back(std::move(view));

@@ -23,11 +23,11 @@ enum class MlpKind : uint8_t {
 // A sparse MLP: each token goes through a few of many gated MLPs.
 struct MoeSpec {
   int experts = 0;
-  int chosen = 0;                 // experts per token
-  int intermediate = 0;           // of each expert
-  bool normalise_chosen = true;   // weights of the chosen experts sum to one
-  int shared_intermediate = 0;    // of an expert that every token takes, weighted by a sigmoid gate; 0: none
-  bool beside_mlp = false;        // added to the layer's dense MLP instead of replacing it (Gemma 4)
+  int chosen = 0;                // experts per token
+  int intermediate = 0;          // of each expert
+  bool normalise_chosen = true;  // weights of the chosen experts sum to one
+  int shared_intermediate = 0;   // of an expert that every token takes, weighted by a sigmoid gate; 0: none
+  bool beside_mlp = false;       // added to the layer's dense MLP instead of replacing it (Gemma 4)
 };
 
 // Sizes of gated delta-rule attention.
@@ -53,8 +53,8 @@ struct LayerSpec {
   int64_t window = 0;               // keys that a query sees, itself included; 0: all
   bool qkv_bias = false;
   bool output_bias = false;
-  bool qk_norm = false;  // RMSNorm over head_dim on queries and keys, before rotation
-  int rope = 0;          // index into TextSpec::ropes; -1: no rotation
+  bool qk_norm = false;          // RMSNorm over head_dim on queries and keys, before rotation
+  int rope = 0;                  // index into TextSpec::ropes; -1: no rotation
   bool value_norm = false;       // RMSNorm without weight over head_dim on values
   bool keys_are_values = false;  // values are the key projection before its norm and rotation (Gemma 4)
   bool query_gate = false;       // the query projection carries a sigmoid gate of the output, per head [query | gate]
@@ -65,7 +65,7 @@ struct LayerSpec {
   // Norms
   NormKind norm = NormKind::rms;
   float norm_eps = 1e-6f;
-  bool post_norms = false;  // a norm after attention and after the MLP as well, before the residual is added
+  bool post_norms = false;    // a norm after attention and after the MLP as well, before the residual is added
   bool norms_behind = false;  // each half's norm acts on the sum behind it instead of in front of it (OPT-350m)
 
   // MLP
@@ -75,7 +75,7 @@ struct LayerSpec {
   bool mlp_bias = false;
   std::optional<MoeSpec> experts = {};
 
-  int per_layer_width = 0;     // width of the layer's own embedding of each token, added behind the MLP (Gemma 4); 0: none
+  int per_layer_width = 0;  // width of the layer's own embedding of each token, added behind the MLP (Gemma 4); 0: none
   bool output_scalar = false;  // the layer's output is multiplied by a saved number (Gemma 4)
 };
 

@@ -11,10 +11,10 @@ namespace azimuth {
 // A run of an image's or a video's features that becomes one span of the prompt: one tile, one frame, or several tiles
 // put together as one picture.
 struct FeatureBlock {
-  Grid grid;              // cells after merging, without row suffixes
-  int64_t features = 0;   // rows of features, with them
+  Grid grid;             // cells after merging, without row suffixes
+  int64_t features = 0;  // rows of features, with them
   Delivery delivery = Delivery::injected;
-  int tile = 0;           // tile `tile` of `tiles`
+  int tile = 0;  // tile `tile` of `tiles`
   int tiles = 1;
   bool global_tile = false;  // shows the whole image, beside others that do not
 

@@ -49,8 +49,8 @@ enum class PixelArithmetic : uint8_t {
 struct ImageProcessorSpec {
   PreprocessScheme scheme = PreprocessScheme::smart_resize;
   PixelArray array = PixelArray::patch_rows;
-  // The processor's files do not say how pixels become patches: patch_size, merge_size and temporal_patch_size are those
-  // of the tower (engine/load), and patches are cut behind the processor's array.
+  // The processor's files do not say how pixels become patches: patch_size, merge_size and temporal_patch_size are
+  // those of the tower (engine/load), and patches are cut behind the processor's array.
   bool tower_patches = false;
   PixelArithmetic arithmetic = PixelArithmetic::torchvision;
   bool drops_alpha = false;  // transparent pictures keep their colours as stored, where others are blended with white
@@ -68,29 +68,29 @@ struct ImageProcessorSpec {
   int64_t max_pixels = 28 * 28 * 1280;
 
   // Sizes in pixels of the schemes that know them; 0: not given.
-  int64_t height = 0;          // of a picture or tile
+  int64_t height = 0;  // of a picture or tile
   int64_t width = 0;
-  int64_t shortest_edge = 0;   // resized to it (fixed), or at least it (quarters)
-  int64_t longest_edge = 0;    // resized to it (split), or at most it (quarters)
-  int64_t crop_height = 0;     // cut from the middle
+  int64_t shortest_edge = 0;  // resized to it (fixed), or at least it (quarters)
+  int64_t longest_edge = 0;   // resized to it (split), or at most it (quarters)
+  int64_t crop_height = 0;    // cut from the middle
   int64_t crop_width = 0;
   bool do_center_crop = false;
   bool do_pad = false;
   // Tiles
-  bool divides = false;        // whether pictures are divided at all (crop_to_patches, do_image_splitting, do_pan_and_scan)
+  bool divides = false;  // whether pictures are divided at all (crop_to_patches, do_image_splitting, do_pan_and_scan)
   bool divides_only_alone = false;  // only a sample's one picture; several are padded to squares (LLaVA-OneVision)
-  int64_t tile_size = 0;       // pixels per side of a tile (split)
+  int64_t tile_size = 0;            // pixels per side of a tile (split)
   int64_t min_tiles = 1;
   int64_t max_tiles = 12;
   TileGrid tile_grid = TileGrid::closest_ratio;
-  bool thumbnail = true;         // the whole picture beside its tiles
-  bool thumbnail_first = false;  // in front of them instead of behind
+  bool thumbnail = true;                               // the whole picture beside its tiles
+  bool thumbnail_first = false;                        // in front of them instead of behind
   std::vector<std::array<int64_t, 2>> pinpoints = {};  // height, width of the sizes to choose from (any_resolution)
   // Crops of pan_and_scan
   int64_t min_crop_size = 256;
   int64_t max_crops = 4;
   double min_ratio_to_crop = 1.2;
-  int64_t max_tokens = 280;    // of a picture (token_budget)
+  int64_t max_tokens = 280;  // of a picture (token_budget)
 };
 
 // What min_pixels and max_pixels of a video bound.
@@ -114,16 +114,16 @@ struct VideoProcessorSpec {
   VideoBudget budget = VideoBudget::whole_video;
   FrameSampling sampling = FrameSampling::even_rounded;
   bool do_sample_frames = true;
-  bool samples_files = false;           // video files are sampled even where do_sample_frames does not say so (SmolVLM)
-  std::optional<double> fps = 2.0;      // frames to keep per second ...
-  std::optional<int64_t> num_frames;    // ... or frames to keep, which counts where both are given; SmolVLM needs both
-  int64_t min_frames = 4;               // bounds of what `fps` asks for
+  bool samples_files = false;         // video files are sampled even where do_sample_frames does not say so (SmolVLM)
+  std::optional<double> fps = 2.0;    // frames to keep per second ...
+  std::optional<int64_t> num_frames;  // ... or frames to keep, which counts where both are given; SmolVLM needs both
+  int64_t min_frames = 4;             // bounds of what `fps` asks for
   int64_t max_frames = 768;
   std::optional<double> initial_shift;  // of middles: frames before the first one kept; not given: half a step
-  bool shares_image_array = false;    // frames stand among the pictures in the processor's array (InternVL)
-  bool named_as_images = false;       // the array of frames is pixel_values, too (SmolVLM)
-  bool cap_pixels_per_frame = false;  // bounds each frame by max_video_tokens as well
-  int64_t max_video_tokens = 768;     // tokens per frame under cap_pixels_per_frame
+  bool shares_image_array = false;      // frames stand among the pictures in the processor's array (InternVL)
+  bool named_as_images = false;         // the array of frames is pixel_values, too (SmolVLM)
+  bool cap_pixels_per_frame = false;    // bounds each frame by max_video_tokens as well
+  int64_t max_video_tokens = 768;       // tokens per frame under cap_pixels_per_frame
 };
 
 }  // namespace azimuth

@@ -17,10 +17,10 @@ enum class PromptExpansion : uint8_t {
   numbered_frames,     // per frame on a line of its own: `Frame1: `, start, a copy per cell, end (InternVL)
   tile_rows,           // start, the whole image, after_whole, its tiles row by row with tokens between, end (Ovis2)
   marked_tiles,        // start in front of each tile, end behind the last: one span per tile (Idefics2)
-  split_tiles,         // rows of tiles behind start and `<row_1_col_2>`, the whole image behind `<global-img>`, end: one
-                       // span per tile (Idefics3)
-  described_frames,    // a sentence on the video, then per frame its time, start, `<global-img>`, a copy per cell, end:
-                       // one span per frame (SmolVLM)
+  split_tiles,       // rows of tiles behind start and `<row_1_col_2>`, the whole image behind `<global-img>`, end: one
+                     // span per tile (Idefics3)
+  described_frames,  // a sentence on the video, then per frame its time, start, `<global-img>`, a copy per cell, end:
+                     // one span per frame (SmolVLM)
 };
 
 // Tokens that see each other in both directions, so that no chunk or cache block may end among them.
@@ -42,7 +42,7 @@ enum class PromptFrame : uint8_t {
 struct MediaMarkup {
   PromptExpansion expansion = PromptExpansion::none;
   std::string placeholder =
-      {};                  // the token that stands for one feature, and in the template for the whole image or video
+      {};                   // the token that stands for one feature, and in the template for the whole image or video
   std::string start = {};   // written in front of an image or frame by the expansion
   std::string end = {};     // and behind it
   std::string marker = {};  // stands for the whole image or video in the template, where `placeholder` does not

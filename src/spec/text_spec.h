@@ -27,7 +27,7 @@ struct TextSpec {
   int64_t extra_embeddings = 0;    // rows of the embedding beyond the head's, of tokens that are never written (mllama)
   std::vector<int32_t> media_ids;  // ids of placeholders that every table is asked for as `pad_id` (Gemma 4)
   int32_t pad_id = 0;
-  int input_width = 0;             // of embedding and head, where a projection leads to `hidden` and back (OPT); 0: none
+  int input_width = 0;  // of embedding and head, where a projection leads to `hidden` and back (OPT); 0: none
   // Tokens that take rows of another table (decoder.media_tokens) in prompts with images (Ovis2's indicators).
   std::vector<int64_t> media_token_ids = {};
   int64_t context_length = 0;      // positions that the checkpoint was made for

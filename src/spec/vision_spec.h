@@ -21,11 +21,11 @@ enum class TowerRotary : uint8_t {
 
 // How a learned position grid is resampled to the grid of an image (positions.md 1.2).
 enum class GridResample : uint8_t {
-  bilinear_corners,  // align_corners = true (Qwen3-VL)
-  bilinear,          // align_corners = false
-  bicubic,           // align_corners = false, a = -0.75 (SigLIP, ViT, InternViT)
-  fixed,             // only the table's own grid; another one is an error (BLIP-2)
-  fraction_buckets,        // the cell that the patch's fraction of the image falls into (Idefics)
+  bilinear_corners,         // align_corners = true (Qwen3-VL)
+  bilinear,                 // align_corners = false
+  bicubic,                  // align_corners = false, a = -0.75 (SigLIP, ViT, InternViT)
+  fixed,                    // only the table's own grid; another one is an error (BLIP-2)
+  fraction_buckets,         // the cell that the patch's fraction of the image falls into (Idefics)
   shrunk_fraction_buckets,  // the same with fractions of 1 - 1e-6 of their size, as transformers 4.57 had it
 };
 
@@ -59,11 +59,11 @@ enum class FeatureArrangement : uint8_t {
   tiles_in_order,     // tile after tile
   unpadded_rows,      // whole image, then the tiles as one picture without its padding, a newline feature per row
                       // (LLaVA-NeXT)
-  unpadded_or_whole,  // the same for a sample's only image, with fewer cells where there are too many; of several images
-                      // the whole ones alone, each with one newline (LLaVA-OneVision)
-  cross_attended,     // one block that stays outside of the sequence (mllama)
-  frames_in_order,    // of a video: frame after frame, each an array and a block of its own (InternVL)
-  pooled_frames,      // of a video: frames at half the cells per side, one newline behind them (LLaVA-OneVision)
+  unpadded_or_whole,  // the same for a sample's only image, with fewer cells where there are too many; of several
+                      // images the whole ones alone, each with one newline (LLaVA-OneVision)
+  cross_attended,   // one block that stays outside of the sequence (mllama)
+  frames_in_order,  // of a video: frame after frame, each an array and a block of its own (InternVL)
+  pooled_frames,    // of a video: frames at half the cells per side, one newline behind them (LLaVA-OneVision)
 };
 
 // A small BERT whose learned queries attend to the tower's tokens.
@@ -98,12 +98,12 @@ struct ProjectorSpec {
   int queries = 0;  // tokens that learned queries make of every tile; 0: one token per merged cell
   float norm_eps = 1e-6f;
   bool norm_after_shuffle = false;  // normalise the concatenated m*m*hidden channels instead of each patch
-  bool standardise = false;         // cells are moved by a learned mean and multiplied by a learned scale (position_pool)
-  bool norm_plus_one = false;       // the norm's weight w acts as 1 + w
+  bool standardise = false;    // cells are moved by a learned mean and multiplied by a learned scale (position_pool)
+  bool norm_plus_one = false;  // the norm's weight w acts as 1 + w
   Activation activation = Activation::gelu_erf;
   std::optional<QFormerSpec> q_former = {};  // of kind q_former
-  // Of visual_table: words of the vocabulary, how a cell chooses among them, and rows of the table behind them that stand
-  // for indicator tokens of the prompt.
+  // Of visual_table: words of the vocabulary, how a cell chooses among them, and rows of the table behind them that
+  // stand for indicator tokens of the prompt.
   int64_t vocab = 0;
   VisualWords visual_words = VisualWords::weighted;
   int64_t indicators = 0;
@@ -143,15 +143,15 @@ struct VisionSpec {
   float norm_eps = 1e-6f;
   bool qkv_bias = true;
   bool mlp_bias = true;
-  bool gated_mlp = false;       // down(act(gate(x)) * up(x))
-  bool layer_scale = false;     // attention and MLP outputs are multiplied by a learned vector before they are added
-  bool post_norms = false;      // a norm after attention and after the MLP as well, before the residual is added
-  bool patch_norm = false;      // a norm on the embedded patches, before they get their positions (Ovis2)
-  bool pre_norm = false;        // a norm in front of the first layer (CLIP)
-  bool final_norm = false;      // a norm behind the last layer
+  bool gated_mlp = false;    // down(act(gate(x)) * up(x))
+  bool layer_scale = false;  // attention and MLP outputs are multiplied by a learned vector before they are added
+  bool post_norms = false;   // a norm after attention and after the MLP as well, before the residual is added
+  bool patch_norm = false;   // a norm on the embedded patches, before they get their positions (Ovis2)
+  bool pre_norm = false;     // a norm in front of the first layer (CLIP)
+  bool final_norm = false;   // a norm behind the last layer
   TowerQkNorm qk_norm = TowerQkNorm::none;
-  bool value_norm = false;  // RMSNorm without weight over head_dim on values
-  bool clipped = false;     // inputs and outputs of every product of a layer stay within saved bounds (Gemma 4)
+  bool value_norm = false;   // RMSNorm without weight over head_dim on values
+  bool clipped = false;      // inputs and outputs of every product of a layer stay within saved bounds (Gemma 4)
   float qk_norm_eps = 0.0f;  // 0: norm_eps
   std::vector<int> windowed_layers = {};  // layers that attend within windows of `window` cells per side (Qwen2.5-VL)
   int window = 0;                         // cells of the projector per side of a window
@@ -190,7 +190,7 @@ struct VisionSpec {
   ProjectorSpec projector;
   FeatureArrangement arrangement = FeatureArrangement::tiles_in_order;  // of images
   FeatureArrangement video_arrangement = FeatureArrangement::tiles_in_order;
-  int most_tiles = 0;  // a picture gets at most the cells of so many tiles (unpadded_or_whole)
+  int most_tiles = 0;                    // a picture gets at most the cells of so many tiles (unpadded_or_whole)
   std::vector<DeepStackSpec> deepstack;  // in the order of the decoder layers 0, 1, ... that they feed
 };
 

@@ -37,9 +37,7 @@ struct WeightRule {
   int64_t row_count = 0;
 
   // Of the file that this rule reads, without those of `below`.
-  int64_t elements() const {
-    return row_count == 0 ? shape.elements() : shape.elements() / shape[0] * row_count;
-  }
+  int64_t elements() const { return row_count == 0 ? shape.elements() : shape.elements() / shape[0] * row_count; }
 };
 
 class WeightMap {

@@ -60,7 +60,8 @@ Status check_axis_tables(const VisionSpec& spec, const Grid& grid) {
 }  // namespace
 
 Status add_learned_positions(const VisionSpec& spec, const TowerWeights& weights, const Grid& grid,
-                             GridResample resample, const std::vector<PatchPosition>& frame, Tensor& hidden, ThreadPool& pool) {
+                             GridResample resample, const std::vector<PatchPosition>& frame, Tensor& hidden,
+                             ThreadPool& pool) {
   AZ_RETURN_IF_ERROR(check_axis_tables(spec, grid));
   if (spec.learned_side > 0) AZ_RETURN_IF_ERROR(check_fixed_grid(spec, grid));
   const auto patches = static_cast<int64_t>(frame.size());

@@ -8,10 +8,11 @@
 
 namespace azimuth::vision {
 
-// Adds the learned positions of the spec, if any, resampled as `resample` says, to `hidden` [frames, class_tokens + frame, hidden], and writes the
-// class tokens. `frame` holds the patches of one frame of `grid`; a patch at (-1, -1) is a pad and gets none. Errors: a
-// grid beyond the tables of columns and rows.
+// Adds the learned positions of the spec, if any, resampled as `resample` says, to `hidden` [frames, class_tokens +
+// frame, hidden], and writes the class tokens. `frame` holds the patches of one frame of `grid`; a patch at (-1, -1) is
+// a pad and gets none. Errors: a grid beyond the tables of columns and rows.
 Status add_learned_positions(const VisionSpec& spec, const TowerWeights& weights, const Grid& grid,
-                             GridResample resample, const std::vector<positions::PatchPosition>& frame, Tensor& hidden, ThreadPool& pool);
+                             GridResample resample, const std::vector<positions::PatchPosition>& frame, Tensor& hidden,
+                             ThreadPool& pool);
 
 }  // namespace azimuth::vision

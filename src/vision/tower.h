@@ -74,8 +74,8 @@ struct ProjectorWeights {
   kernels::Linear second;  // [output, outputs of the first]
   Tensor queries;          // [queries, width]: learned
   std::vector<QFormerLayer> q_former;
-  Tensor mean;             // [hidden] of standardised cells
-  Tensor scale;            // [hidden]
+  Tensor mean;   // [hidden] of standardised cells
+  Tensor scale;  // [hidden]
   PerceiverWeights perceiver;
 };
 
@@ -103,9 +103,9 @@ class Tower {
 
   // `patches` [grid.cells(), patch elements] in the spec's patch order; `grid` counts patches and divides into merge
   // cells. Attention stays within a frame; each frame has its own class tokens in front of its patches, which
-  // Stage::tower_layer shows and which the projectors see under VisionSpec::class_features only. `resample` replaces the
-  // spec's way to learned positions. Errors: a patch tensor that does not fit the grid; a head that the rotation cannot
-  // divide; a grid beyond learned tables of rows and columns; cancelled.
+  // Stage::tower_layer shows and which the projectors see under VisionSpec::class_features only. `resample` replaces
+  // the spec's way to learned positions. Errors: a patch tensor that does not fit the grid; a head that the rotation
+  // cannot divide; a grid beyond learned tables of rows and columns; cancelled.
   Result<MediaFeatures> encode(const Tensor& patches, const Grid& grid, const RunContext& context,
                                std::optional<GridResample> resample = {}) const;
 

@@ -131,7 +131,8 @@ TEST(Session, AnotherPictureIsNotMistakenForTheFirst) {
   EXPECT_EQ(second.logprobs, answer(fresh, request_of(question(black.c_str())), greedy(4)).logprobs);
 }
 
-// Pictures that stay outside of the sequence are seen by tokens in front of them, so that nothing in the cache fits others.
+// Pictures that stay outside of the sequence are seen by tokens in front of them, so that nothing in the cache fits
+// others.
 TEST(Session, ACrossAttendedPictureIsNotMistakenForAnother) {
   const std::string folder = std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/trace/mllama_runs_of_images";
   const Engine engine = load(folder + "/model");
@@ -333,8 +334,7 @@ TEST_F(BrokenModel, UnknownModelTypeNamesTheKnownOnes) {
   json changed = config();
   changed["model_type"] = "qwen9_vl";
   write_config(changed);
-  EXPECT_NE(failure().find("\"qwen9_vl\", which this build does not run; known are "),
-            std::string::npos);
+  EXPECT_NE(failure().find("\"qwen9_vl\", which this build does not run; known are "), std::string::npos);
 }
 
 TEST_F(BrokenModel, MissingWeightsAreNamed) {

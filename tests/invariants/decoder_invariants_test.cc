@@ -160,8 +160,7 @@ TEST_P(DecoderInvariants, WritingToASnapshotLeavesItsOriginal) {
     Sequence forked{sequence.prompt, {}, sequence.positions, sequence.encoding, std::move(cache)};
     Sequence* const one = &forked;
     const int64_t first = 0;
-    Result<Tensor> row =
-        decode_step(*engine.impl().decoder, {&one, 1}, {&id, 1}, {&first, 1}, context_of(engine));
+    Result<Tensor> row = decode_step(*engine.impl().decoder, {&one, 1}, {&id, 1}, {&first, 1}, context_of(engine));
     EXPECT_TRUE(row.ok());
     return Rows(row->data(), row->data() + row->elements());
   };
@@ -181,11 +180,11 @@ TEST_P(DecoderInvariants, SettingATapChangesNoBit) {
   };
   Rows watched;
   const RunContext context{*engine.impl().pool, &tap, nullptr, {}};
-  const Status status = prefill(*engine.impl().decoder, {&sequence, 1}, context,
-                                [&](int, int64_t, const float* from, int64_t count) {
-                                  watched.insert(watched.end(), from, from + count * engine.impl().spec.text.hidden);
-                                  return ok_status();
-                                });
+  const Status status =
+      prefill(*engine.impl().decoder, {&sequence, 1}, context, [&](int, int64_t, const float* from, int64_t count) {
+        watched.insert(watched.end(), from, from + count * engine.impl().spec.text.hidden);
+        return ok_status();
+      });
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(watched, unwatched);
   EXPECT_EQ(seen.size(), engine.impl().spec.text.layers.size());

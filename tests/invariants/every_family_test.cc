@@ -1,5 +1,5 @@
-// What must hold for every family that is registered, so that a new one is covered by being there: a row in the pages, golden
-// traces, an odd checkpoint among them, and every position policy that fits its decoder.
+// What must hold for every family that is registered, so that a new one is covered by being there: a row in the pages,
+// golden traces, an odd checkpoint among them, and every position policy that fits its decoder.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -125,7 +125,7 @@ TEST(Registry, NamesEveryFamilyOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, EveryFamily, ::testing::ValuesIn(models::known_families()),
-                         [](const auto& info) { return as_name(info.param); });
+                         [](const auto& family) { return as_name(family.param); });
 
 }  // namespace
 }  // namespace azimuth

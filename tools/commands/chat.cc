@@ -79,7 +79,8 @@ class Chat {
       return;
     }
     media_.push_back({{"type", kind}, {kind, path}});
-    const auto same = std::count_if(media_.begin(), media_.end(), [&](const auto& part) { return part["type"] == kind; });
+    const auto same =
+        std::count_if(media_.begin(), media_.end(), [&](const auto& part) { return part["type"] == kind; });
     std::printf("(%td %s%s for the next question)\n", same, noun.c_str(), same == 1 ? "" : "s");
   }
 
@@ -147,7 +148,8 @@ int chat(ChatOptions& options) {
 
 void add_chat(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ChatOptions>();
-  CLI::App* command = app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE, videos with /video FILE");
+  CLI::App* command =
+      app.add_subcommand("chat", "Talk with a model; attach pictures with /image FILE, videos with /video FILE");
   add_model_options(*command, options->model, "bf16");
   command->add_option("--system", options->system, "System message");
   add_position_options(*command, options->positions);

@@ -125,7 +125,8 @@ void vector(const void* row_packed, const void* panel, int64_t panel_bytes, int6
   }
     AZ_STORE(0)
     AZ_STORE(1)
-    AZ_STORE(2) AZ_STORE(3)
+    AZ_STORE(2)
+    AZ_STORE(3)
 #undef AZ_STORE
         if (bias != nullptr) bias += 4 * kPanelWidth;
   }

@@ -224,7 +224,8 @@ void vector_product(const float* row, const uint8_t* panel, int64_t panel_bytes,
   }
     AZ_STORE(0)
     AZ_STORE(1)
-    AZ_STORE(2) AZ_STORE(3)
+    AZ_STORE(2)
+    AZ_STORE(3)
 #undef AZ_STORE
         if (bias != nullptr) bias += 4 * kPanelWidth;
   }

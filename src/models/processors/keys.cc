@@ -10,8 +10,8 @@ constexpr double kMaxFps = 1e6;
 constexpr double kSmallestFactor = 1e-12;
 constexpr double kLargestFactor = 1e12;
 
-constexpr std::array<std::string_view, 7> kImageKeys = {
-    "do_resize", "do_rescale", "do_normalize", "rescale_factor", "image_mean", "image_std", "resample"};
+constexpr std::array<std::string_view, 7> kImageKeys = {"do_resize",  "do_rescale", "do_normalize", "rescale_factor",
+                                                        "image_mean", "image_std",  "resample"};
 constexpr std::array<std::string_view, 3> kVideoKeys = {"do_sample_frames", "fps", "num_frames"};
 
 // One number for all channels, or a list of one or of three.

@@ -34,8 +34,8 @@ Status read_count(const JsonView& json, std::string_view key, int64_t max, int64
 Status read_shared_image_keys(const JsonView& json, ImageProcessorSpec& spec);
 bool is_shared_image_key(std::string_view key);
 
-// patch_size, merge_size, temporal_patch_size, and `size` as area bounds (shortest_edge, longest_edge), which min_pixels
-// and max_pixels override where the class knows them (Qwen).
+// patch_size, merge_size, temporal_patch_size, and `size` as area bounds (shortest_edge, longest_edge), which
+// min_pixels and max_pixels override where the class knows them (Qwen).
 Status read_area_keys(const JsonView& json, bool knows_min_max, ImageProcessorSpec& spec);
 
 // do_sample_frames, fps, num_frames: what every video class knows.

@@ -1,5 +1,5 @@
-// The processor classes of transformers 5.23.0, as data: what each does where a file is silent, and the keys of its own.
-// One file of this folder per family of classes.
+// The processor classes of transformers 5.23.0, as data: what each does where a file is silent, and the keys of its
+// own. One file of this folder per family of classes.
 #pragma once
 
 #include <string_view>

@@ -60,18 +60,24 @@ Status read_qwen3_video(const JsonView& json, VideoProcessorSpec& spec) {
 }  // namespace
 
 ImageProcessorClass qwen2_vl_image_processor() {
-  return {"Qwen2VLImageProcessor", image_defaults, read_image,
+  return {"Qwen2VLImageProcessor",
+          image_defaults,
+          read_image,
           {"size", "patch_size", "merge_size", "temporal_patch_size", "min_pixels", "max_pixels"}};
 }
 
 VideoProcessorClass qwen2_vl_video_processor() {
-  return {"Qwen2VLVideoProcessor", qwen2_video_defaults, read_qwen2_video,
+  return {"Qwen2VLVideoProcessor",
+          qwen2_video_defaults,
+          read_qwen2_video,
           {"size", "patch_size", "merge_size", "temporal_patch_size", "min_pixels", "max_pixels", "min_frames",
            "max_frames", "max_video_tokens", "cap_pixels_per_frame"}};
 }
 
 VideoProcessorClass qwen3_vl_video_processor() {
-  return {"Qwen3VLVideoProcessor", qwen3_video_defaults, read_qwen3_video,
+  return {"Qwen3VLVideoProcessor",
+          qwen3_video_defaults,
+          read_qwen3_video,
           {"size", "patch_size", "merge_size", "temporal_patch_size", "min_frames", "max_frames", "max_video_tokens",
            "cap_pixels_per_frame"}};
 }

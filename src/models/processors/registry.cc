@@ -4,20 +4,13 @@ namespace azimuth::models {
 
 const std::vector<ImageProcessorClass>& image_processor_classes() {
   static const std::vector<ImageProcessorClass> classes = {
-      blip_image_processor(),
-      clip_image_processor(),
-      gemma3_image_processor(),
-      gemma4_image_processor(),
-      got_ocr2_image_processor(),
-      idefics2_image_processor(),
-      idefics3_image_processor(),
-      llava_image_processor(),
-      llava_next_image_processor(),
-      llava_onevision_image_processor(),
-      mllama_image_processor(),
-      ovis2_image_processor(),
-      qwen2_vl_image_processor(),
-      siglip_image_processor(),
+      blip_image_processor(),       clip_image_processor(),
+      gemma3_image_processor(),     gemma4_image_processor(),
+      got_ocr2_image_processor(),   idefics2_image_processor(),
+      idefics3_image_processor(),   llava_image_processor(),
+      llava_next_image_processor(), llava_onevision_image_processor(),
+      mllama_image_processor(),     ovis2_image_processor(),
+      qwen2_vl_image_processor(),   siglip_image_processor(),
       smolvlm_image_processor(),
   };
   return classes;
@@ -25,12 +18,8 @@ const std::vector<ImageProcessorClass>& image_processor_classes() {
 
 const std::vector<VideoProcessorClass>& video_processor_classes() {
   static const std::vector<VideoProcessorClass> classes = {
-      gemma4_video_processor(),
-      internvl_video_processor(),
-      llava_onevision_video_processor(),
-      qwen2_vl_video_processor(),
-      qwen3_vl_video_processor(),
-      smolvlm_video_processor(),
+      gemma4_video_processor(),   internvl_video_processor(), llava_onevision_video_processor(),
+      qwen2_vl_video_processor(), qwen3_vl_video_processor(), smolvlm_video_processor(),
   };
   return classes;
 }

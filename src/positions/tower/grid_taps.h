@@ -15,7 +15,8 @@ struct GridTaps {
   std::vector<float> weight;   // [patches, per_patch]
 };
 
-// The taps of `patches` in an image of h x w patches: 4 per patch for the bilinear rules, 16 for the bicubic one, 1 for buckets.
+// The taps of `patches` in an image of h x w patches: 4 per patch for the bilinear rules, 16 for the bicubic one, 1 for
+// buckets.
 GridTaps learned_grid_taps(GridResample resample, int side, const Grid& grid,
                            const std::vector<PatchPosition>& patches);
 

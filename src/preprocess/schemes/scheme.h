@@ -1,5 +1,5 @@
-// From one picture to the pictures that a tower sees: one file per PreprocessScheme. Normalising and cutting into patches
-// is common to all (preprocess.cc).
+// From one picture to the pictures that a tower sees: one file per PreprocessScheme. Normalising and cutting into
+// patches is common to all (preprocess.cc).
 #pragma once
 
 #include <vector>

@@ -7,7 +7,8 @@ Result<DividedPicture> divide_smart_resize(const media::Image& image, const Imag
                                            ThreadPool& pool) {
   PixelSize size{image.width, image.height};
   if (spec.do_resize) {
-    AZ_ASSIGN_OR_RETURN(size, smart_resize(size, spec.patch_size * spec.merge_size, {spec.min_pixels, spec.max_pixels}));
+    AZ_ASSIGN_OR_RETURN(size,
+                        smart_resize(size, spec.patch_size * spec.merge_size, {spec.min_pixels, spec.max_pixels}));
   }
   AZ_RETURN_IF_ERROR(check_resized_pixels(1, size));
   DividedPicture picture;

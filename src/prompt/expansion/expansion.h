@@ -37,8 +37,8 @@ Expansion expand_pan_and_scan(const MediaMarkup& markup, int media, std::span<co
 Expansion expand_numbered_frames(const MediaMarkup& markup, int media, std::span<const FeatureBlock> frames,
                                  const VideoTiming& timing);
 
-// start, the whole picture, after_whole, then its tiles with between_columns or between_rows in front of all but the first,
-// end; one span per tile. Source: Ovis2Processor.replace_image_token.
+// start, the whole picture, after_whole, then its tiles with between_columns or between_rows in front of all but the
+// first, end; one span per tile. Source: Ovis2Processor.replace_image_token.
 Expansion expand_tile_rows(const MediaMarkup& markup, int media, std::span<const FeatureBlock> blocks,
                            int64_t tile_columns);
 // Tells the whole image from its tiles in the prompts of the Idefics line.

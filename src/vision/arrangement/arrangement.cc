@@ -11,8 +11,8 @@ Result<std::vector<FeatureBlock>> feature_blocks(const Arranged& media) {
     case FeatureArrangement::pooled_frames: return blocks_pooled(media);
     case FeatureArrangement::cross_attended: return block_outside(media);
     case FeatureArrangement::frames_in_order: return blocks_of_frames(media);
-    default: return internal_error("no such arrangement of features");
   }
+  return internal_error("no such arrangement of features");
 }
 
 Result<MediaFeatures> arrange(const VisionSpec& spec, const TowerWeights& weights,
@@ -25,8 +25,9 @@ Result<MediaFeatures> arrange(const VisionSpec& spec, const TowerWeights& weight
                                : arrange_unpadded(spec, weights.newline, pixels, tiles);
     case FeatureArrangement::pooled_frames: return arrange_pooled(weights.newline, tiles);
     case FeatureArrangement::frames_in_order: return arrange_frames(std::move(tiles));
-    default: return internal_error("no such arrangement of features");
+    case FeatureArrangement::cross_attended: break;  // its tower makes the whole canvas at once
   }
+  return internal_error("no such arrangement of features");
 }
 
 }  // namespace azimuth::vision

@@ -11,7 +11,8 @@ Tensor patch_merger(const ProjectorSpec& spec, const ProjectorWeights& weights, 
   const int64_t cells = hidden.elements() / cell_width;
   const int64_t norm_width = spec.norm_after_shuffle ? cell_width : width;
   Tensor normed({cells, cell_width});
-  normalise(weights.norm, spec.norm_eps, hidden.data(), hidden.elements() / norm_width, norm_width, normed.data(), pool);
+  normalise(weights.norm, spec.norm_eps, hidden.data(), hidden.elements() / norm_width, norm_width, normed.data(),
+            pool);
   Tensor inner({cells, weights.first.outputs()});
   weights.first.apply(normed.data(), cells, inner.data(), pool);
   kernels::activate(spec.activation, inner.data(), inner.elements(), pool);

@@ -14,8 +14,8 @@ Result<Tensor> project(const ProjectorSpec& spec, const ProjectorWeights& weight
     case ProjectorKind::visual_table: return visual_table(spec, weights, hidden, pool);
     case ProjectorKind::pixel_shuffle_linear: return pixel_shuffle_linear(spec, weights, hidden, pool);
     case ProjectorKind::perceiver: return perceiver(spec, weights, hidden, grid, pool);
-    default: return internal_error("no such projector");
   }
+  return internal_error("no such projector");
 }
 
 }  // namespace azimuth::vision
