@@ -166,6 +166,8 @@ def write_frames(draw, name, factor, folder, temporal_patch):
     rng = draw.stream(f"{name}.frames")
     sides = (int(v) for v in rng.integers(max(2, factor // 2), 3 * factor, 2))
     height, width = draw.pick(f"{name}.hw", [None]) or sides
+    if height == 3:  # the reference takes three rows of an array for three channels
+        height = 4
     fps = draw.pick(f"{name}.fps", [24.0, 29.97, 30.0, 25, 12.5, 1.0])
     if draw.chance(f"{name}.whole", 0.3):
         count = draw.pick(f"{name}.whole_count", range(max(4, temporal_patch), 16))
