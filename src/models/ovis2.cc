@@ -1,6 +1,7 @@
 // Ovis2 (arXiv 2405.20797; transformers: Ovis2Config): an AIMv2 tower, a visual vocabulary with its own embedding
 // table, and any text part.
 #include "models/parts/config_keys.h"
+#include "models/parts/joined_model.h"
 #include "models/parts/weight_names.h"
 #include "models/registry.h"
 
@@ -149,25 +150,15 @@ PromptSpec prompt_markup() {
 }
 
 Result<ModelSpec> read_model(const JsonView& config) {
-  ModelSpec spec;
+  AZ_ASSIGN_OR_RETURN(JoinedModel model, read_joined_model(config, {.text = "qwen2", .vision = "ovis2_vision"}));
+  ModelSpec& spec = model.spec;
   spec.prompt = prompt_markup();
-  AZ_ASSIGN_OR_RETURN(const JsonView text_config, config.object("text_config"));
-  AZ_ASSIGN_OR_RETURN(const std::string text_type, text_config.string_or("model_type", "qwen2"));
-  AZ_ASSIGN_OR_RETURN(const TextPart* text, find_text_part(text_type));
-  AZ_ASSIGN_OR_RETURN(spec.text, text->read(text_config));
-  AZ_ASSIGN_OR_RETURN(spec.text.tied_head, config.boolean_or("tie_word_embeddings", true));
-  AZ_ASSIGN_OR_RETURN(const JsonView vision_config, config.object("vision_config"));
-  AZ_ASSIGN_OR_RETURN(const std::string vision_type, vision_config.string_or("model_type", "ovis2_vision"));
-  AZ_ASSIGN_OR_RETURN(const VisionPart* vision, find_vision_part(vision_type));
-  AZ_ASSIGN_OR_RETURN(spec.vision, vision->read(vision_config));
+  spec.tokenizer_class = "Qwen2Tokenizer";
   spec.vision->projector.output = spec.text.hidden;
   AZ_RETURN_IF_ERROR(read_indicators(config, *spec.vision, spec.text));
-  text->add_weights(spec.text, {"model.language_model.", "language_model.model.", "language_model."},
-                    {"lm_head.weight", "language_model.lm_head.weight"}, spec.weights);
-  vision->add_weights(*spec.vision, {"model.vision_tower.", "vision_tower."}, spec.weights);
+  add_joined_weights(model);
   add_table_weights(*spec.vision, spec.weights);
-  spec.tokenizer_class = "Qwen2Tokenizer";
-  return spec;
+  return std::move(spec);
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ Result<ModelSpec> read_model(const JsonView& config) {
                                             .tower = "qwen2_5_vl_vision",
                                             .output = "out_hidden_size",
                                             .flat = true,
+                                            .video = PromptExpansion::per_cell,
                                             .text_prefixes = {"model.language_model.", "model.", "language_model."}}));
   AZ_ASSIGN_OR_RETURN(const JsonView vision, config.object("vision_config"));
   AZ_ASSIGN_OR_RETURN(const int64_t rate, vision.integer_or("tokens_per_second", 4, 0, 1 << 20));

@@ -42,6 +42,7 @@ Result<ModelSpec> read_model(const JsonView& config) {
                                .tower = "qwen2_vl_vision",
                                .output = "hidden_size",
                                .flat = true,
+                               .video = PromptExpansion::per_cell,
                                .text_prefixes = {"model.language_model.", "model.", "language_model."}});
 }
 

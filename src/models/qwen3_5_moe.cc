@@ -26,15 +26,10 @@ Result<TextSpec> read_text(const JsonView& config) {
 }
 
 Result<ModelSpec> read_model(const JsonView& config) {
-  AZ_ASSIGN_OR_RETURN(ModelSpec spec,
-                      read_qwen_vl(config, {.text = "qwen3_5_moe_text",
-                                            .tower = "qwen3_5_vision",
-                                            .output = "out_hidden_size",
-                                            .video = PromptExpansion::timestamped_frames,
-                                            .text_prefixes = {"model.language_model.", "language_model.model.",
-                                                              "language_model.", "model."}}));
-  spec.tokenizer_class = "Qwen3_5Tokenizer";
-  return spec;
+  return read_qwen_vl(config, {.text = "qwen3_5_moe_text",
+                               .tower = "qwen3_5_vision",
+                               .output = "out_hidden_size",
+                               .tokenizer = "Qwen3_5Tokenizer"});
 }
 
 }  // namespace

@@ -25,12 +25,7 @@ Result<TextSpec> read_text(const JsonView& config) {
 }
 
 Result<ModelSpec> read_model(const JsonView& config) {
-  return read_qwen_vl(
-      config, {.text = "qwen3_vl_moe_text",
-               .tower = "qwen3_vl_vision",
-               .output = "out_hidden_size",
-               .video = PromptExpansion::timestamped_frames,
-               .text_prefixes = {"model.language_model.", "language_model.model.", "language_model.", "model."}});
+  return read_qwen_vl(config, {.text = "qwen3_vl_moe_text", .tower = "qwen3_vl_vision", .output = "out_hidden_size"});
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ Result<bool> read_tied_head(const JsonView& config, const TextSpec& text, bool f
 Result<ModelSpec> read_qwen_vl(const JsonView& config, const QwenVlFamily& family) {
   ModelSpec spec;
   spec.prompt = prompt_markup(family.video);
-  spec.tokenizer_class = "Qwen2Tokenizer";
+  spec.tokenizer_class = family.tokenizer;
   JsonView text_config = config;
   std::string text_type(family.text);
   const bool nested = !family.flat || config.has("text_config");

@@ -14,8 +14,11 @@ struct QwenVlFamily {
   std::string_view tower;   // some published configs give the tower the model_type of the whole; there is only this one
   std::string_view output;  // key of the tower's output width
   bool flat = false;        // the config may hold the decoder's keys itself (Qwen2-VL and Qwen2.5-VL as published)
-  PromptExpansion video = PromptExpansion::per_cell;
-  std::vector<std::string> text_prefixes;  // of weight names, in the order of the search
+  PromptExpansion video = PromptExpansion::timestamped_frames;
+  // Of weight names, in the order of the search.
+  std::vector<std::string> text_prefixes = {"model.language_model.", "language_model.model.", "language_model.",
+                                            "model."};
+  std::string_view tokenizer = "Qwen2Tokenizer";
 };
 
 Result<ModelSpec> read_qwen_vl(const JsonView& config, const QwenVlFamily& family);
