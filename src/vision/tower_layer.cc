@@ -1,5 +1,6 @@
 #include "vision/tower_layer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/kv_blocks.h"
