@@ -19,7 +19,9 @@ using formats::Checkpoint;
 Result<kernels::WeightType> parse_dtype(const std::string& name) {
   if (name == "f32") return kernels::WeightType::f32;
   if (name == "bf16") return kernels::WeightType::bf16;
-  return invalid_argument("dtype expected f32 or bf16, found \"" + name + "\"");
+  if (name == "q8") return kernels::WeightType::q8;
+  if (name == "q4") return kernels::WeightType::q4;
+  return invalid_argument("dtype expected f32, bf16, q8 or q4, found \"" + name + "\"");
 }
 
 Result<std::string> text_or_empty(const Checkpoint& checkpoint, std::string_view name) {

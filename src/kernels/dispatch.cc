@@ -8,7 +8,8 @@
 namespace azimuth::kernels {
 namespace {
 
-constexpr CpuLevel kLevels[] = {CpuLevel::generic, CpuLevel::avx2, CpuLevel::avx512, CpuLevel::avx512_bf16};
+constexpr CpuLevel kLevels[] = {CpuLevel::generic,     CpuLevel::avx2,        CpuLevel::avx512,
+                                CpuLevel::avx512_vnni, CpuLevel::avx512_bf16, CpuLevel::amx};
 
 const KernelTable* table_of(CpuLevel level) {
   switch (level) {
@@ -16,7 +17,9 @@ const KernelTable* table_of(CpuLevel level) {
 #ifdef AZIMUTH_KERNELS_X86
     case CpuLevel::avx2: return avx2_table();
     case CpuLevel::avx512: return avx512_table();
+    case CpuLevel::avx512_vnni: return avx512_vnni_table();
     case CpuLevel::avx512_bf16: return avx512_bf16_table();
+    case CpuLevel::amx: return amx_table();
 #else
     default: return nullptr;
 #endif
@@ -44,6 +47,14 @@ std::string product_line(const char* what, const ProductKernels& kernels) {
          std::to_string(kernels.panel_width) + " outputs";
 }
 
+std::string product_line(const char* what, const QuantisedKernels& kernels) {
+  std::string line = std::string(what) + ": " + kernels.name + ", tiles of " + std::to_string(kernels.few.tile_rows);
+  if (kernels.many.tile_rows > 0) {
+    line += " or, from " + std::to_string(kernels.many_from) + " rows, of " + std::to_string(kernels.many.tile_rows);
+  }
+  return line + " rows x " + std::to_string(kQuantPanel) + " outputs";
+}
+
 }  // namespace
 
 std::string_view to_string(CpuLevel level) {
@@ -51,7 +62,9 @@ std::string_view to_string(CpuLevel level) {
     case CpuLevel::generic: return "generic";
     case CpuLevel::avx2: return "avx2";
     case CpuLevel::avx512: return "avx512";
+    case CpuLevel::avx512_vnni: return "avx512_vnni";
     case CpuLevel::avx512_bf16: return "avx512_bf16";
+    case CpuLevel::amx: return "amx";
   }
   return "unknown";
 }
@@ -84,9 +97,10 @@ std::vector<std::string> describe_kernels() {
   const KernelTable& table = active_table();
   std::string levels;
   for (const CpuLevel level : available_levels()) levels += " " + std::string(to_string(level));
-  std::vector<std::string> lines = {"level: " + std::string(table.name) + " (available:" + levels + ")",
-                                    product_line("products with f32 weights", table.f32),
-                                    product_line("products with bf16 weights", table.bf16)};
+  std::vector<std::string> lines = {
+      "level: " + std::string(table.name) + " (available:" + levels + ")",
+      product_line("products with f32 weights", table.f32), product_line("products with bf16 weights", table.bf16),
+      product_line("products with q8 weights", table.q8), product_line("products with q4 weights", table.q4)};
   for (const char* what : {"attention", "norms", "activations", "rotary", "log-sum-exp", "resize"})
     lines.push_back(std::string(what) + ": " + table.name);
   return lines;

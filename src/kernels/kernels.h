@@ -1,7 +1,7 @@
 // Every hot loop of Azimuth, behind this one header. The implementation is chosen at run time for the processor
-// (generic, AVX2, AVX-512) and can be forced with AZIMUTH_CPU=generic|avx2|avx512|avx512_bf16. Within one level every
-// result is bit-identical for any number of rows, threads, and any split of a sequence into chunks: each output element
-// is summed in an order that depends on its own row and column alone.
+// (generic, AVX2, AVX-512, AMX) and can be forced with AZIMUTH_CPU=generic|avx2|avx512|avx512_vnni|avx512_bf16|amx.
+// Within one level every result is bit-identical for any number of rows, threads, and any split of a sequence into
+// chunks: each output element is summed in an order that depends on its own row and column alone.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,9 @@ namespace azimuth::kernels {
 // ---------------------------------------------------------------------------------------------------------------------
 // Dispatch
 
-// avx512_bf16 is avx512 with products of bf16 pairs (VDPBF16PS) for bf16 weights.
-enum class CpuLevel : uint8_t { generic, avx2, avx512, avx512_bf16 };
+// Each holds the ones before it: avx512_vnni multiplies bytes in fours (VPDPBUSD), avx512_bf16 pairs of bf16
+// (VDPBF16PS), amx tiles of bytes (TDPBSSD).
+enum class CpuLevel : uint8_t { generic, avx2, avx512, avx512_vnni, avx512_bf16, amx };
 std::string_view to_string(CpuLevel level);
 
 // Levels that this processor (and this build) can run, slowest first; always holds generic.
@@ -38,9 +39,13 @@ std::vector<std::string> describe_kernels();
 // Products with weights
 
 // How a weight matrix is stored after loading. f32: exact. bf16: weights rounded to bf16 (exact for bf16 files),
-// activations rounded to bf16 before each product, f32 sums.
-enum class WeightType : uint8_t { f32, bf16 };
+// activations rounded to bf16 before each product, f32 sums. q8, q4: whole numbers in blocks with a scale, of weights
+// (8.25 and 4.5 bits each) and of activations (8 bits); products are sums of whole numbers, the same at every level.
+enum class WeightType : uint8_t { f32, bf16, q8, q4 };
 std::string_view to_string(WeightType type);
+inline bool is_quantised(WeightType type) {
+  return type == WeightType::q8 || type == WeightType::q4;
+}
 
 // A weight matrix W [outputs, inputs] repacked for this machine. Owns its memory.
 class PackedMatrix {
@@ -53,11 +58,19 @@ class PackedMatrix {
   // `weights` is [outputs, inputs], contiguous, f32, f16 or bf16.
   static Result<PackedMatrix> pack(const TensorView& weights, WeightType type, ThreadPool& pool);
 
+  // A q8 or q4 matrix whose bytes somebody else holds, such as a memory map; `owner` is kept as long as the matrix. The
+  // layout is that of kernels/quantised.h at every level. `stored` must lie on a multiple of 64 bytes and have the size
+  // of stored_size().
+  static Result<PackedMatrix> adopt(int64_t outputs, int64_t inputs, WeightType type, std::span<const std::byte> stored,
+                                    std::shared_ptr<const void> owner);
+  static size_t stored_size(int64_t outputs, int64_t inputs, WeightType type);
+
   bool empty() const { return impl_ == nullptr; }
   int64_t outputs() const;
   int64_t inputs() const;
   WeightType type() const;
   size_t bytes() const;
+  std::span<const std::byte> stored() const;  // of q8 and q4, what adopt() takes
   // Writes row `output` of W, as stored, to out [inputs]: how embedding rows are looked up in a tied head.
   void unpack_row(int64_t output, float* out) const;
 

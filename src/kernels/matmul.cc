@@ -3,28 +3,11 @@
 // Weights lie in panels of panel_width outputs, [outputs / panel_width][inputs][panel_width], the last one filled up
 // with zeros. Rows of x are packed block by block, so that a tile reads both operands as two forward streams.
 #include <algorithm>
-#include <cstring>
 
-#include "base/float16.h"
-#include "kernels/dispatch.h"
-#include "kernels/kernels.h"
-#include "kernels/workspace.h"
+#include "kernels/packed_matrix.h"
+#include "kernels/partial_tile.h"
 
 namespace azimuth::kernels {
-
-struct PackedMatrix::Impl {
-  const ProductKernels* kernels = nullptr;
-  const ProductKernels* f32 = nullptr;  // of the same level
-  WeightType type = WeightType::f32;
-  int64_t outputs = 0;
-  int64_t inputs = 0;
-  int64_t padded_inputs = 0;  // even where weights are paired
-  int64_t panels = 0;
-  int64_t panel_bytes = 0;
-  Workspace data;
-
-  const std::byte* panel(int64_t p) const { return data.data() + p * panel_bytes; }
-};
 
 namespace {
 
@@ -32,120 +15,11 @@ namespace {
 // cache while all tiles pass, the packed rows of one slice in L2.
 constexpr int64_t kRowBlock = 240;
 constexpr int64_t kInputBlock = 384;
-constexpr int64_t kMaxPanelWidth = 64;
-constexpr int64_t kMaxTileFloats = 16 * kMaxPanelWidth;
 // From so many tiles on, widening a slice of weights once beats widening it in every tile.
 constexpr int64_t kWorthWidening = 3;
 // Below this many multiply-adds waking other threads costs more than it saves.
 constexpr int64_t kWorthThreads = 32 * 1024;
 constexpr int64_t kMatvecTaskBytes = 128 * 1024;
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
-template <typename T>
-float widen(T value);
-template <>
-float widen<float>(float value) {
-  return value;
-}
-
-struct F16 {
-  uint16_t bits;
-};
-struct BF16 {
-  uint16_t bits;
-};
-template <>
-float widen<F16>(F16 value) {
-  return f16_to_f32(value.bits);
-}
-template <>
-float widen<BF16>(BF16 value) {
-  return bf16_to_f32(value.bits);
-}
-
-// Fills panel p from W [outputs, inputs]; the panel is zeroed before.
-template <typename Source>
-void pack_panel(const Source* weights, int64_t p, PackedMatrix::Impl& m) {
-  const int64_t width = m.kernels->panel_width;
-  const int64_t first = p * width;
-  const int64_t count = std::min(width, m.outputs - first);
-  std::byte* panel = m.data.data() + p * m.panel_bytes;
-  std::memset(panel, 0, static_cast<size_t>(m.panel_bytes));
-  for (int64_t j = 0; j < count; ++j) {
-    const Source* row = weights + (first + j) * m.inputs;
-    if (m.type == WeightType::f32) {
-      float* out = reinterpret_cast<float*>(panel) + j;
-      for (int64_t k = 0; k < m.inputs; ++k) out[k * width] = widen(row[k]);
-    } else {
-      uint16_t* out = reinterpret_cast<uint16_t*>(panel) + 2 * j;
-      for (int64_t k = 0; k < m.inputs; ++k) out[(k / 2) * 2 * width + k % 2] = f32_to_bf16(widen(row[k]));
-    }
-  }
-}
-
-void pack_panel_of(const TensorView& weights, int64_t p, PackedMatrix::Impl& m) {
-  switch (weights.dtype) {
-    case DType::f32: return pack_panel(weights.as<float>(), p, m);
-    case DType::f16: return pack_panel(weights.as<F16>(), p, m);
-    default: return pack_panel(weights.as<BF16>(), p, m);
-  }
-}
-
-Status check_weights(const TensorView& weights) {
-  if (weights.shape.rank() != 2) {
-    return invalid_argument("[kernels] expected a weight matrix of two dimensions, found shape " +
-                            weights.shape.to_string());
-  }
-  if (weights.dtype != DType::f32 && weights.dtype != DType::f16 && weights.dtype != DType::bf16) {
-    return invalid_argument("[kernels] expected a weight matrix of f32, f16 or bf16, found " +
-                            std::string(to_string(weights.dtype)));
-  }
-  if (!weights.is_contiguous()) {
-    return invalid_argument("[kernels] expected a contiguous weight matrix, found strides over shape " +
-                            weights.shape.to_string() + "; copy it first");
-  }
-  return ok_status();
-}
-
-// How the rows of one block are cut into tiles: as evenly as possible, since short tiles use the machine badly.
-struct RowTiles {
-  int64_t rows = 0;
-  int64_t tiles = 0;
-  RowTiles(int64_t row_count, int tile_rows) : rows(row_count), tiles(ceil_div(row_count, tile_rows)) {}
-  int64_t begin(int64_t tile) const { return tile * rows / tiles; }
-  int size(int64_t tile) const { return static_cast<int>(begin(tile + 1) - begin(tile)); }
-};
-
-// The last panel may stick out of y: its tile goes through a copy, which is written back at the end.
-class PartialTile {
- public:
-  PartialTile(float* y, int64_t ldy, int rows, int64_t columns, int64_t width, const float* bias, bool accumulate)
-      : y_(y), ldy_(ldy), rows_(rows), columns_(columns), width_(width), has_bias_(bias != nullptr) {
-    if (has_bias_) std::copy_n(bias, columns, bias_);
-    for (int r = 0; accumulate && r < rows; ++r) std::copy_n(y + r * ldy, columns, c + r * width);
-  }
-  ~PartialTile() {
-    for (int r = 0; r < rows_; ++r) std::copy_n(c + r * width_, columns_, y_ + r * ldy_);
-  }
-  PartialTile(const PartialTile&) = delete;
-  PartialTile& operator=(const PartialTile&) = delete;
-
-  const float* bias_or_null() const { return has_bias_ ? bias_ : nullptr; }
-
-  alignas(64) float c[kMaxTileFloats] = {};  // [rows, width]
-
- private:
-  alignas(64) float bias_[kMaxPanelWidth] = {};
-  float* y_;
-  int64_t ldy_;
-  int rows_;
-  int64_t columns_;
-  int64_t width_;
-  bool has_bias_;
-};
 
 // y [rows, outputs] of one block of rows, with everything that its tasks share.
 class BlockProduct {
@@ -276,69 +150,10 @@ void multiply_row(const PackedMatrix::Impl& m, const float* x, const float* bias
 
 }  // namespace
 
-std::string_view to_string(WeightType type) {
-  return type == WeightType::f32 ? "f32" : "bf16";
-}
-
-PackedMatrix::PackedMatrix() = default;
-PackedMatrix::~PackedMatrix() = default;
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
-
-Result<PackedMatrix> PackedMatrix::pack(const TensorView& weights, WeightType type, ThreadPool& pool) {
-  AZ_RETURN_IF_ERROR(check_weights(weights));
-  PackedMatrix packed;
-  packed.impl_ = std::make_unique<Impl>();
-  Impl& m = *packed.impl_;
-  m.kernels = type == WeightType::f32 ? &active_table().f32 : &active_table().bf16;
-  m.f32 = &active_table().f32;
-  m.type = type;
-  m.outputs = weights.shape[0];
-  m.inputs = weights.shape[1];
-  m.padded_inputs = type == WeightType::f32 ? m.inputs : m.inputs + m.inputs % 2;
-  m.panels = ceil_div(m.outputs, m.kernels->panel_width);
-  m.panel_bytes = m.padded_inputs * m.kernels->panel_width * (type == WeightType::f32 ? 4 : 2);
-  if (!m.data.try_ensure(static_cast<size_t>(m.panels * m.panel_bytes))) {
-    return resource_exhausted("[kernels] expected " + std::to_string(m.panels * m.panel_bytes) +
-                              " bytes of memory for a weight matrix of shape " + weights.shape.to_string() +
-                              ", found too little; use a smaller model or a narrower type");
-  }
-  pool.for_each(m.panels, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) pack_panel_of(weights, p, m);
-  });
-  return packed;
-}
-
-int64_t PackedMatrix::outputs() const {
-  return impl_ ? impl_->outputs : 0;
-}
-int64_t PackedMatrix::inputs() const {
-  return impl_ ? impl_->inputs : 0;
-}
-WeightType PackedMatrix::type() const {
-  return impl_ ? impl_->type : WeightType::f32;
-}
-size_t PackedMatrix::bytes() const {
-  return impl_ ? impl_->data.bytes() : 0;
-}
-
-void PackedMatrix::unpack_row(int64_t output, float* out) const {
-  const Impl& m = *impl_;
-  const int64_t width = m.kernels->panel_width;
-  const int64_t j = output % width;
-  const std::byte* panel = m.panel(output / width);
-  if (m.type == WeightType::f32) {
-    const float* in = reinterpret_cast<const float*>(panel) + j;
-    for (int64_t k = 0; k < m.inputs; ++k) out[k] = in[k * width];
-  } else {
-    const uint16_t* in = reinterpret_cast<const uint16_t*>(panel) + 2 * j;
-    for (int64_t k = 0; k < m.inputs; ++k) out[k] = bf16_to_f32(in[(k / 2) * 2 * width + k % 2]);
-  }
-}
-
 void matmul(const PackedMatrix& w, const float* x, int64_t rows, int64_t ldx, const float* bias, float* y, int64_t ldy,
             ThreadPool& pool) {
   if (w.empty() || w.outputs() == 0 || rows <= 0) return;
+  if (w.impl().quantised != nullptr) return multiply_quantised(w.impl(), x, rows, ldx, bias, y, ldy, pool);
   static thread_local Workspace workspace;
   if (rows == 1) return multiply_row(w.impl(), x, bias, y, workspace, pool);
   const int64_t blocks = ceil_div(rows, kRowBlock);

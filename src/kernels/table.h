@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "kernels/quantised.h"
+
 namespace azimuth::kernels {
 
 // Products of one weight type. A tile is up to tile_rows rows of x times one panel of panel_width outputs; every output
@@ -33,6 +35,10 @@ struct KernelTable {
   const char* name;
   ProductKernels f32;
   ProductKernels bf16;
+  QuantisedKernels q8;
+  QuantisedKernels q4;
+  QuantiseRecord quantise_q8;
+  QuantiseRecord quantise_q4;
 
   // keys [64, head_dim] -> out [64 / f32.panel_width][head_dim][f32.panel_width].
   void (*transpose_keys)(const float* keys, int64_t head_dim, float* out);
@@ -67,6 +73,8 @@ struct KernelTable {
 const KernelTable* generic_table();
 const KernelTable* avx2_table();
 const KernelTable* avx512_table();
+const KernelTable* avx512_vnni_table();
 const KernelTable* avx512_bf16_table();
+const KernelTable* amx_table();
 
 }  // namespace azimuth::kernels

@@ -1,5 +1,10 @@
 #include "kernels/x86/x86.h"
 
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace azimuth::kernels {
 namespace {
 
@@ -13,10 +18,49 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-KernelTable with_bf16_products() {
+bool has_vnni() {
+  return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
+bool has_bf16() {
+  return has_vnni() && __builtin_cpu_supports("avx512bf16");
+}
+
+// Linux lets a process use the tiles only when it has asked to (arch_prctl, ARCH_REQ_XCOMP_PERM).
+bool has_amx() {
+#ifdef __linux__
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  return has_bf16() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+KernelTable with_vnni_products() {
   KernelTable table = kAvx512Table;
+  table.name = "avx512_vnni";
+  table.q8 = kAvx512VnniQ8;
+  table.q4 = kAvx512VnniQ4;
+  return table;
+}
+
+KernelTable with_bf16_products() {
+  KernelTable table = with_vnni_products();
   table.name = "avx512_bf16";
   table.bf16 = kAvx512Bf16Products;
+  return table;
+}
+
+// From 12 rows on tiles are faster than vectors, which read weights as they are stored.
+KernelTable with_amx_products() {
+  constexpr int64_t kWorthTiles = 12;
+  KernelTable table = with_bf16_products();
+  table.name = "amx";
+  table.q8.name = table.q4.name = "amx";
+  table.q8.many = table.q4.many = kAmxRows;
+  table.q8.many_from = table.q4.many_from = kWorthTiles;
   return table;
 }
 
@@ -32,9 +76,21 @@ const KernelTable* avx512_table() {
   return available ? &kAvx512Table : nullptr;
 }
 
+const KernelTable* avx512_vnni_table() {
+  static const bool available = has_vnni();
+  static const KernelTable table = with_vnni_products();
+  return available ? &table : nullptr;
+}
+
 const KernelTable* avx512_bf16_table() {
-  static const bool available = has_avx512() && __builtin_cpu_supports("avx512bf16");
+  static const bool available = has_bf16();
   static const KernelTable table = with_bf16_products();
+  return available ? &table : nullptr;
+}
+
+const KernelTable* amx_table() {
+  static const bool available = has_amx();
+  static const KernelTable table = with_amx_products();
   return available ? &table : nullptr;
 }
 

@@ -128,7 +128,7 @@ void vector(const void* row_packed, const void* panel, int64_t panel_bytes, int6
     AZ_STORE(2)
     AZ_STORE(3)
 #undef AZ_STORE
-        if (bias != nullptr) bias += 4 * kPanelWidth;
+    if (bias != nullptr) bias += 4 * kPanelWidth;
   }
 }
 

@@ -1,8 +1,10 @@
 #include "kernels/x86/vector_avx512.h"
 // The vector comes first: the following are written in terms of it.
+#include "kernels/quantise_loops.h"
 #include "kernels/x86/wide_attention.h"
 #include "kernels/x86/wide_math.h"
 #include "kernels/x86/wide_products.h"
+#include "kernels/x86/wide_quantised.h"
 #include "kernels/x86/wide_resample.h"
 #include "kernels/x86/wide_rows.h"
 #include "kernels/x86/x86.h"
@@ -13,6 +15,10 @@ const KernelTable kAvx512Table = {
     "avx512",
     {"avx512", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32, nullptr},
     {"avx512", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16, widen_bf16},
+    {"avx512", kQ8Rows, {}, 0, nullptr, 0},
+    {"avx512", kQ4Rows, kManyQ4Rows, 3 * kQ4TileRows, widen_q4, kWideQ4RecordBytes},
+    quantise_q8,
+    quantise_q4,
     transpose_keys,
     softmax_block,
     weigh_values,

@@ -94,6 +94,62 @@ struct Vec {
   }
 };
 
+// Whole numbers of 8, 16 or 32 bits in 32 bytes.
+struct IVec {
+  using I = __m256i;
+  static constexpr int kBytes = 32;
+
+  AZ_WIDE I zero() { return _mm256_setzero_si256(); }
+  AZ_WIDE I all8(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+  AZ_WIDE I all32(int x) { return _mm256_set1_epi32(x); }
+  AZ_WIDE I load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  AZ_WIDE void store(void* p, I v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+  AZ_WIDE I both(I a, I b) { return _mm256_and_si256(a, b); }
+  AZ_WIDE I either(I a, I b) { return _mm256_or_si256(a, b); }
+  template <int kBits>
+  AZ_WIDE I up16(I a) {
+    return _mm256_slli_epi16(a, kBits);
+  }
+  template <int kBits>
+  AZ_WIDE I down16(I a) {
+    return _mm256_srli_epi16(a, kBits);
+  }
+  template <int kBits>
+  AZ_WIDE I down16_signed(I a) {
+    return _mm256_srai_epi16(a, kBits);
+  }
+  template <int kBits>
+  AZ_WIDE I up32(I a) {
+    return _mm256_slli_epi32(a, kBits);
+  }
+  template <int kBits>
+  AZ_WIDE I down32(I a) {
+    return _mm256_srli_epi32(a, kBits);
+  }
+  AZ_WIDE I add16(I a, I b) { return _mm256_add_epi16(a, b); }
+  AZ_WIDE I add32(I a, I b) { return _mm256_add_epi32(a, b); }
+  AZ_WIDE I max32(I a, I b) { return _mm256_max_epi32(a, b); }
+  AZ_WIDE I pairs16(I a, I b) { return _mm256_madd_epi16(a, b); }                      // a0 b0 + a1 b1, in 32 bits
+  AZ_WIDE I pairs8(I unsigned_a, I b) { return _mm256_maddubs_epi16(unsigned_a, b); }  // in 16 bits
+  AZ_WIDE Vec::F to_float(I a) { return _mm256_cvtepi32_ps(a); }
+  AZ_WIDE I bits(Vec::F a) { return _mm256_castps_si256(a); }
+  AZ_WIDE Vec::F of_bits(I a) { return _mm256_castsi256_ps(a); }
+  // 8 bytes, or 8 values of 16 bits, each to 32 bits.
+  AZ_WIDE I widen8(const void* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))); }
+  AZ_WIDE I widen16(const void* p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
+  // To the nearest whole numbers of 8 bits: 8 bytes.
+  AZ_WIDE void store_nearest8(int8_t* p, Vec::F v) {
+    const __m256i whole = _mm256_cvtps_epi32(v);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
+  AZ_WIDE int highest32(I v) {
+    __m128i x = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
+  }
+};
+
 constexpr int kTileRows = 6;
 
 }  // namespace

@@ -83,6 +83,61 @@ struct Vec {
   }
 };
 
+// Whole numbers of 8, 16 or 32 bits in 64 bytes.
+struct IVec {
+  using I = __m512i;
+  static constexpr int kBytes = 64;
+
+  AZ_WIDE I zero() { return _mm512_setzero_si512(); }
+  AZ_WIDE I all8(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
+  AZ_WIDE I all32(int x) { return _mm512_set1_epi32(x); }
+  AZ_WIDE I load(const void* p) { return _mm512_loadu_si512(p); }
+  AZ_WIDE void store(void* p, I v) { _mm512_storeu_si512(p, v); }
+  AZ_WIDE I both(I a, I b) { return _mm512_and_si512(a, b); }
+  AZ_WIDE I either(I a, I b) { return _mm512_or_si512(a, b); }
+  template <int kBits>
+  AZ_WIDE I up16(I a) {
+    return _mm512_slli_epi16(a, kBits);
+  }
+  template <int kBits>
+  AZ_WIDE I down16(I a) {
+    return _mm512_srli_epi16(a, kBits);
+  }
+  template <int kBits>
+  AZ_WIDE I down16_signed(I a) {
+    return _mm512_srai_epi16(a, kBits);
+  }
+  template <int kBits>
+  AZ_WIDE I up32(I a) {
+    return _mm512_slli_epi32(a, kBits);
+  }
+  template <int kBits>
+  AZ_WIDE I down32(I a) {
+    return _mm512_srli_epi32(a, kBits);
+  }
+  AZ_WIDE I add16(I a, I b) { return _mm512_add_epi16(a, b); }
+  AZ_WIDE I add32(I a, I b) { return _mm512_add_epi32(a, b); }
+  AZ_WIDE I max32(I a, I b) { return _mm512_max_epi32(a, b); }
+  AZ_WIDE I pairs16(I a, I b) { return _mm512_madd_epi16(a, b); }                      // a0 b0 + a1 b1, in 32 bits
+  AZ_WIDE I pairs8(I unsigned_a, I b) { return _mm512_maddubs_epi16(unsigned_a, b); }  // in 16 bits
+  AZ_WIDE Vec::F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+  AZ_WIDE I bits(Vec::F a) { return _mm512_castps_si512(a); }
+  AZ_WIDE Vec::F of_bits(I a) { return _mm512_castsi512_ps(a); }
+  // 16 bytes, or 16 values of 16 bits, each to 32 bits.
+  AZ_WIDE I widen8(const void* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
+  AZ_WIDE I widen16(const void* p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p))); }
+  // To the nearest whole numbers of 8 bits: 16 bytes.
+  AZ_WIDE void store_nearest8(int8_t* p, Vec::F v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v)));
+  }
+  AZ_WIDE int highest32(I v) {
+    const __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    __m128i x = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
+  }
+};
+
 constexpr int kTileRows = 12;
 
 }  // namespace

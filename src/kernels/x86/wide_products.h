@@ -227,7 +227,7 @@ void vector_product(const float* row, const uint8_t* panel, int64_t panel_bytes,
     AZ_STORE(2)
     AZ_STORE(3)
 #undef AZ_STORE
-        if (bias != nullptr) bias += 4 * kPanelWidth;
+    if (bias != nullptr) bias += 4 * kPanelWidth;
   }
 }
 

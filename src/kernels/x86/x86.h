@@ -8,7 +8,12 @@ namespace azimuth::kernels {
 
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512Table;
-// For the AVX-512 processors that multiply pairs of bf16 (VDPBF16PS).
+// For the AVX-512 processors that multiply bytes in fours (VPDPBUSD).
+extern const QuantisedKernels kAvx512VnniQ8;
+extern const QuantisedKernels kAvx512VnniQ4;
+// For those that multiply tiles of bytes (TDPBSSD).
+extern const QuantisedRows kAmxRows;
+// For those that multiply pairs of bf16 (VDPBF16PS).
 extern const ProductKernels kAvx512Bf16Products;
 
 }  // namespace azimuth::kernels

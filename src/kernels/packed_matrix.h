@@ -1,0 +1,43 @@
+// What a packed weight matrix holds.
+#pragma once
+
+#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
+#include "kernels/workspace.h"
+
+namespace azimuth::kernels {
+
+struct PackedMatrix::Impl {
+  WeightType type = WeightType::f32;
+  int64_t outputs = 0;
+  int64_t inputs = 0;
+  int64_t panels = 0;
+  int64_t panel_bytes = 0;
+
+  // f32 and bf16: panels of the level that they were packed for.
+  const ProductKernels* kernels = nullptr;
+  const ProductKernels* f32 = nullptr;  // of the same level
+  int64_t padded_inputs = 0;            // even where weights are paired
+
+  // q8 and q4: records (kernels/quantised.h).
+  const QuantisedKernels* quantised = nullptr;
+  int64_t blocks = 0;  // of 64 inputs
+  int64_t record_bytes = 0;
+
+  const std::byte* bytes = nullptr;
+  size_t size = 0;
+  Workspace data;                     // empty where the bytes are somebody else's
+  std::shared_ptr<const void> owner;  // of those bytes
+
+  const std::byte* panel(int64_t p) const { return bytes + p * panel_bytes; }
+};
+
+inline int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// y = x W^T + bias with quantised weights; see matmul.
+void multiply_quantised(const PackedMatrix::Impl& m, const float* x, int64_t rows, int64_t ldx, const float* bias,
+                        float* y, int64_t ldy, ThreadPool& pool);
+
+}  // namespace azimuth::kernels

@@ -1,0 +1,68 @@
+// How quantised weights lie in memory and in files: the same at every level, so that a directory written on one machine
+// opens by memory map on another (docs/quantisation.md). Plain data only: files compiled for wide instructions include
+// this header.
+//
+// W [outputs, inputs] lies in panels of 32 outputs, the last one filled up with zeros; a panel holds one record for
+// each block of 64 inputs, the last one filled up with zeros. In a record, four neighbouring inputs of an output (a
+// quad) are four neighbouring bytes, as the products of bytes with sums of four want them (VPDPBUSD, TDPBSSD):
+//
+//   q8   quants [2 halves][16 quads][16 outputs][4] s8, scales [32] bf16:
+//        w = scale * quant
+//   q4   quants [2 halves][8 quad pairs][16 outputs][4] bytes, quad 2i in the low and 2i + 1 in the high four bits,
+//        scales [32] bf16, multipliers [2][32] bytes: of the runs of 16 inputs 2p (low four bits) and 2p + 1 (high):
+//        w = scale * (multiplier * (quant - 8))
+//
+// so that in both a weight is a bf16 scale times a whole number of at most 7 bits and sign.
+#pragma once
+
+#include <stdint.h>
+
+namespace azimuth::kernels {
+
+constexpr int kQuantPanel = 32;                      // outputs of a panel
+constexpr int kQuantHalf = 16;                       // outputs of one of its halves
+constexpr int kQuantBlock = 64;                      // inputs that share a scale
+constexpr int kQuantRun = 16;                        // inputs that share a multiplier (q4)
+constexpr int kQuantQuads = kQuantBlock / 4;         // of a block
+constexpr int kQuantRuns = kQuantBlock / kQuantRun;  // of a block
+constexpr int64_t kScaleBytes = 2 * kQuantPanel;     // of a record
+constexpr int64_t kMultiplierBytes = kQuantPanel * kQuantRuns / 2;
+constexpr int64_t kQ8QuantBytes = kQuantPanel * kQuantBlock;                        // 2048
+constexpr int64_t kQ4QuantBytes = kQ8QuantBytes / 2;                                // 1024
+constexpr int64_t kQ8RecordBytes = kQ8QuantBytes + kScaleBytes;                     // 2112: 8.25 bits a weight
+constexpr int64_t kQ4RecordBytes = kQ4QuantBytes + kScaleBytes + kMultiplierBytes;  // 1152: 4.5 bits a weight
+constexpr int kQ4Offset = 8;             // what is subtracted from a stored q4 quant
+constexpr float kLargestQuant = 127.0f;  // of q8 weights and of activations
+// A block of activations whose largest magnitude is below this counts as zeros: its scale would have no reciprocal.
+constexpr float kSmallestActivation = 0x1p-100f;
+
+// Kernels for some rows against one panel. A row is quantised in blocks of 64: x = scale * quant with a scale of f32
+// and quants of s8, to nearest, ties to even. Every output is one chain over the blocks in order, the same at every
+// level: c = fma(whole sum of the block, weight scale * activation scale, c).
+struct QuantisedRows {
+  int tile_rows = 0;            // most rows of a tile
+  int64_t row_block_bytes = 0;  // of a packed row, for each block of inputs
+  // x [rows, inputs] with row stride ldx -> packed rows of ceil(inputs / 64) blocks.
+  void (*pack_rows)(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) = nullptr;
+  // c [rows, 32] = (accumulate ? c : 0) + rows x records (+ bias [32], when not null).
+  void (*tile)(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
+               const float* bias, bool accumulate) = nullptr;
+  // Called by a thread behind its last tile; may be nullptr.
+  void (*finish)() = nullptr;
+};
+
+struct QuantisedKernels {
+  const char* name = nullptr;
+  QuantisedRows few = {};  // on records as they are stored
+  // For many_from rows and more, on records as `widen` leaves them, where that is faster; tile_rows 0: nowhere.
+  QuantisedRows many = {};
+  int64_t many_from = 0;
+  // blocks of records -> blocks of wide_record_bytes; nullptr: `many` takes records as they are stored.
+  void (*widen)(const void* records, int64_t blocks, void* out) = nullptr;
+  int64_t wide_record_bytes = 0;
+};
+
+// Quantises one block of one panel: weights [64, 32] f32, inputs by outputs -> a record.
+using QuantiseRecord = void (*)(const float* weights, void* record);
+
+}  // namespace azimuth::kernels

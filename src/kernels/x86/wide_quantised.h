@@ -1,0 +1,320 @@
+// Products with quantised weights for processors without VNNI, for any Vec.
+//
+// q8: bytes are widened to 16 bits and multiplied in pairs (PMADDWD), which cannot overflow. Of a quad, the even and
+// the odd inputs make a pair, since those are what a shift of 16-bit lanes leaves. q4: quants of 4 bits, without their
+// offset, times bytes in pairs (PMADDUBSW): a run of 16 inputs sums to less than 2^15 in each half of a lane. The
+// offset's share, -8 times the sum of the run's activations, is where the sum starts. The multiplier of the run comes
+// in where the halves are added in 32 bits.
+#pragma once
+
+#include "kernels/quantised.h"
+#include "kernels/x86/wide_quantise_rows.h"
+
+namespace azimuth::kernels {
+namespace {
+
+// A tile covers two vectors of outputs at a time: the panel, or one half of it after the other.
+constexpr int kVectorOutputs = IVec::kBytes / 4;
+constexpr int kPasses = kQuantPanel / (2 * kVectorOutputs);
+// From the bytes of the left vector to those of the right one, where quads take 64 bytes a half.
+constexpr int kRightBytes = kPasses == 1 ? kQuantQuads * 64 : 32;
+constexpr int kPassBytes = kQuantQuads * 64;  // from a pass to the next
+
+#define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+
+// c += sums * scales, for the sums of row i; scale0 and scale1 are those of the weights.
+#define AZ_SCALE_ROW(i)                                                                                       \
+  if constexpr (kRows > i) {                                                                                  \
+    float* out = c + i * ldc;                                                                                 \
+    const Vec::F scale = Vec::all(row_scales[i]);                                                             \
+    Vec::store(out, Vec::fma(IVec::to_float(left##i), Vec::mul(scale0, scale), Vec::load(out)));              \
+    Vec::store(out + kVectorOutputs,                                                                          \
+               Vec::fma(IVec::to_float(right##i), Vec::mul(scale1, scale), Vec::load(out + kVectorOutputs))); \
+  }
+
+// scales: bf16
+AZ_WIDE Vec::F load_scales(const void* p) {
+  return IVec::of_bits(IVec::up32<16>(IVec::widen16(p)));
+}
+
+template <int kRows>
+AZ_WIDE void start_rows(float* c, int64_t ldc, bool accumulate) {
+  if (accumulate) return;
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < kQuantPanel; j += Vec::kWidth) Vec::store(c + r * ldc + j, Vec::zero());
+}
+
+template <int kRows>
+AZ_WIDE void add_bias(float* c, int64_t ldc, const float* bias) {
+  if (bias == nullptr) return;
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < kQuantPanel; j += Vec::kWidth)
+      Vec::store(c + r * ldc + j, Vec::add(Vec::load(c + r * ldc + j), Vec::load(bias + j)));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// q8. Packed rows, per block: [16 quads][even, odd inputs][rows] pairs of 16 bits, then scales [rows].
+
+constexpr int64_t kQ8RowBytes = 2 * kQuantBlock + 4;
+
+void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
+  quantise_rows(
+      x, ldx, rows,
+      inputs, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+        auto* pairs = reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(out) + block * rows * kQ8RowBytes);
+        for (int quad = 0; quad < kQuantQuads; ++quad) {
+          const int8_t* q = quants + 4 * quad;
+          const auto pair = [](int low, int high) {
+            return static_cast<uint32_t>(low & 0xffff) | static_cast<uint32_t>(high) << 16;
+          };
+          pairs[2 * quad * rows + row] = pair(q[0], q[2]);
+          pairs[(2 * quad + 1) * rows + row] = pair(q[1], q[3]);
+        }
+        reinterpret_cast<float*>(pairs + 2 * kQuantQuads * rows)[row] = scale;
+      });
+}
+
+template <int kRows>
+void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, int64_t ldc, const float* bias,
+                  bool accumulate) {
+  start_rows<kRows>(c, ldc, accumulate);
+  for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ8RowBytes, records += kQ8RecordBytes) {
+    const auto* row_scales = reinterpret_cast<const float*>(a + kRows * 2 * kQuantBlock);
+    for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
+      const uint8_t* weights = records + pass * kPassBytes;
+      const uint8_t* scales = records + kQ8QuantBytes + pass * 4 * kVectorOutputs;
+      const auto* x = reinterpret_cast<const int32_t*>(a);
+#define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::zero(), right##i = IVec::zero();
+#define AZ_STEP(i)                                             \
+  if constexpr (kRows > i) {                                   \
+    const IVec::I pair = IVec::all32(x[i]);                    \
+    left##i = IVec::add32(left##i, IVec::pairs16(pair, w0));   \
+    right##i = IVec::add32(right##i, IVec::pairs16(pair, w1)); \
+  }
+      AZ_EACH_ROW(AZ_DECLARE)
+      for (int quad = 0; quad < kQuantQuads; ++quad, weights += 64) {
+        {
+          const IVec::I w0 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights)));
+          const IVec::I w1 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights + kRightBytes)));
+          AZ_EACH_ROW(AZ_STEP)
+        }
+        x += kRows;
+        {
+          const IVec::I w0 = IVec::down16_signed<8>(IVec::load(weights));
+          const IVec::I w1 = IVec::down16_signed<8>(IVec::load(weights + kRightBytes));
+          AZ_EACH_ROW(AZ_STEP)
+        }
+        x += kRows;
+      }
+      const Vec::F scale0 = load_scales(scales);
+      const Vec::F scale1 = load_scales(scales + 2 * kVectorOutputs);
+      AZ_EACH_ROW(AZ_SCALE_ROW)
+#undef AZ_STEP
+#undef AZ_DECLARE
+    }
+    c -= kQuantPanel;
+  }
+  add_bias<kRows>(c, ldc, bias);
+}
+
+#define AZ_FOR_QUANT_ROWS(rows, CALL) \
+  switch (rows) {                     \
+    case 1: CALL(1); break;           \
+    case 2: CALL(2); break;           \
+    case 3: CALL(3); break;           \
+    case 4: CALL(4); break;           \
+    case 5: CALL(5); break;           \
+    case 6: CALL(6); break;           \
+    case 7: CALL(7); break;           \
+    case 8: CALL(8); break;           \
+    case 9: CALL(9); break;           \
+    case 10: CALL(10); break;         \
+    case 11: CALL(11); break;         \
+    default: CALL(12); break;         \
+  }
+
+void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
+             const float* bias, bool accumulate) {
+  const auto* a = static_cast<const uint8_t*>(rows_packed);
+  const auto* w = static_cast<const uint8_t*>(records);
+#define AZ_CALL(n) \
+  if constexpr (n <= kTileRows) tile_q8_rows<n>(a, w, blocks, c, ldc, bias, accumulate)
+  AZ_FOR_QUANT_ROWS(rows, AZ_CALL)
+#undef AZ_CALL
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// q4. Packed rows, per block: [16 quads][rows] of four bytes, [4 runs][rows] the offset's share in 32 bits, scales
+// [rows].
+
+constexpr int64_t kQ4RowBytes = kQuantBlock + 4 * kQuantRuns + 4;
+constexpr int kQ4TileRows = kTileRows / 2;  // each row has sums in 16 and in 32 bits
+
+void pack_rows_q4(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
+  quantise_rows(
+      x, ldx, rows,
+      inputs, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+        auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kQ4RowBytes);
+        int32_t* offsets = quads + kQuantQuads * rows;
+        for (int quad = 0; quad < kQuantQuads; ++quad)
+          __builtin_memcpy(quads + quad * rows + row, quants + 4 * quad, sizeof(int32_t));
+        for (int run = 0; run < kQuantRuns; ++run) {
+          int sum = 0;
+          for (int i = 0; i < kQuantRun; ++i) sum += quants[run * kQuantRun + i];
+          offsets[run * rows + row] = -kQ4Offset * sum & 0xffff;  // in the lower half of a lane
+        }
+        reinterpret_cast<float*>(offsets + kQuantRuns * rows)[row] = scale;
+      });
+}
+
+// Records as `widen_q4` leaves them, for tiles of many rows: quants a byte each, [half][quad][output][4], scales as
+// they are, multipliers [runs][32] twice in each lane of 32 bits.
+constexpr int64_t kWideMultiplierBytes = 4 * kQuantRuns * kQuantPanel;
+constexpr int64_t kWideQ4RecordBytes = kQ8QuantBytes + kScaleBytes + kWideMultiplierBytes;
+
+// The multipliers of a run, from the stored ones of its pair of runs, in both halves of each lane.
+AZ_WIDE IVec::I twice_in_lane(const uint8_t* multipliers, int run) {
+  IVec::I m = IVec::widen8(multipliers);
+  m = run % 2 == 0 ? IVec::both(m, IVec::all32(15)) : IVec::down32<4>(m);
+  return IVec::either(m, IVec::up32<16>(m));
+}
+
+void widen_q4(const void* records, int64_t blocks, void* out) {
+  const auto* in = static_cast<const uint8_t*>(records);
+  auto* wide = static_cast<uint8_t*>(out);
+  const IVec::I low = IVec::all8(15);
+  for (int64_t block = 0; block < blocks; ++block, in += kQ4RecordBytes, wide += kWideQ4RecordBytes) {
+    for (int pair = 0; pair < kQuantQuads; ++pair) {  // of both halves
+      for (int at = 0; at < 64; at += IVec::kBytes) {
+        const IVec::I both = IVec::load(in + pair * 64 + at);
+        IVec::store(wide + 2 * pair * 64 + at, IVec::both(both, low));
+        IVec::store(wide + (2 * pair + 1) * 64 + at, IVec::both(IVec::down16<4>(both), low));
+      }
+    }
+    const uint8_t* scales = in + kQ4QuantBytes;
+    __builtin_memcpy(wide + kQ8QuantBytes, scales, kScaleBytes);
+    for (int run = 0; run < kQuantRuns; ++run) {
+      for (int j = 0; j < kQuantPanel; j += kVectorOutputs) {
+        IVec::store(wide + kQ8QuantBytes + kScaleBytes + 4 * (run * kQuantPanel + j),
+                    twice_in_lane(scales + kScaleBytes + run / 2 * kQuantPanel + j, run));
+      }
+    }
+  }
+}
+
+template <int kRows, bool kWide>
+void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, int64_t ldc, const float* bias,
+                  bool accumulate) {
+  constexpr int64_t kRecordBytes = kWide ? kWideQ4RecordBytes : kQ4RecordBytes;
+  constexpr int64_t kScalesAt = kWide ? kQ8QuantBytes : kQ4QuantBytes;
+  constexpr int kShare = kWide ? 1 : 2;  // quads in a byte
+  const IVec::I low = IVec::all8(15);
+  start_rows<kRows>(c, ldc, accumulate);
+  for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ4RowBytes, records += kRecordBytes) {
+    const auto* offsets = reinterpret_cast<const int32_t*>(a + kRows * kQuantBlock);
+    const auto* row_scales = reinterpret_cast<const float*>(offsets + kQuantRuns * kRows);
+    for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
+      const uint8_t* weights = records + pass * kPassBytes / kShare;
+      const uint8_t* scales = records + kScalesAt + pass * 4 * kVectorOutputs;
+      const auto* x = reinterpret_cast<const int32_t*>(a);
+#define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::zero(), right##i = IVec::zero();
+#define AZ_DECLARE_RUN(i) [[maybe_unused]] IVec::I run_left##i = IVec::zero(), run_right##i = IVec::zero();
+#define AZ_START(i) \
+  if constexpr (kRows > i) run_left##i = run_right##i = IVec::all32(offsets[run * kRows + i]);
+#define AZ_STEP(i)                                                    \
+  if constexpr (kRows > i) {                                          \
+    const IVec::I four = IVec::all32(x[i]);                           \
+    run_left##i = IVec::add16(run_left##i, IVec::pairs8(w0, four));   \
+    run_right##i = IVec::add16(run_right##i, IVec::pairs8(w1, four)); \
+  }
+#define AZ_ADD_RUN(i)                                                  \
+  if constexpr (kRows > i) {                                           \
+    left##i = IVec::add32(left##i, IVec::pairs16(run_left##i, m0));    \
+    right##i = IVec::add32(right##i, IVec::pairs16(run_right##i, m1)); \
+  }
+      AZ_EACH_ROW(AZ_DECLARE)
+      for (int run = 0; run < kQuantRuns; ++run) {
+        AZ_EACH_ROW(AZ_DECLARE_RUN)
+        AZ_EACH_ROW(AZ_START)
+        if constexpr (kWide) {
+          for (int quad = 0; quad < kQuantRun / 4; ++quad, weights += 64, x += kRows) {
+            const IVec::I w0 = IVec::load(weights);
+            const IVec::I w1 = IVec::load(weights + kRightBytes);
+            AZ_EACH_ROW(AZ_STEP)
+          }
+        } else {
+          for (int pair = 0; pair < kQuantRun / 8; ++pair, weights += 64) {
+            {
+              const IVec::I w0 = IVec::both(IVec::load(weights), low);
+              const IVec::I w1 = IVec::both(IVec::load(weights + (kPasses == 1 ? kRightBytes / 2 : kRightBytes)), low);
+              AZ_EACH_ROW(AZ_STEP)
+            }
+            x += kRows;
+            {
+              const IVec::I w0 = IVec::both(IVec::down16<4>(IVec::load(weights)), low);
+              const IVec::I w1 = IVec::both(
+                  IVec::down16<4>(IVec::load(weights + (kPasses == 1 ? kRightBytes / 2 : kRightBytes))), low);
+              AZ_EACH_ROW(AZ_STEP)
+            }
+            x += kRows;
+          }
+        }
+        IVec::I m0, m1;
+        if constexpr (kWide) {
+          const uint8_t* m = records + kScalesAt + kScaleBytes + 4 * (run * kQuantPanel + pass * 2 * kVectorOutputs);
+          m0 = IVec::load(m);
+          m1 = IVec::load(m + IVec::kBytes);
+        } else {
+          const uint8_t* m = records + kScalesAt + kScaleBytes + run / 2 * kQuantPanel + pass * 2 * kVectorOutputs;
+          m0 = twice_in_lane(m, run);
+          m1 = twice_in_lane(m + kVectorOutputs, run);
+        }
+        AZ_EACH_ROW(AZ_ADD_RUN)
+      }
+      const Vec::F scale0 = load_scales(scales);
+      const Vec::F scale1 = load_scales(scales + 2 * kVectorOutputs);
+      AZ_EACH_ROW(AZ_SCALE_ROW)
+#undef AZ_ADD_RUN
+#undef AZ_STEP
+#undef AZ_START
+#undef AZ_DECLARE_RUN
+#undef AZ_DECLARE
+    }
+    c -= kQuantPanel;
+  }
+  add_bias<kRows>(c, ldc, bias);
+}
+
+#undef AZ_SCALE_ROW
+#undef AZ_EACH_ROW
+
+template <bool kWide>
+AZ_WIDE void tile_q4_any(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
+                         const float* bias, bool accumulate) {
+  const auto* a = static_cast<const uint8_t*>(rows_packed);
+  const auto* w = static_cast<const uint8_t*>(records);
+#define AZ_CALL(n) \
+  if constexpr (n <= kQ4TileRows) tile_q4_rows<n, kWide>(a, w, blocks, c, ldc, bias, accumulate)
+  AZ_FOR_QUANT_ROWS(rows, AZ_CALL)
+#undef AZ_CALL
+}
+
+#undef AZ_FOR_QUANT_ROWS
+
+void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
+             const float* bias, bool accumulate) {
+  tile_q4_any<false>(rows_packed, records, blocks, rows, c, ldc, bias, accumulate);
+}
+
+void tile_wide_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
+                  const float* bias, bool accumulate) {
+  tile_q4_any<true>(rows_packed, records, blocks, rows, c, ldc, bias, accumulate);
+}
+
+// Widening a record pays from about three tiles on.
+constexpr QuantisedRows kQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_q8};
+constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_q4};
+constexpr QuantisedRows kManyQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_wide_q4};
+
+}  // namespace
+}  // namespace azimuth::kernels
