@@ -262,12 +262,13 @@ void run_all(const Options& options, CpuLevel level, int threads) {
   if (!kernels::force_level(level).ok()) return;
   Bench bench(options, level, threads);
   const bool slow = level == CpuLevel::generic;
-  for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
+  for (const WeightType type : {WeightType::f32, WeightType::bf16, WeightType::q8, WeightType::q4}) {
     bench_product(bench, type, 64, 2048, 2048);
     if (!slow) {
       bench_product(bench, type, 64, 6144, 2048);
       bench_product(bench, type, 64, 2048, 6144);
       bench_product(bench, type, 100, 1500, 1777);
+      bench_product(bench, type, 256, 2048, 2048);
       bench_product(bench, type, 512, 2048, 2048);
       bench_product(bench, type, 8, 2048, 2048);
     }

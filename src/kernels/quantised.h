@@ -44,9 +44,9 @@ struct QuantisedRows {
   int64_t row_block_bytes = 0;  // of a packed row, for each block of inputs
   // x [rows, inputs] with row stride ldx -> packed rows of ceil(inputs / 64) blocks.
   void (*pack_rows)(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) = nullptr;
-  // c [rows, 32] = (accumulate ? c : 0) + rows x records (+ bias [32], when not null).
-  void (*tile)(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-               const float* bias, bool accumulate) = nullptr;
+  // c [rows, 32] = (accumulate ? c : 0) + rows x records
+  void (*tile)(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c,
+               bool accumulate) = nullptr;
   // Called by a thread behind its last tile; may be nullptr.
   void (*finish)() = nullptr;
 };

@@ -70,39 +70,46 @@ class Product {
     }
   }
 
+  // Sums gather side by side, [panels of the task][rows][32], and go to y at the end: rows of y often lie a power of
+  // two apart, of which a cache keeps only a few.
   void multiply_panels(int64_t begin, int64_t end) const {
-    static thread_local Workspace widened;
+    static thread_local Workspace workspace;
+    const int64_t panel_floats = tiles_.rows * kQuantPanel;
+    const int64_t wide_floats = wide_ ? slice_ * m_.quantised->wide_record_bytes / 4 : 0;
+    float* wide = workspace.ensure<float>(static_cast<size_t>(wide_floats + (end - begin) * panel_floats));
+    float* sums = wide + wide_floats;
     int64_t block = 0;
     do {  // once even for a matrix without inputs, to write the bias
       for (int64_t p = begin; p < end; ++p) {
         const int64_t count = slice_count(block);
-        const std::byte* records = m_.panel(p) + block * m_.record_bytes;
+        const void* records = m_.panel(p) + block * m_.record_bytes;
         if (wide_ && m_.quantised->widen != nullptr) {
-          auto* wide = widened.ensure<std::byte>(static_cast<size_t>(slice_ * m_.quantised->wide_record_bytes));
           m_.quantised->widen(records, count, wide);
           records = wide;
         }
-        for (int64_t t = 0; t < tiles_.tiles; ++t) multiply_tile(p, block, count, records, t);
+        for (int64_t t = 0; t < tiles_.tiles; ++t) {
+          kernels_.tile(packed(block, count, t), records, count, tiles_.size(t),
+                        sums + (p - begin) * panel_floats + tiles_.begin(t) * kQuantPanel, block > 0);
+        }
       }
       block += slice_;
     } while (block < m_.blocks);
     if (kernels_.finish != nullptr) kernels_.finish();
+    for (int64_t p = begin; p < end; ++p) write_panel(p, sums + (p - begin) * panel_floats);
   }
 
-  void multiply_tile(int64_t p, int64_t block, int64_t count, const std::byte* records, int64_t tile) const {
+  // sums [rows, 32] + bias -> y
+  void write_panel(int64_t p, const float* sums) const {
     const int64_t column = p * kQuantPanel;
     const int64_t columns = std::min<int64_t>(kQuantPanel, m_.outputs - column);
-    const int rows = tiles_.size(tile);
-    const std::byte* a = packed(block, count, tile);
-    const float* bias = bias_ != nullptr && block + count >= m_.blocks ? bias_ + column : nullptr;
-    float* y = y_ + tiles_.begin(tile) * ldy_ + column;
-    const bool accumulate = block > 0;
-    if (columns == kQuantPanel) {
-      kernels_.tile(a, records, count, rows, y, ldy_, bias, accumulate);
-      return;
+    for (int64_t r = 0; r < tiles_.rows; ++r, sums += kQuantPanel) {
+      float* y = y_ + r * ldy_ + column;
+      if (bias_ == nullptr) {
+        std::copy_n(sums, columns, y);
+      } else {
+        for (int64_t j = 0; j < columns; ++j) y[j] = sums[j] + bias_[column + j];
+      }
     }
-    PartialTile part(y, ldy_, rows, columns, kQuantPanel, bias, accumulate);
-    kernels_.tile(a, records, count, rows, part.c, kQuantPanel, part.bias_or_null(), accumulate);
   }
 
   const PackedMatrix::Impl& m_;

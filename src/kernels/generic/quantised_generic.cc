@@ -36,9 +36,9 @@ void quantise_row_block(const float* x, int64_t count, RowBlock& out) {
 
 template <typename Whole>
 void tile(const RowBlock* rows_packed, const uint8_t* records, int64_t record_bytes, int64_t quant_bytes,
-          int64_t blocks, int rows, float* c, int64_t ldc, const float* bias, bool accumulate, const Whole& whole) {
+          int64_t blocks, int rows, float* c, bool accumulate, const Whole& whole) {
   for (int j = 0; j < kQuantPanel; ++j) {
-    for (int r = 0; r < rows && !accumulate; ++r) c[r * ldc + j] = 0.0f;
+    for (int r = 0; r < rows && !accumulate; ++r) c[r * kQuantPanel + j] = 0.0f;
     for (int64_t block = 0; block < blocks; ++block) {
       const uint8_t* record = records + block * record_bytes;
       int32_t weights[kQuantBlock];
@@ -48,10 +48,9 @@ void tile(const RowBlock* rows_packed, const uint8_t* records, int64_t record_by
         const RowBlock& row = rows_packed[r * blocks + block];
         int32_t sum = 0;
         for (int i = 0; i < kQuantBlock; ++i) sum += weights[i] * row.quants[i];
-        c[r * ldc + j] = std::fma(static_cast<float>(sum), scale * row.scale, c[r * ldc + j]);
+        c[r * kQuantPanel + j] = std::fma(static_cast<float>(sum), scale * row.scale, c[r * kQuantPanel + j]);
       }
     }
-    for (int r = 0; r < rows && bias != nullptr; ++r) c[r * ldc + j] += bias[j];
   }
 }
 
@@ -65,16 +64,14 @@ void pack_rows_quantised(const float* x, int64_t ldx, int rows, int64_t inputs, 
   }
 }
 
-void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-             const float* bias, bool accumulate) {
+void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
   tile(static_cast<const RowBlock*>(rows_packed), static_cast<const uint8_t*>(records), kQ8RecordBytes, kQ8QuantBytes,
-       blocks, rows, c, ldc, bias, accumulate, whole_q8);
+       blocks, rows, c, accumulate, whole_q8);
 }
 
-void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-             const float* bias, bool accumulate) {
+void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
   tile(static_cast<const RowBlock*>(rows_packed), static_cast<const uint8_t*>(records), kQ4RecordBytes, kQ4QuantBytes,
-       blocks, rows, c, ldc, bias, accumulate, whole_q4);
+       blocks, rows, c, accumulate, whole_q4);
 }
 
 void quantise_record_q8(const float* weights, void* record) {

@@ -95,12 +95,12 @@ AZ_WIDE void multiply_block(const int8_t* quants, const uint8_t* record, int32_t
 
 // c [rows, 32] += sums * scales
 AZ_WIDE void add_sums(const int32_t* sums, const float* row_scales, const uint8_t* scales, int rows, float* c,
-                      int64_t ldc, bool first) {
+                      bool first) {
   const auto weight_scales = [](const uint8_t* p) __attribute__((always_inline)) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(IVec::widen16(p), 16));
   };
   const __m512 scale0 = weight_scales(scales), scale1 = weight_scales(scales + kScaleBytes / 2);
-  for (int r = 0; r < rows; ++r, sums += kQuantPanel, c += ldc) {
+  for (int r = 0; r < rows; ++r, sums += kQuantPanel, c += kQuantPanel) {
     const __m512 scale = _mm512_set1_ps(row_scales[r]);
     const __m512 c0 = first ? _mm512_setzero_ps() : _mm512_loadu_ps(c);
     const __m512 c1 = first ? _mm512_setzero_ps() : _mm512_loadu_ps(c + kTileSide);
@@ -111,8 +111,7 @@ AZ_WIDE void add_sums(const int32_t* sums, const float* row_scales, const uint8_
 }
 
 template <bool kLower>
-void multiply(const PackedRows& packed, const uint8_t* records, int64_t blocks, int rows, float* c, int64_t ldc,
-              bool accumulate) {
+void multiply(const PackedRows& packed, const uint8_t* records, int64_t blocks, int rows, float* c, bool accumulate) {
   alignas(64) int32_t sums[2][kMostRows * kQuantPanel];
   multiply_block<kLower>(packed.quants, records, sums[0]);
   for (int64_t block = 0; block < blocks; ++block) {
@@ -121,24 +120,19 @@ void multiply(const PackedRows& packed, const uint8_t* records, int64_t blocks, 
       multiply_block<kLower>(packed.quants + (block + 1) * rows * kQuantBlock, record + kQ8RecordBytes,
                              sums[(block + 1) % 2]);
     }
-    add_sums(sums[block % 2], packed.scales + block * rows, record + kQ8QuantBytes, rows, c, ldc,
-             block == 0 && !accumulate);
+    add_sums(sums[block % 2], packed.scales + block * rows, record + kQ8QuantBytes, rows, c, block == 0 && !accumulate);
   }
 }
 
-void tile(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-          const float* bias, bool accumulate) {
+void tile(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
   configure(rows);
   const PackedRows packed(rows_packed, blocks, rows);
   const auto* w = static_cast<const uint8_t*>(records);
   if (rows > kTileSide) {
-    multiply<true>(packed, w, blocks, rows, c, ldc, accumulate);
+    multiply<true>(packed, w, blocks, rows, c, accumulate);
   } else {
-    multiply<false>(packed, w, blocks, rows, c, ldc, accumulate);
+    multiply<false>(packed, w, blocks, rows, c, accumulate);
   }
-  for (int r = 0; r < rows && bias != nullptr; ++r)
-    for (int j = 0; j < kQuantPanel; j += kTileSide)
-      _mm512_storeu_ps(c + r * ldc + j, _mm512_add_ps(_mm512_loadu_ps(c + r * ldc + j), _mm512_loadu_ps(bias + j)));
 }
 
 // The processor can then put the tiles to sleep, and the system need not save them.

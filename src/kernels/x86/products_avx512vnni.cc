@@ -22,7 +22,7 @@ constexpr int kFetchAhead = 4096;
 // c += sums * scales, for the sums of row i; scale0 and scale1 are those of the weights.
 #define AZ_SCALE_ROW(i)                                                                                         \
   if constexpr (kRows > i) {                                                                                    \
-    float* out = c + i * ldc;                                                                                   \
+    float* out = c + i * kQuantPanel;                                                                           \
     const __m512 scale = _mm512_set1_ps(row_scales[i]);                                                         \
     _mm512_storeu_ps(                                                                                           \
         out, _mm512_fmadd_ps(_mm512_cvtepi32_ps(left##i), _mm512_mul_ps(scale0, scale), _mm512_loadu_ps(out))); \
@@ -35,20 +35,9 @@ AZ_WIDE __m512 load_scales(const uint8_t* p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(IVec::widen16(p), 16));
 }
 
-AZ_WIDE void start_rows(float* c, int64_t ldc, int rows, bool accumulate) {
+AZ_WIDE void start_rows(float* c, int rows, bool accumulate) {
   if (accumulate) return;
-  for (int r = 0; r < rows; ++r) {
-    _mm512_storeu_ps(c + r * ldc, _mm512_setzero_ps());
-    _mm512_storeu_ps(c + r * ldc + 16, _mm512_setzero_ps());
-  }
-}
-
-AZ_WIDE void add_bias(float* c, int64_t ldc, int rows, const float* bias) {
-  if (bias == nullptr) return;
-  for (int r = 0; r < rows; ++r) {
-    _mm512_storeu_ps(c + r * ldc, _mm512_add_ps(_mm512_loadu_ps(c + r * ldc), _mm512_loadu_ps(bias)));
-    _mm512_storeu_ps(c + r * ldc + 16, _mm512_add_ps(_mm512_loadu_ps(c + r * ldc + 16), _mm512_loadu_ps(bias + 16)));
-  }
+  for (int i = 0; i < rows * kQuantPanel; i += 16) _mm512_storeu_ps(c + i, _mm512_setzero_ps());
 }
 
 // The four sums of 16 quants each.
@@ -81,10 +70,9 @@ void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, void* o
 }
 
 template <int kRows>
-void tile_q8_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, float* c, int64_t ldc, const float* bias,
-                  bool accumulate) {
+void tile_q8_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, float* c, bool accumulate) {
   const __m512i offset = _mm512_set1_epi8(static_cast<char>(0x80));  // s8 -> u8, 128 added
-  start_rows(c, ldc, kRows, accumulate);
+  start_rows(c, kRows, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ8RowBytes, weights += kQ8RecordBytes) {
     const auto* x = reinterpret_cast<const int32_t*>(a);
     const int32_t* starts = x + kQuantQuads * kRows;
@@ -115,26 +103,24 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, floa
 #undef AZ_STEP
 #undef AZ_DECLARE
   }
-  add_bias(c, ldc, kRows, bias);
 }
 
-void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-             const float* bias, bool accumulate) {
+void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
   const auto* a = static_cast<const uint8_t*>(rows_packed);
   const auto* w = static_cast<const uint8_t*>(records);
   switch (rows) {
-    case 1: return tile_q8_rows<1>(a, w, blocks, c, ldc, bias, accumulate);
-    case 2: return tile_q8_rows<2>(a, w, blocks, c, ldc, bias, accumulate);
-    case 3: return tile_q8_rows<3>(a, w, blocks, c, ldc, bias, accumulate);
-    case 4: return tile_q8_rows<4>(a, w, blocks, c, ldc, bias, accumulate);
-    case 5: return tile_q8_rows<5>(a, w, blocks, c, ldc, bias, accumulate);
-    case 6: return tile_q8_rows<6>(a, w, blocks, c, ldc, bias, accumulate);
-    case 7: return tile_q8_rows<7>(a, w, blocks, c, ldc, bias, accumulate);
-    case 8: return tile_q8_rows<8>(a, w, blocks, c, ldc, bias, accumulate);
-    case 9: return tile_q8_rows<9>(a, w, blocks, c, ldc, bias, accumulate);
-    case 10: return tile_q8_rows<10>(a, w, blocks, c, ldc, bias, accumulate);
-    case 11: return tile_q8_rows<11>(a, w, blocks, c, ldc, bias, accumulate);
-    default: return tile_q8_rows<12>(a, w, blocks, c, ldc, bias, accumulate);
+    case 1: return tile_q8_rows<1>(a, w, blocks, c, accumulate);
+    case 2: return tile_q8_rows<2>(a, w, blocks, c, accumulate);
+    case 3: return tile_q8_rows<3>(a, w, blocks, c, accumulate);
+    case 4: return tile_q8_rows<4>(a, w, blocks, c, accumulate);
+    case 5: return tile_q8_rows<5>(a, w, blocks, c, accumulate);
+    case 6: return tile_q8_rows<6>(a, w, blocks, c, accumulate);
+    case 7: return tile_q8_rows<7>(a, w, blocks, c, accumulate);
+    case 8: return tile_q8_rows<8>(a, w, blocks, c, accumulate);
+    case 9: return tile_q8_rows<9>(a, w, blocks, c, accumulate);
+    case 10: return tile_q8_rows<10>(a, w, blocks, c, accumulate);
+    case 11: return tile_q8_rows<11>(a, w, blocks, c, accumulate);
+    default: return tile_q8_rows<12>(a, w, blocks, c, accumulate);
   }
 }
 
@@ -164,10 +150,9 @@ AZ_WIDE __m512i multipliers_of(const uint8_t* stored, int run) {
 }
 
 template <int kRows>
-void tile_q4_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, float* c, int64_t ldc, const float* bias,
-                  bool accumulate) {
+void tile_q4_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, float* c, bool accumulate) {
   const __m512i low = _mm512_set1_epi8(15);
-  start_rows(c, ldc, kRows, accumulate);
+  start_rows(c, kRows, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ4RowBytes, weights += kQ4RecordBytes) {
     const auto* x = reinterpret_cast<const int32_t*>(a);
     const int32_t* starts = x + kQuantQuads * kRows;
@@ -224,20 +209,18 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, floa
 #undef AZ_DECLARE_RUN
 #undef AZ_DECLARE
   }
-  add_bias(c, ldc, kRows, bias);
 }
 
-void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-             const float* bias, bool accumulate) {
+void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
   const auto* a = static_cast<const uint8_t*>(rows_packed);
   const auto* w = static_cast<const uint8_t*>(records);
   switch (rows) {
-    case 1: return tile_q4_rows<1>(a, w, blocks, c, ldc, bias, accumulate);
-    case 2: return tile_q4_rows<2>(a, w, blocks, c, ldc, bias, accumulate);
-    case 3: return tile_q4_rows<3>(a, w, blocks, c, ldc, bias, accumulate);
-    case 4: return tile_q4_rows<4>(a, w, blocks, c, ldc, bias, accumulate);
-    case 5: return tile_q4_rows<5>(a, w, blocks, c, ldc, bias, accumulate);
-    default: return tile_q4_rows<6>(a, w, blocks, c, ldc, bias, accumulate);
+    case 1: return tile_q4_rows<1>(a, w, blocks, c, accumulate);
+    case 2: return tile_q4_rows<2>(a, w, blocks, c, accumulate);
+    case 3: return tile_q4_rows<3>(a, w, blocks, c, accumulate);
+    case 4: return tile_q4_rows<4>(a, w, blocks, c, accumulate);
+    case 5: return tile_q4_rows<5>(a, w, blocks, c, accumulate);
+    default: return tile_q4_rows<6>(a, w, blocks, c, accumulate);
   }
 }
 

@@ -20,12 +20,25 @@ constexpr int kPasses = kQuantPanel / (2 * kVectorOutputs);
 constexpr int kRightBytes = kPasses == 1 ? kQuantQuads * 64 : 32;
 constexpr int kPassBytes = kQuantQuads * 64;  // from a pass to the next
 
+// Left alone, g++ adds the products of several steps to each other before it adds them to the sums, which takes a dozen
+// registers more than there are: a sum that passes through here is finished.
+AZ_WIDE void settle(IVec::I& sum) {
+  __asm__("" : "+v"(sum));
+}
+
+// Records are asked for this many bytes ahead where a tile has too few rows to hide the way from memory.
+constexpr int kFetchAhead = 4096;
+
+AZ_WIDE void fetch_ahead(const uint8_t* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p + kFetchAhead), _MM_HINT_T0);
+}
+
 #define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
 // c += sums * scales, for the sums of row i; scale0 and scale1 are those of the weights.
 #define AZ_SCALE_ROW(i)                                                                                       \
   if constexpr (kRows > i) {                                                                                  \
-    float* out = c + i * ldc;                                                                                 \
+    float* out = c + i * kQuantPanel;                                                                         \
     const Vec::F scale = Vec::all(row_scales[i]);                                                             \
     Vec::store(out, Vec::fma(IVec::to_float(left##i), Vec::mul(scale0, scale), Vec::load(out)));              \
     Vec::store(out + kVectorOutputs,                                                                          \
@@ -38,18 +51,9 @@ AZ_WIDE Vec::F load_scales(const void* p) {
 }
 
 template <int kRows>
-AZ_WIDE void start_rows(float* c, int64_t ldc, bool accumulate) {
+AZ_WIDE void start_rows(float* c, bool accumulate) {
   if (accumulate) return;
-  for (int r = 0; r < kRows; ++r)
-    for (int j = 0; j < kQuantPanel; j += Vec::kWidth) Vec::store(c + r * ldc + j, Vec::zero());
-}
-
-template <int kRows>
-AZ_WIDE void add_bias(float* c, int64_t ldc, const float* bias) {
-  if (bias == nullptr) return;
-  for (int r = 0; r < kRows; ++r)
-    for (int j = 0; j < kQuantPanel; j += Vec::kWidth)
-      Vec::store(c + r * ldc + j, Vec::add(Vec::load(c + r * ldc + j), Vec::load(bias + j)));
+  for (int i = 0; i < kRows * kQuantPanel; i += Vec::kWidth) Vec::store(c + i, Vec::zero());
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -75,9 +79,8 @@ void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, void* o
 }
 
 template <int kRows>
-void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, int64_t ldc, const float* bias,
-                  bool accumulate) {
-  start_rows<kRows>(c, ldc, accumulate);
+void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, bool accumulate) {
+  start_rows<kRows>(c, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ8RowBytes, records += kQ8RecordBytes) {
     const auto* row_scales = reinterpret_cast<const float*>(a + kRows * 2 * kQuantBlock);
     for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
@@ -90,9 +93,15 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
     const IVec::I pair = IVec::all32(x[i]);                    \
     left##i = IVec::add32(left##i, IVec::pairs16(pair, w0));   \
     right##i = IVec::add32(right##i, IVec::pairs16(pair, w1)); \
+    settle(left##i);                                           \
+    settle(right##i);                                          \
   }
       AZ_EACH_ROW(AZ_DECLARE)
       for (int quad = 0; quad < kQuantQuads; ++quad, weights += 64) {
+        if constexpr (kRows < 3) {
+          fetch_ahead(weights);
+          if constexpr (kPasses == 1) fetch_ahead(weights + kRightBytes);
+        }
         {
           const IVec::I w0 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights)));
           const IVec::I w1 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights + kRightBytes)));
@@ -114,7 +123,6 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
     }
     c -= kQuantPanel;
   }
-  add_bias<kRows>(c, ldc, bias);
 }
 
 #define AZ_FOR_QUANT_ROWS(rows, CALL) \
@@ -133,12 +141,11 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
     default: CALL(12); break;         \
   }
 
-void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-             const float* bias, bool accumulate) {
+void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
   const auto* a = static_cast<const uint8_t*>(rows_packed);
   const auto* w = static_cast<const uint8_t*>(records);
 #define AZ_CALL(n) \
-  if constexpr (n <= kTileRows) tile_q8_rows<n>(a, w, blocks, c, ldc, bias, accumulate)
+  if constexpr (n <= kTileRows) tile_q8_rows<n>(a, w, blocks, c, accumulate)
   AZ_FOR_QUANT_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
 }
@@ -203,13 +210,12 @@ void widen_q4(const void* records, int64_t blocks, void* out) {
 }
 
 template <int kRows, bool kWide>
-void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, int64_t ldc, const float* bias,
-                  bool accumulate) {
+void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, bool accumulate) {
   constexpr int64_t kRecordBytes = kWide ? kWideQ4RecordBytes : kQ4RecordBytes;
   constexpr int64_t kScalesAt = kWide ? kQ8QuantBytes : kQ4QuantBytes;
   constexpr int kShare = kWide ? 1 : 2;  // quads in a byte
   const IVec::I low = IVec::all8(15);
-  start_rows<kRows>(c, ldc, accumulate);
+  start_rows<kRows>(c, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ4RowBytes, records += kRecordBytes) {
     const auto* offsets = reinterpret_cast<const int32_t*>(a + kRows * kQuantBlock);
     const auto* row_scales = reinterpret_cast<const float*>(offsets + kQuantRuns * kRows);
@@ -226,6 +232,8 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
     const IVec::I four = IVec::all32(x[i]);                           \
     run_left##i = IVec::add16(run_left##i, IVec::pairs8(w0, four));   \
     run_right##i = IVec::add16(run_right##i, IVec::pairs8(w1, four)); \
+    settle(run_left##i);                                              \
+    settle(run_right##i);                                             \
   }
 #define AZ_ADD_RUN(i)                                                  \
   if constexpr (kRows > i) {                                           \
@@ -244,6 +252,10 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
           }
         } else {
           for (int pair = 0; pair < kQuantRun / 8; ++pair, weights += 64) {
+            if constexpr (kRows < 3) {
+              fetch_ahead(weights);
+              if constexpr (kPasses == 1) fetch_ahead(weights + kRightBytes / 2);
+            }
             {
               const IVec::I w0 = IVec::both(IVec::load(weights), low);
               const IVec::I w1 = IVec::both(IVec::load(weights + (kPasses == 1 ? kRightBytes / 2 : kRightBytes)), low);
@@ -282,33 +294,30 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
     }
     c -= kQuantPanel;
   }
-  add_bias<kRows>(c, ldc, bias);
 }
 
 #undef AZ_SCALE_ROW
 #undef AZ_EACH_ROW
 
 template <bool kWide>
-AZ_WIDE void tile_q4_any(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-                         const float* bias, bool accumulate) {
+AZ_WIDE void tile_q4_any(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c,
+                         bool accumulate) {
   const auto* a = static_cast<const uint8_t*>(rows_packed);
   const auto* w = static_cast<const uint8_t*>(records);
 #define AZ_CALL(n) \
-  if constexpr (n <= kQ4TileRows) tile_q4_rows<n, kWide>(a, w, blocks, c, ldc, bias, accumulate)
+  if constexpr (n <= kQ4TileRows) tile_q4_rows<n, kWide>(a, w, blocks, c, accumulate)
   AZ_FOR_QUANT_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
 }
 
 #undef AZ_FOR_QUANT_ROWS
 
-void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-             const float* bias, bool accumulate) {
-  tile_q4_any<false>(rows_packed, records, blocks, rows, c, ldc, bias, accumulate);
+void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
+  tile_q4_any<false>(rows_packed, records, blocks, rows, c, accumulate);
 }
 
-void tile_wide_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, int64_t ldc,
-                  const float* bias, bool accumulate) {
-  tile_q4_any<true>(rows_packed, records, blocks, rows, c, ldc, bias, accumulate);
+void tile_wide_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
+  tile_q4_any<true>(rows_packed, records, blocks, rows, c, accumulate);
 }
 
 // Widening a record pays from about three tiles on.
