@@ -17,6 +17,16 @@ constexpr int kQ4TileRows = 6;  // each row has sums of a run and of the block
 // Rows of weights are asked for this many bytes ahead where a tile has too few rows to hide the way from memory.
 constexpr int kFetchAhead = 4096;
 
+// The instructions themselves: from the intrinsics g++ 12 makes copies of the sums in every step, and stores them.
+// sum += unsigned bytes of w times signed bytes of x, in fours
+AZ_WIDE void add_quads(__m512i& sum, __m512i w, __m512i x) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
+}
+// sum += words of a times words of b, in pairs
+AZ_WIDE void add_pairs(__m512i& sum, __m512i a, __m512i b) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+}
+
 #define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
 // c += sums * scales, for the sums of row i; scale0 and scale1 are those of the weights.
@@ -81,11 +91,11 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, floa
   [[maybe_unused]] __m512i left##i =                                                     \
       kRows > i ? _mm512_set1_epi32(starts[kRows > i ? i : 0]) : _mm512_setzero_si512(), \
                            right##i = left##i;
-#define AZ_STEP(i)                                       \
-  if constexpr (kRows > i) {                             \
-    const __m512i quads = _mm512_set1_epi32(x[i]);       \
-    left##i = _mm512_dpbusd_epi32(left##i, w0, quads);   \
-    right##i = _mm512_dpbusd_epi32(right##i, w1, quads); \
+#define AZ_STEP(i)                                 \
+  if constexpr (kRows > i) {                       \
+    const __m512i quads = _mm512_set1_epi32(x[i]); \
+    add_quads(left##i, w0, quads);                 \
+    add_quads(right##i, w1, quads);                \
   }
     AZ_EACH_ROW(AZ_DECLARE)
     for (int quad = 0; quad < kQuantQuads; ++quad, x += kRows) {
@@ -163,17 +173,17 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, floa
   [[maybe_unused]] __m512i run_left##i =                                                 \
       kRows > i ? _mm512_set1_epi32(starts[kRows > i ? i : 0]) : _mm512_setzero_si512(), \
                            run_right##i = run_left##i;
-#define AZ_STEP(i)                                               \
-  if constexpr (kRows > i) {                                     \
-    const __m512i quads = _mm512_set1_epi32(x[i]);               \
-    run_left##i = _mm512_dpbusd_epi32(run_left##i, w0, quads);   \
-    run_right##i = _mm512_dpbusd_epi32(run_right##i, w1, quads); \
+#define AZ_STEP(i)                                 \
+  if constexpr (kRows > i) {                       \
+    const __m512i quads = _mm512_set1_epi32(x[i]); \
+    add_quads(run_left##i, w0, quads);             \
+    add_quads(run_right##i, w1, quads);            \
   }
 // A run's sum fits in the lower 16 bits of its lane; the multiplier's upper ones are zero.
-#define AZ_ADD_RUN(i)                                           \
-  if constexpr (kRows > i) {                                    \
-    left##i = _mm512_dpwssd_epi32(left##i, run_left##i, m0);    \
-    right##i = _mm512_dpwssd_epi32(right##i, run_right##i, m1); \
+#define AZ_ADD_RUN(i)                      \
+  if constexpr (kRows > i) {               \
+    add_pairs(left##i, run_left##i, m0);   \
+    add_pairs(right##i, run_right##i, m1); \
   }
     AZ_EACH_ROW(AZ_DECLARE)
     for (int run = 0; run < kQuantRuns; ++run, starts += kRows) {
