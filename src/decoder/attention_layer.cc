@@ -134,15 +134,12 @@ std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cach
   return ranges;
 }
 
-void project_keys(const LayerSpec& spec, const LayerWeights& weights, const Tensor& inputs, Tensor& keys,
-                  Tensor& values, ThreadPool& pool) {
-  const int64_t rows = inputs.shape()[0];
-  weights.key.apply(inputs.data(), rows, keys.data(), pool);
-  if (spec.keys_are_values) {
-    std::copy_n(keys.data(), rows * spec.kv_heads * spec.head_dim, values.data());
-  } else {
-    weights.value.apply(inputs.data(), rows, values.data(), pool);
-  }
+namespace {
+
+// Norms of keys and values [rows, kv_heads, dim] as they come from their products.
+void norm_keys(const LayerSpec& spec, const LayerWeights& weights, int64_t rows, Tensor& keys, Tensor& values,
+               ThreadPool& pool) {
+  if (spec.keys_are_values) std::copy_n(keys.data(), rows * spec.kv_heads * spec.head_dim, values.data());
   if (spec.qk_norm) {
     kernels::rms_norm(keys.data(), rows * spec.kv_heads, spec.head_dim, spec.head_dim, weights.key_norm.data(),
                       spec.norm_eps, keys.data(), spec.head_dim, pool);
@@ -152,26 +149,32 @@ void project_keys(const LayerSpec& spec, const LayerWeights& weights, const Tens
                     values.data(), spec.value_dim, pool);
 }
 
-namespace {
-
 // Queries, keys and values of a pass, normed but not turned. A layer that reads another one's keys has queries only.
 void project(const LayerSpec& spec, const LayerWeights& weights, const Tensor& normed, AttentionWorkspace& work,
              ThreadPool& pool) {
   const int64_t rows = normed.shape()[0];
-  if (spec.query_gate) {
-    weights.query.apply(normed.data(), rows, work.gated.data(), pool);
-    take_queries(spec, rows, work);
-  } else {
-    weights.query.apply(normed.data(), rows, work.queries.data(), pool);
-  }
+  const kernels::Product products[] = {weights.query.product(spec.query_gate ? work.gated.data() : work.queries.data()),
+                                       weights.key.product(work.keys.data()),
+                                       weights.value.product(work.values.data())};
+  const size_t count = spec.kv_source >= 0 ? 1 : spec.keys_are_values ? 2 : 3;
+  kernels::matmul_all({products, count}, normed.data(), rows, normed.row_elements(), pool);
+  if (spec.query_gate) take_queries(spec, rows, work);
   if (spec.qk_norm) {
     kernels::rms_norm(work.queries.data(), rows * spec.heads, spec.head_dim, spec.head_dim, weights.query_norm.data(),
                       spec.norm_eps, work.queries.data(), spec.head_dim, pool);
   }
-  if (spec.kv_source < 0) project_keys(spec, weights, normed, work.keys, work.values, pool);
+  if (spec.kv_source < 0) norm_keys(spec, weights, rows, work.keys, work.values, pool);
 }
 
 }  // namespace
+
+void project_keys(const LayerSpec& spec, const LayerWeights& weights, const Tensor& inputs, Tensor& keys,
+                  Tensor& values, ThreadPool& pool) {
+  const kernels::Product products[] = {weights.key.product(keys.data()), weights.value.product(values.data())};
+  const size_t count = spec.keys_are_values ? 1 : 2;
+  kernels::matmul_all({products, count}, inputs.data(), inputs.shape()[0], inputs.row_elements(), pool);
+  norm_keys(spec, weights, inputs.shape()[0], keys, values, pool);
+}
 
 void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int layer,
                      std::span<const SequenceChunk> chunks, const Rotation* rotation, const Tensor& normed,

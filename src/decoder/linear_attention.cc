@@ -38,11 +38,10 @@ struct Projections {
         gate({normed.shape()[0], int64_t{spec.value_heads} * spec.value_dim}),
         write({normed.shape()[0], spec.value_heads}),
         decay({normed.shape()[0], spec.value_heads}) {
-    const int64_t rows = normed.shape()[0];
-    weights.mixed.apply(normed.data(), rows, mixed.data(), pool);
-    weights.gate.apply(normed.data(), rows, gate.data(), pool);
-    weights.write.apply(normed.data(), rows, write.data(), pool);
-    weights.decay.apply(normed.data(), rows, decay.data(), pool);
+    const kernels::Product wide[] = {weights.mixed.product(mixed.data()), weights.gate.product(gate.data())};
+    const kernels::Product narrow[] = {weights.write.product(write.data()), weights.decay.product(decay.data())};
+    for (const auto& products : {wide, narrow})
+      kernels::matmul_all({products, 2}, normed.data(), normed.shape()[0], normed.row_elements(), pool);
   }
 };
 

@@ -13,8 +13,7 @@ int64_t widest(const TextSpec& spec) {
 
 }  // namespace
 
-MlpWorkspace::MlpWorkspace(const TextSpec& spec, int64_t rows)
-    : gate({rows, widest(spec)}), up({rows, widest(spec)}), moe(spec, rows) {}
+MlpWorkspace::MlpWorkspace(const TextSpec& spec, int64_t rows) : inner({rows, widest(spec)}), moe(spec, rows) {}
 
 void mlp_layer(const LayerSpec& spec, const LayerWeights& weights, const Tensor& normed, MlpWorkspace& work,
                Tensor& output, ThreadPool& pool) {
@@ -22,19 +21,18 @@ void mlp_layer(const LayerSpec& spec, const LayerWeights& weights, const Tensor&
     return moe_layer(spec, weights.experts, normed, work.moe, output, pool);
   }
   const int64_t rows = normed.shape()[0];
-  const int64_t elements = rows * spec.intermediate;
-  weights.up.apply(normed.data(), rows, work.up.data(), pool);
+  float* const inner = work.inner.data();
   switch (spec.mlp) {
     case MlpKind::gated:
-      weights.gate.apply(normed.data(), rows, work.gate.data(), pool);
-      kernels::activate_gated(spec.activation, work.gate.data(), work.up.data(), elements, pool);
-      weights.down.apply(work.gate.data(), rows, output.data(), pool);
+      kernels::matmul_gated(weights.gate.product(inner), weights.up.product(nullptr), spec.activation, normed.data(),
+                            rows, normed.row_elements(), pool);
       break;
     case MlpKind::plain:
-      kernels::activate(spec.activation, work.up.data(), elements, pool);
-      weights.down.apply(work.up.data(), rows, output.data(), pool);
+      kernels::matmul_activate(weights.up.product(inner), spec.activation, normed.data(), rows, normed.row_elements(),
+                               pool);
       break;
   }
+  weights.down.apply(inner, rows, output.data(), pool);
 }
 
 }  // namespace azimuth::decoder

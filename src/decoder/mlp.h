@@ -6,8 +6,7 @@
 namespace azimuth::decoder {
 
 struct MlpWorkspace {
-  Tensor gate;  // [rows, intermediate]
-  Tensor up;    // [rows, intermediate]
+  Tensor inner;  // [rows, intermediate]
   MoeWorkspace moe;
 
   MlpWorkspace(const TextSpec& spec, int64_t rows);

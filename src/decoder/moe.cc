@@ -51,10 +51,9 @@ void choose(std::span<const float> probabilities, std::span<int32_t> experts, st
 // result [count, hidden] = down(act(gate(x)) * up(x)) of `count` rows x.
 void gated_mlp(Activation activation, const ExpertWeights& expert, const float* x, int64_t count, MoeWorkspace& work,
                ThreadPool& pool) {
-  expert.gate.apply(x, count, work.gate.data(), pool);
-  expert.up.apply(x, count, work.up.data(), pool);
-  kernels::activate_gated(activation, work.gate.data(), work.up.data(), count * expert.gate.outputs(), pool);
-  expert.down.apply(work.gate.data(), count, work.result.data(), pool);
+  kernels::matmul_gated(expert.gate.product(work.inner.data()), expert.up.product(nullptr), activation, x, count,
+                        expert.gate.weight.inputs(), pool);
+  expert.down.apply(work.inner.data(), count, work.result.data(), pool);
 }
 
 void add_scaled(const float* x, float scale, int64_t width, float* out) {
@@ -81,8 +80,7 @@ MoeWorkspace::MoeWorkspace(const TextSpec& spec, int64_t rows) {
   if (experts == 0) return;
   scores = Tensor({rows, experts});
   gathered = Tensor({rows, spec.hidden});
-  gate = Tensor({rows, widest_expert(spec)});
-  up = Tensor({rows, widest_expert(spec)});
+  inner = Tensor({rows, widest_expert(spec)});
   result = Tensor({rows, spec.hidden});
 }
 

@@ -20,8 +20,7 @@ struct MoeWorkspace {
   Routing routing;
   Tensor scores;    // [rows, experts]
   Tensor gathered;  // [rows of one expert, hidden]
-  Tensor gate;      // [rows, intermediate]
-  Tensor up;        // [rows, intermediate]
+  Tensor inner;     // [rows, intermediate]
   Tensor result;    // [rows, hidden]
 
   MoeWorkspace(const TextSpec& spec, int64_t rows);

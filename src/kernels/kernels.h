@@ -17,6 +17,9 @@
 
 namespace azimuth::kernels {
 
+using azimuth::Activation;
+std::string_view to_string(Activation activation);
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Dispatch
 
@@ -86,6 +89,23 @@ class PackedMatrix {
 void matmul(const PackedMatrix& w, const float* x, int64_t rows, int64_t ldx, const float* bias, float* y, int64_t ldy,
             ThreadPool& pool);
 
+// Several products with the same x, each as matmul() computes it: rows are packed or quantised once, and all outputs
+// are one loop over the threads.
+struct Product {
+  const PackedMatrix* w = nullptr;
+  const float* bias = nullptr;  // [outputs], or nullptr
+  float* y = nullptr;           // [rows, outputs]
+  int64_t ldy = 0;
+};
+void matmul_all(std::span<const Product> products, const float* x, int64_t rows, int64_t ldx, ThreadPool& pool);
+
+// What becomes of the elements of a product before they are written, each as the function of that name would have it.
+void matmul_activate(const Product& product, Activation activation, const float* x, int64_t rows, int64_t ldx,
+                     ThreadPool& pool);
+// gate.y = act(gate) * up; of `up` y is not written. Both have the same number of outputs.
+void matmul_gated(const Product& gate, const Product& up, Activation activation, const float* x, int64_t rows,
+                  int64_t ldx, ThreadPool& pool);
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Attention
 
@@ -131,9 +151,6 @@ void rms_norm(const float* x, int64_t rows, int64_t width, int64_t ldx, const fl
 // y = (x - mean) / sqrt(var + eps) * weight + bias; var is the population variance.
 void layer_norm(const float* x, int64_t rows, int64_t width, int64_t ldx, const float* weight, const float* bias,
                 float eps, float* y, int64_t ldy, ThreadPool& pool);
-
-using azimuth::Activation;
-std::string_view to_string(Activation activation);
 
 // x = act(x)
 void activate(Activation activation, float* x, int64_t count, ThreadPool& pool);

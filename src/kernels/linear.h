@@ -10,6 +10,9 @@ struct Linear {
   Tensor bias;  // [outputs], or empty
 
   int64_t outputs() const { return weight.outputs(); }
+  bool empty() const { return weight.empty(); }
+  // What products of several matrices take; y [rows, outputs], contiguous.
+  Product product(float* y) const { return {&weight, bias.empty() ? nullptr : bias.data(), y, weight.outputs()}; }
   // y [rows, outputs] = x [rows, inputs] W^T + bias, both contiguous.
   void apply(const float* x, int64_t rows, float* y, ThreadPool& pool) const {
     matmul(weight, x, rows, weight.inputs(), bias.empty() ? nullptr : bias.data(), y, weight.outputs(), pool);

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "kernels/packed_matrix.h"
-#include "kernels/partial_tile.h"
+#include "kernels/row_tiles.h"
 
 namespace azimuth::kernels {
 
@@ -15,11 +15,41 @@ namespace {
 // cache while all tiles pass, the packed rows of one slice in L2.
 constexpr int64_t kRowBlock = 240;
 constexpr int64_t kInputBlock = 384;
+constexpr int64_t kMaxPanelWidth = 64;
+constexpr int64_t kMaxTileFloats = 16 * kMaxPanelWidth;
 // From so many tiles on, widening a slice of weights once beats widening it in every tile.
 constexpr int64_t kWorthWidening = 3;
 // Below this many multiply-adds waking other threads costs more than it saves.
 constexpr int64_t kWorthThreads = 32 * 1024;
 constexpr int64_t kMatvecTaskBytes = 128 * 1024;
+
+// The last panel may stick out of y: its tile goes through a copy, which is written back at the end.
+class PartialTile {
+ public:
+  PartialTile(float* y, int64_t ldy, int rows, int64_t columns, int64_t width, const float* bias, bool accumulate)
+      : y_(y), ldy_(ldy), rows_(rows), columns_(columns), width_(width), has_bias_(bias != nullptr) {
+    if (has_bias_) std::copy_n(bias, columns, bias_);
+    for (int r = 0; accumulate && r < rows; ++r) std::copy_n(y + r * ldy, columns, c + r * width);
+  }
+  ~PartialTile() {
+    for (int r = 0; r < rows_; ++r) std::copy_n(c + r * width_, columns_, y_ + r * ldy_);
+  }
+  PartialTile(const PartialTile&) = delete;
+  PartialTile& operator=(const PartialTile&) = delete;
+
+  const float* bias_or_null() const { return has_bias_ ? bias_ : nullptr; }
+
+  alignas(64) float c[kMaxTileFloats] = {};  // [rows, width]
+
+ private:
+  alignas(64) float bias_[kMaxPanelWidth] = {};
+  float* y_;
+  int64_t ldy_;
+  int rows_;
+  int64_t columns_;
+  int64_t width_;
+  bool has_bias_;
+};
 
 // y [rows, outputs] of one block of rows, with everything that its tasks share.
 class BlockProduct {
@@ -153,7 +183,10 @@ void multiply_row(const PackedMatrix::Impl& m, const float* x, const float* bias
 void matmul(const PackedMatrix& w, const float* x, int64_t rows, int64_t ldx, const float* bias, float* y, int64_t ldy,
             ThreadPool& pool) {
   if (w.empty() || w.outputs() == 0 || rows <= 0) return;
-  if (w.impl().quantised != nullptr) return multiply_quantised(w.impl(), x, rows, ldx, bias, y, ldy, pool);
+  if (is_quantised(w.type())) {
+    const QuantisedJob job{{&w, bias, y, ldy}};
+    return run_quantised({&job, 1}, x, rows, ldx, pool);
+  }
   static thread_local Workspace workspace;
   if (rows == 1) return multiply_row(w.impl(), x, bias, y, workspace, pool);
   const int64_t blocks = ceil_div(rows, kRowBlock);

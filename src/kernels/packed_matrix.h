@@ -36,8 +36,18 @@ inline int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// y = x W^T + bias with quantised weights; see matmul.
-void multiply_quantised(const PackedMatrix::Impl& m, const float* x, int64_t rows, int64_t ldx, const float* bias,
-                        float* y, int64_t ldy, ThreadPool& pool);
+// How elements of a product are written.
+enum class Epilogue : uint8_t { write, activate, gate };
+
+// One product of several with the same rows, with quantised weights.
+struct QuantisedJob {
+  Product product;
+  Epilogue epilogue = Epilogue::write;
+  Activation activation = Activation::silu;  // of activate and gate
+  Product up = {};                           // of gate: what the activated elements are multiplied by
+};
+
+// Runs jobs whose weights have the same type and number of inputs; see matmul_all.
+void run_quantised(std::span<const QuantisedJob> jobs, const float* x, int64_t rows, int64_t ldx, ThreadPool& pool);
 
 }  // namespace azimuth::kernels

@@ -1,39 +1,41 @@
-// Products with quantised weights: blocking and threads. Rows are quantised block by block once per product and kept as
-// the tiles of the level read them.
+// Products with quantised weights: blocking and threads. Rows are quantised block by block, once for all products that
+// read them, and kept as the tiles of the level read them.
 #include <algorithm>
 
 #include "kernels/packed_matrix.h"
-#include "kernels/partial_tile.h"
+#include "kernels/row_tiles.h"
 
 namespace azimuth::kernels {
 namespace {
 
 constexpr int64_t kRowBlock = 256;   // rows quantised at a time
-constexpr int64_t kSliceBlocks = 8;  // blocks of inputs between two visits of the results
+constexpr int64_t kSliceBlocks = 8;  // blocks of inputs between two visits of the sums
 // Below this many multiply-adds waking other threads costs more than it saves.
 constexpr int64_t kWorthThreads = 64 * 1024;
 constexpr int64_t kMatvecTaskBytes = 128 * 1024;
 
-class Product {
+// A block of rows against all panels of all jobs.
+class RowBlockProduct {
  public:
-  Product(const PackedMatrix::Impl& m, const float* x, int64_t rows, int64_t ldx, const float* bias, float* y,
-          int64_t ldy)
-      : m_(m),
-        wide_(m.quantised->many.tile_rows > 0 && rows >= m.quantised->many_from),
-        kernels_(wide_ ? m.quantised->many : m.quantised->few),
+  RowBlockProduct(std::span<const QuantisedJob> jobs, const float* x, int64_t rows, int64_t ldx, int64_t first_row)
+      : jobs_(jobs),
+        first_(jobs[0].product.w->impl()),
+        table_(*first_.quantised),
+        wide_(table_.many.tile_rows > 0 && rows >= table_.many_from),
+        kernels_(wide_ ? table_.many : table_.few),
         tiles_(rows, kernels_.tile_rows),
-        slice_(rows == 1 ? std::max<int64_t>(1, m.blocks) : kSliceBlocks),
+        slice_(rows == 1 ? std::max<int64_t>(1, first_.blocks) : kSliceBlocks),
         x_(x),
         ldx_(ldx),
-        bias_(bias),
-        y_(y),
-        ldy_(ldy) {}
+        first_row_(first_row) {
+    for (const QuantisedJob& job : jobs) panels_ += job.product.w->impl().panels;
+  }
 
   void run(Workspace& workspace, ThreadPool& pool) {
-    packed_ = workspace.ensure<std::byte>(static_cast<size_t>(tiles_.rows * m_.blocks * kernels_.row_block_bytes));
-    if (tiles_.rows * m_.inputs * m_.outputs < kWorthThreads) {
+    packed_ = workspace.ensure<std::byte>(static_cast<size_t>(tiles_.rows * first_.blocks * kernels_.row_block_bytes));
+    if (tiles_.rows * first_.inputs * panels_ * kQuantPanel < kWorthThreads) {
       pack_tiles(0, tiles_.tiles);
-      multiply_panels(0, m_.panels);
+      multiply_panels(0, panels_);
       return;
     }
     if (tiles_.tiles == 1) {
@@ -43,27 +45,27 @@ class Product {
       pool.for_each(tiles_.tiles, 1, std::cref(pack));
     }
     auto multiply = [this](int64_t begin, int64_t end) { multiply_panels(begin, end); };
-    pool.for_each(m_.panels, group(pool), std::cref(multiply));
+    pool.for_each(panels_, panels_of_task(pool), std::cref(multiply));
   }
 
  private:
-  // Panels of one task. A group passes over the packed rows once; a few groups per thread even out the load.
-  int64_t group(const ThreadPool& pool) const {
-    if (tiles_.tiles == 1) return std::max<int64_t>(1, kMatvecTaskBytes / std::max<int64_t>(1, m_.panel_bytes));
-    return std::clamp<int64_t>(m_.panels / (4 * pool.threads()), 1, 8);
+  // A task passes over the packed rows once; a few tasks per thread even out the load.
+  int64_t panels_of_task(const ThreadPool& pool) const {
+    if (tiles_.tiles == 1) return std::max<int64_t>(1, kMatvecTaskBytes / std::max<int64_t>(1, first_.panel_bytes));
+    return std::clamp<int64_t>(panels_ / (4 * pool.threads()), 1, 8);
   }
 
   // Packed rows: [slice][tile][blocks of the slice][rows of the tile].
   std::byte* packed(int64_t block, int64_t count, int64_t tile) const {
     return packed_ + (block * tiles_.rows + count * tiles_.begin(tile)) * kernels_.row_block_bytes;
   }
-  int64_t slice_count(int64_t block) const { return std::min(slice_, m_.blocks - block); }
+  int64_t slice_count(int64_t block) const { return std::min(slice_, first_.blocks - block); }
 
   void pack_tiles(int64_t begin, int64_t end) const {
     for (int64_t t = begin; t < end; ++t) {
-      for (int64_t block = 0; block < m_.blocks; block += slice_) {
+      for (int64_t block = 0; block < first_.blocks; block += slice_) {
         const int64_t first = block * kQuantBlock;
-        const int64_t inputs = std::min(slice_ * kQuantBlock, m_.inputs - first);
+        const int64_t inputs = std::min(slice_ * kQuantBlock, first_.inputs - first);
         kernels_.pack_rows(x_ + tiles_.begin(t) * ldx_ + first, ldx_, tiles_.size(t), inputs,
                            packed(block, slice_count(block), t));
       }
@@ -73,68 +75,100 @@ class Product {
   // Sums gather side by side, [panels of the task][rows][32], and go to y at the end: rows of y often lie a power of
   // two apart, of which a cache keeps only a few.
   void multiply_panels(int64_t begin, int64_t end) const {
-    static thread_local Workspace workspace;
-    const int64_t panel_floats = tiles_.rows * kQuantPanel;
-    const int64_t wide_floats = wide_ ? slice_ * m_.quantised->wide_record_bytes / 4 : 0;
-    float* wide = workspace.ensure<float>(static_cast<size_t>(wide_floats + (end - begin) * panel_floats));
-    float* sums = wide + wide_floats;
-    int64_t block = 0;
-    do {  // once even for a matrix without inputs, to write the bias
-      for (int64_t p = begin; p < end; ++p) {
-        const int64_t count = slice_count(block);
-        const void* records = m_.panel(p) + block * m_.record_bytes;
-        if (wide_ && m_.quantised->widen != nullptr) {
-          m_.quantised->widen(records, count, wide);
-          records = wide;
-        }
-        for (int64_t t = 0; t < tiles_.tiles; ++t) {
-          kernels_.tile(packed(block, count, t), records, count, tiles_.size(t),
-                        sums + (p - begin) * panel_floats + tiles_.begin(t) * kQuantPanel, block > 0);
-        }
-      }
-      block += slice_;
-    } while (block < m_.blocks);
+    for (const QuantisedJob& job : jobs_) {
+      const int64_t panels = job.product.w->impl().panels;
+      if (begin < panels && end > 0) multiply_job(job, std::max<int64_t>(begin, 0), std::min(end, panels));
+      begin -= panels;
+      end -= panels;
+    }
     if (kernels_.finish != nullptr) kernels_.finish();
-    for (int64_t p = begin; p < end; ++p) write_panel(p, sums + (p - begin) * panel_floats);
   }
 
-  // sums [rows, 32] + bias -> y
-  void write_panel(int64_t p, const float* sums) const {
-    const int64_t column = p * kQuantPanel;
-    const int64_t columns = std::min<int64_t>(kQuantPanel, m_.outputs - column);
-    for (int64_t r = 0; r < tiles_.rows; ++r, sums += kQuantPanel) {
-      float* y = y_ + r * ldy_ + column;
-      if (bias_ == nullptr) {
-        std::copy_n(sums, columns, y);
-      } else {
-        for (int64_t j = 0; j < columns; ++j) y[j] = sums[j] + bias_[column + j];
-      }
+  void multiply_job(const QuantisedJob& job, int64_t begin, int64_t end) const {
+    static thread_local Workspace workspace;
+    const bool gated = job.epilogue == Epilogue::gate;
+    const int64_t sum_floats = (end - begin) * tiles_.rows * kQuantPanel;
+    const int64_t wide_floats = wide_ ? slice_ * table_.wide_record_bytes / 4 : 0;
+    float* wide = workspace.ensure<float>(static_cast<size_t>(wide_floats + (gated ? 2 : 1) * sum_floats));
+    float* sums = wide + wide_floats;
+    float* up_sums = gated ? sums + sum_floats : nullptr;
+    int64_t block = 0;
+    do {  // once even for a matrix without inputs, to write the bias
+      multiply_slice(job.product.w->impl(), begin, end, block, wide, sums);
+      if (gated) multiply_slice(job.up.w->impl(), begin, end, block, wide, up_sums);
+      block += slice_;
+    } while (block < first_.blocks);
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t offset = (p - begin) * tiles_.rows * kQuantPanel;
+      write_panel(job, p, sums + offset, gated ? up_sums + offset : nullptr);
     }
   }
 
-  const PackedMatrix::Impl& m_;
+  // Panels [begin, end) of one matrix, over the slice that begins with `block`.
+  void multiply_slice(const PackedMatrix::Impl& m, int64_t begin, int64_t end, int64_t block, float* wide,
+                      float* sums) const {
+    const int64_t count = slice_count(block);
+    for (int64_t p = begin; p < end; ++p) {
+      const void* records = m.panel(p) + block * m.record_bytes;
+      if (wide_ && table_.widen != nullptr) {
+        table_.widen(records, count, wide);
+        records = wide;
+      }
+      float* c = sums + (p - begin) * tiles_.rows * kQuantPanel;
+      for (int64_t t = 0; t < tiles_.tiles; ++t)
+        kernels_.tile(packed(block, count, t), records, count, tiles_.size(t), c + tiles_.begin(t) * kQuantPanel,
+                      block > 0);
+    }
+  }
+
+  // sums [rows, 32] of panel p, which are overwritten -> y
+  void write_panel(const QuantisedJob& job, int64_t p, float* sums, float* up_sums) const {
+    const KernelTable& table = active_table();
+    const Product& product = job.product;
+    const int64_t column = p * kQuantPanel;
+    const int64_t columns = std::min<int64_t>(kQuantPanel, product.w->outputs() - column);
+    const auto add_bias = [&](const float* bias, float* row) {
+      for (int64_t j = 0; bias != nullptr && j < columns; ++j) row[j] += bias[column + j];
+    };
+    for (int64_t r = 0; r < tiles_.rows; ++r, sums += kQuantPanel) {
+      float* y = product.y + (first_row_ + r) * product.ldy + column;
+      add_bias(product.bias, sums);
+      switch (job.epilogue) {
+        case Epilogue::write: break;
+        case Epilogue::activate: table.activate(static_cast<int>(job.activation), sums, columns); break;
+        case Epilogue::gate:
+          add_bias(job.up.bias, up_sums);
+          table.activate_gated(static_cast<int>(job.activation), sums, up_sums, columns);
+          up_sums += kQuantPanel;
+          break;
+      }
+      std::copy_n(sums, columns, y);
+    }
+  }
+
+  std::span<const QuantisedJob> jobs_;
+  const PackedMatrix::Impl& first_;
+  const QuantisedKernels& table_;
   const bool wide_;
   const QuantisedRows& kernels_;
   const RowTiles tiles_;
   const int64_t slice_;
+  int64_t panels_ = 0;  // of all jobs
   const float* x_;
   const int64_t ldx_;
-  const float* bias_;
-  float* y_;
-  const int64_t ldy_;
+  const int64_t first_row_;
   std::byte* packed_ = nullptr;
 };
 
 }  // namespace
 
-void multiply_quantised(const PackedMatrix::Impl& m, const float* x, int64_t rows, int64_t ldx, const float* bias,
-                        float* y, int64_t ldy, ThreadPool& pool) {
+void run_quantised(std::span<const QuantisedJob> jobs, const float* x, int64_t rows, int64_t ldx, ThreadPool& pool) {
   static thread_local Workspace workspace;
   const int64_t parts = ceil_div(rows, kRowBlock);
   for (int64_t part = 0; part < parts; ++part) {
     const int64_t begin = part * rows / parts;
     const int64_t end = (part + 1) * rows / parts;
-    Product(m, x + begin * ldx, end - begin, ldx, bias, y + begin * ldy, ldy).run(workspace, pool);
+    RowBlockProduct(jobs, x + begin * ldx, end - begin, ldx, begin).run(workspace, pool);
   }
 }
 

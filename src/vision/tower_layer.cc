@@ -112,17 +112,36 @@ void add_update(const VisionSpec& spec, const NormWeights& post_norm, const Tens
   kernels::add(hidden.data(), update.data(), hidden.elements(), pool);
 }
 
-void run_mlp(const VisionSpec& spec, const TowerLayerWeights& layer, TowerWorkspace& work, ThreadPool& pool) {
-  const int64_t rows = work.normed.shape()[0];
-  layer.up.apply(work.normed.data(), rows, work.inner.data(), pool);
+// work.normed -> work.inner, without bounds on inputs and outputs.
+void run_plain_inner(const VisionSpec& spec, const TowerLayerWeights& layer, TowerWorkspace& work, ThreadPool& pool) {
+  const Tensor& normed = work.normed;
   if (spec.gated_mlp) {
-    layer.gate.apply(work.normed.data(), rows, work.gate.data(), pool);
-    kernels::activate_gated(spec.activation, work.gate.data(), work.inner.data(), work.inner.elements(), pool);
-    layer.down.apply(work.gate.data(), rows, work.projected.data(), pool);
-    return;
+    kernels::matmul_gated(layer.gate.product(work.inner.data()), layer.up.product(nullptr), spec.activation,
+                          normed.data(), normed.shape()[0], normed.row_elements(), pool);
+  } else {
+    kernels::matmul_activate(layer.up.product(work.inner.data()), spec.activation, normed.data(), normed.shape()[0],
+                             normed.row_elements(), pool);
   }
-  kernels::activate(spec.activation, work.inner.data(), work.inner.elements(), pool);
-  layer.down.apply(work.inner.data(), rows, work.projected.data(), pool);
+}
+
+void run_clipped_inner(const VisionSpec& spec, const TowerLayerWeights& layer, TowerWorkspace& work, ThreadPool& pool) {
+  const int64_t rows = work.normed.shape()[0];
+  if (!spec.gated_mlp) {
+    layer.up.apply(work.normed.data(), rows, work.inner.data(), pool);
+    return kernels::activate(spec.activation, work.inner.data(), work.inner.elements(), pool);
+  }
+  layer.gate.apply(work.normed.data(), rows, work.inner.data(), pool);
+  layer.up.apply(work.normed.data(), rows, work.up.data(), pool);
+  kernels::activate_gated(spec.activation, work.inner.data(), work.up.data(), work.inner.elements(), pool);
+}
+
+void run_mlp(const VisionSpec& spec, const TowerLayerWeights& layer, TowerWorkspace& work, ThreadPool& pool) {
+  if (spec.clipped) {
+    run_clipped_inner(spec, layer, work, pool);
+  } else {
+    run_plain_inner(spec, layer, work, pool);
+  }
+  layer.down.apply(work.inner.data(), work.normed.shape()[0], work.projected.data(), pool);
 }
 
 }  // namespace
@@ -133,7 +152,7 @@ TowerWorkspace::TowerWorkspace(const VisionSpec& spec, int64_t rows)
       attended({rows, spec.heads, spec.head_dim}),
       projected({rows, spec.hidden}),
       inner({rows, spec.intermediate}) {
-  if (spec.gated_mlp) gate = Tensor({rows, spec.intermediate});
+  if (spec.clipped && spec.gated_mlp) up = Tensor({rows, spec.intermediate});
 }
 
 void run_tower_layer(const VisionSpec& spec, const TowerLayerWeights& layer, FrameRows frame,

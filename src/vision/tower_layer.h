@@ -24,7 +24,7 @@ struct TowerWorkspace {
   Tensor attended;   // [rows, heads, head_dim]
   Tensor projected;  // [rows, hidden]
   Tensor inner;      // [rows, intermediate]
-  Tensor gate;       // [rows, intermediate] of a gated MLP; or empty
+  Tensor up;         // [rows, intermediate] of a gated MLP with bounds; or empty
 
   TowerWorkspace(const VisionSpec& spec, int64_t rows);
 };
