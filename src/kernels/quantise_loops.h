@@ -46,9 +46,9 @@ inline float scale_value(uint16_t bits) {
   return of_bits(static_cast<uint32_t>(bits) << 16);
 }
 
-// Where quant `input` of output `output` of a panel lies among the bytes of quads: [half][quad][output][4].
-inline int quant_index(int input, int output) {
-  return (output / kQuantHalf * kQuantQuads + input / 4) * kQuantHalf * 4 + output % kQuantHalf * 4 + input % 4;
+// Where quant `input` of output 0 lies among the bytes of quads; the next output is four bytes on.
+inline int quant_index(int input) {
+  return input / 4 * kQuadBytes + input % 4;
 }
 
 // The largest magnitude of `count` inputs for each output: compared as whole numbers, among which NaN is the largest.
@@ -78,7 +78,7 @@ void quantise_q8(const float* weights, void* record) {
   for (int i = 0; i < kQuantBlock; ++i) {
     AZ_LANES row[j] = static_cast<int8_t>(static_cast<int32_t>(
         clamp_quant(nearest(weights[i * kQuantPanel + j] * inverse[j]), -kLargestQuant, kLargestQuant)));
-    AZ_LANES quants[quant_index(i, j)] = row[j];
+    AZ_LANES quants[quant_index(i) + 4 * j] = row[j];
   }
 }
 
@@ -177,7 +177,7 @@ void quantise_q4(const float* weights, void* record) {
   auto* quants = static_cast<uint8_t*>(record);
   auto* stored_scales = reinterpret_cast<uint16_t*>(quants + kQ4QuantBytes);
   uint8_t* stored_multipliers = quants + kQ4QuantBytes + kScaleBytes;
-  uint8_t wide[kQ8QuantBytes];  // a byte each, [half][quad][output][4]
+  uint8_t wide[kQ8QuantBytes];  // a byte each, [quad][output][4]
   for (int run = 0; run < kQuantRuns; ++run) {
     float inverse[kQuantPanel];
     AZ_LANES {
@@ -189,11 +189,10 @@ void quantise_q4(const float* weights, void* record) {
       AZ_LANES row[j] = static_cast<uint8_t>(
           static_cast<int32_t>(clamp_quant(nearest(weights[i * kQuantPanel + j] * inverse[j]), kLowestQ4, kHighestQ4)) +
           kQ4Offset);
-      AZ_LANES wide[quant_index(i, j)] = row[j];
+      AZ_LANES wide[quant_index(i) + 4 * j] = row[j];
     }
   }
-  constexpr int kQuadBytes = 4 * kQuantHalf;
-  for (int pair = 0; pair < kQuantQuads; ++pair) {  // of both halves
+  for (int pair = 0; pair < kQuantQuads / 2; ++pair) {
     for (int i = 0; i < kQuadBytes; ++i) {
       const int at = 2 * pair * kQuadBytes + i;
       quants[pair * kQuadBytes + i] = static_cast<uint8_t>(wide[at] | wide[at + kQuadBytes] << 4);

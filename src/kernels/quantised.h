@@ -4,11 +4,12 @@
 //
 // W [outputs, inputs] lies in panels of 32 outputs, the last one filled up with zeros; a panel holds one record for
 // each block of 64 inputs, the last one filled up with zeros. In a record, four neighbouring inputs of an output (a
-// quad) are four neighbouring bytes, as the products of bytes with sums of four want them (VPDPBUSD, TDPBSSD):
+// quad) are four neighbouring bytes, as the products of bytes with sums of four want them (VPDPBUSD, TDPBSSD), and
+// memory is read straight through:
 //
-//   q8   quants [2 halves][16 quads][16 outputs][4] s8, scales [32] bf16:
+//   q8   quants [16 quads][32 outputs][4] s8, scales [32] bf16:
 //        w = scale * quant
-//   q4   quants [2 halves][8 quad pairs][16 outputs][4] bytes, quad 2i in the low and 2i + 1 in the high four bits,
+//   q4   quants [8 pairs of quads][32 outputs][4] bytes, quad 2i in the low and 2i + 1 in the high four bits,
 //        scales [32] bf16, multipliers [2][32] bytes: of the runs of 16 inputs 2p (low four bits) and 2p + 1 (high):
 //        w = scale * (multiplier * (quant - 8))
 //
@@ -20,9 +21,9 @@
 namespace azimuth::kernels {
 
 constexpr int kQuantPanel = 32;                      // outputs of a panel
-constexpr int kQuantHalf = 16;                       // outputs of one of its halves
 constexpr int kQuantBlock = 64;                      // inputs that share a scale
 constexpr int kQuantRun = 16;                        // inputs that share a multiplier (q4)
+constexpr int kQuadBytes = 4 * kQuantPanel;          // of one quad of all outputs of a panel
 constexpr int kQuantQuads = kQuantBlock / 4;         // of a block
 constexpr int kQuantRuns = kQuantBlock / kQuantRun;  // of a block
 constexpr int64_t kScaleBytes = 2 * kQuantPanel;     // of a record

@@ -8,23 +8,17 @@
 
 namespace azimuth::kernels {
 
-// Where quant `input` of output `output` of a panel lies among bytes of quads: [half][quad][output][4].
-inline int quant_byte(int input, int output) {
-  return (output / kQuantHalf * kQuantQuads + input / 4) * kQuantHalf * 4 + output % kQuantHalf * 4 + input % 4;
-}
-
 // The whole numbers that weights of one output stand for in a record: [64]
 inline void whole_q8(const uint8_t* record, int output, int32_t* out) {
-  for (int i = 0; i < kQuantBlock; ++i) out[i] = static_cast<int8_t>(record[quant_byte(i, output)]);
+  for (int i = 0; i < kQuantBlock; ++i) out[i] = static_cast<int8_t>(record[i / 4 * kQuadBytes + 4 * output + i % 4]);
 }
 
 inline void whole_q4(const uint8_t* record, int output, int32_t* out) {
   const uint8_t* multipliers = record + kQ4QuantBytes + kScaleBytes;
-  const int half = output / kQuantHalf;
   for (int i = 0; i < kQuantBlock; ++i) {
     const int quad = i / 4;
     const int run = i / kQuantRun;
-    const uint8_t both = record[((half * kQuantQuads + quad) / 2 * kQuantHalf + output % kQuantHalf) * 4 + i % 4];
+    const uint8_t both = record[quad / 2 * kQuadBytes + 4 * output + i % 4];
     const int multiplier = multipliers[run / 2 * kQuantPanel + output] >> (run % 2 * 4) & 15;
     out[i] = multiplier * ((both >> (quad % 2 * 4) & 15) - kQ4Offset);
   }

@@ -74,8 +74,8 @@ AZ_WIDE void multiply_block(const int8_t* quants, const uint8_t* record, int32_t
   _tile_zero(0);
   _tile_zero(1);
   _tile_loadd(4, quants, kLine);
-  _tile_loadd(6, record, kLine);
-  _tile_loadd(7, record + kQuantQuads * kLine, kLine);
+  _tile_loadd(6, record, kQuadBytes);
+  _tile_loadd(7, record + kLine, kQuadBytes);
   _tile_dpbssd(0, 4, 6);
   _tile_dpbssd(1, 4, 7);
   if constexpr (kLower) {

@@ -11,11 +11,11 @@
 namespace azimuth::kernels {
 namespace {
 
-constexpr int kHalfBytes = kQuantQuads * 64;  // of q8 quants
+constexpr int kHalfOutputs = 16;
 constexpr int kQ8Offset = 128;
 constexpr int kQ4TileRows = 6;  // each row has sums of a run and of the block
 // Rows of weights are asked for this many bytes ahead where a tile has too few rows to hide the way from memory.
-constexpr int kFetchAhead = 4096;
+constexpr int kFetchAhead = 1024;
 
 // The instructions themselves: from the intrinsics g++ 12 makes copies of the sums in every step, and stores them.
 // sum += unsigned bytes of w times signed bytes of x, in fours
@@ -103,8 +103,8 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, floa
         _mm_prefetch(weights + kFetchAhead + 128 * quad, _MM_HINT_T0);
         _mm_prefetch(weights + kFetchAhead + 128 * quad + 64, _MM_HINT_T0);
       }
-      const __m512i w0 = _mm512_xor_si512(_mm512_loadu_si512(weights + 64 * quad), offset);
-      const __m512i w1 = _mm512_xor_si512(_mm512_loadu_si512(weights + kHalfBytes + 64 * quad), offset);
+      const __m512i w0 = _mm512_xor_si512(_mm512_loadu_si512(weights + kQuadBytes * quad), offset);
+      const __m512i w1 = _mm512_xor_si512(_mm512_loadu_si512(weights + kQuadBytes * quad + 64), offset);
       AZ_EACH_ROW(AZ_STEP)
     }
     const __m512 scale0 = load_scales(weights + kQ8QuantBytes);
@@ -193,8 +193,8 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, floa
           _mm_prefetch(weights + kFetchAhead + 128 * pair, _MM_HINT_T0);
           _mm_prefetch(weights + kFetchAhead + 128 * pair + 64, _MM_HINT_T0);
         }
-        const __m512i both0 = _mm512_loadu_si512(weights + 64 * pair);
-        const __m512i both1 = _mm512_loadu_si512(weights + kHalfBytes / 2 + 64 * pair);
+        const __m512i both0 = _mm512_loadu_si512(weights + kQuadBytes * pair);
+        const __m512i both1 = _mm512_loadu_si512(weights + kQuadBytes * pair + 64);
         {
           const __m512i w0 = _mm512_and_si512(both0, low), w1 = _mm512_and_si512(both1, low);
           AZ_EACH_ROW(AZ_STEP)
@@ -208,7 +208,7 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* weights, int64_t blocks, floa
         x += kRows;
       }
       const __m512i m0 = multipliers_of(multipliers + run / 2 * kQuantPanel, run);
-      const __m512i m1 = multipliers_of(multipliers + run / 2 * kQuantPanel + kQuantHalf, run);
+      const __m512i m1 = multipliers_of(multipliers + run / 2 * kQuantPanel + kHalfOutputs, run);
       AZ_EACH_ROW(AZ_ADD_RUN)
     }
     const __m512 scale0 = load_scales(weights + kQ4QuantBytes);
@@ -252,16 +252,18 @@ void widen_to_q8(const void* records, int64_t blocks, void* out) {
   for (int64_t block = 0; block < blocks; ++block, in += kQ4RecordBytes, wide += kQ8RecordBytes) {
     const uint8_t* scales = in + kQ4QuantBytes;
     __builtin_memcpy(wide + kQ8QuantBytes, scales, kScaleBytes);
-    for (int half = 0; half < 2; ++half) {
-      for (int run = 0; run < kQuantRuns; ++run) {
-        __m512i m = multipliers_of(scales + kScaleBytes + run / 2 * kQuantPanel + half * kQuantHalf, run);
+    for (int run = 0; run < kQuantRuns; ++run) {
+      const uint8_t* multipliers = scales + kScaleBytes + run / 2 * kQuantPanel;
+      for (int half = 0; half < 2; ++half) {
+        __m512i m = multipliers_of(multipliers + half * kHalfOutputs, run);
         m = _mm512_or_si512(m, _mm512_slli_epi32(m, 16));
-        for (int pair = 8 * half + 2 * run; pair < 8 * half + 2 * run + 2; ++pair) {
-          const __m512i both = _mm512_loadu_si512(in + 64 * pair);
+        for (int pair = 2 * run; pair < 2 * run + 2; ++pair) {
+          const __m512i both = _mm512_loadu_si512(in + kQuadBytes * pair + 64 * half);
           const __m512i first = _mm512_sub_epi8(_mm512_and_si512(both, low), offset);
           const __m512i second = _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(both, 4), low), offset);
-          _mm512_storeu_si512(wide + 128 * pair, times_multiplier(first, m));
-          _mm512_storeu_si512(wide + 128 * pair + 64, times_multiplier(second, m));
+          uint8_t* quads = wide + 2 * kQuadBytes * pair + 64 * half;
+          _mm512_storeu_si512(quads, times_multiplier(first, m));
+          _mm512_storeu_si512(quads + kQuadBytes, times_multiplier(second, m));
         }
       }
     }

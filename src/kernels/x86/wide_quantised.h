@@ -16,9 +16,7 @@ namespace {
 // A tile covers two vectors of outputs at a time: the panel, or one half of it after the other.
 constexpr int kVectorOutputs = IVec::kBytes / 4;
 constexpr int kPasses = kQuantPanel / (2 * kVectorOutputs);
-// From the bytes of the left vector to those of the right one, where quads take 64 bytes a half.
-constexpr int kRightBytes = kPasses == 1 ? kQuantQuads * 64 : 32;
-constexpr int kPassBytes = kQuantQuads * 64;  // from a pass to the next
+constexpr int kPassBytes = 2 * IVec::kBytes;  // of one quad
 
 // Left alone, g++ adds the products of several steps to each other before it adds them to the sums, which takes a dozen
 // registers more than there are: a sum that passes through here is finished.
@@ -27,10 +25,11 @@ AZ_WIDE void settle(IVec::I& sum) {
 }
 
 // Records are asked for this many bytes ahead where a tile has too few rows to hide the way from memory.
-constexpr int kFetchAhead = 4096;
+constexpr int kFetchAhead = 1024;
 
-AZ_WIDE void fetch_ahead(const uint8_t* p) {
+AZ_WIDE void fetch_quad(const uint8_t* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p + kFetchAhead), _MM_HINT_T0);
+  _mm_prefetch(reinterpret_cast<const char*>(p + kFetchAhead + 64), _MM_HINT_T0);
 }
 
 #define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
@@ -97,20 +96,17 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
     settle(right##i);                                          \
   }
       AZ_EACH_ROW(AZ_DECLARE)
-      for (int quad = 0; quad < kQuantQuads; ++quad, weights += 64) {
-        if constexpr (kRows < 3) {
-          fetch_ahead(weights);
-          if constexpr (kPasses == 1) fetch_ahead(weights + kRightBytes);
-        }
+      for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes) {
+        if (kRows < 3 && pass == 0) fetch_quad(weights);
         {
           const IVec::I w0 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights)));
-          const IVec::I w1 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights + kRightBytes)));
+          const IVec::I w1 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights + IVec::kBytes)));
           AZ_EACH_ROW(AZ_STEP)
         }
         x += kRows;
         {
           const IVec::I w0 = IVec::down16_signed<8>(IVec::load(weights));
-          const IVec::I w1 = IVec::down16_signed<8>(IVec::load(weights + kRightBytes));
+          const IVec::I w1 = IVec::down16_signed<8>(IVec::load(weights + IVec::kBytes));
           AZ_EACH_ROW(AZ_STEP)
         }
         x += kRows;
@@ -191,11 +187,11 @@ void widen_q4(const void* records, int64_t blocks, void* out) {
   auto* wide = static_cast<uint8_t*>(out);
   const IVec::I low = IVec::all8(15);
   for (int64_t block = 0; block < blocks; ++block, in += kQ4RecordBytes, wide += kWideQ4RecordBytes) {
-    for (int pair = 0; pair < kQuantQuads; ++pair) {  // of both halves
-      for (int at = 0; at < 64; at += IVec::kBytes) {
-        const IVec::I both = IVec::load(in + pair * 64 + at);
-        IVec::store(wide + 2 * pair * 64 + at, IVec::both(both, low));
-        IVec::store(wide + (2 * pair + 1) * 64 + at, IVec::both(IVec::down16<4>(both), low));
+    for (int pair = 0; pair < kQuantQuads / 2; ++pair) {
+      for (int at = 0; at < kQuadBytes; at += IVec::kBytes) {
+        const IVec::I both = IVec::load(in + pair * kQuadBytes + at);
+        IVec::store(wide + 2 * pair * kQuadBytes + at, IVec::both(both, low));
+        IVec::store(wide + (2 * pair + 1) * kQuadBytes + at, IVec::both(IVec::down16<4>(both), low));
       }
     }
     const uint8_t* scales = in + kQ4QuantBytes;
@@ -213,14 +209,13 @@ template <int kRows, bool kWide>
 void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, bool accumulate) {
   constexpr int64_t kRecordBytes = kWide ? kWideQ4RecordBytes : kQ4RecordBytes;
   constexpr int64_t kScalesAt = kWide ? kQ8QuantBytes : kQ4QuantBytes;
-  constexpr int kShare = kWide ? 1 : 2;  // quads in a byte
   const IVec::I low = IVec::all8(15);
   start_rows<kRows>(c, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ4RowBytes, records += kRecordBytes) {
     const auto* offsets = reinterpret_cast<const int32_t*>(a + kRows * kQuantBlock);
     const auto* row_scales = reinterpret_cast<const float*>(offsets + kQuantRuns * kRows);
     for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
-      const uint8_t* weights = records + pass * kPassBytes / kShare;
+      const uint8_t* weights = records + pass * kPassBytes;
       const uint8_t* scales = records + kScalesAt + pass * 4 * kVectorOutputs;
       const auto* x = reinterpret_cast<const int32_t*>(a);
 #define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::zero(), right##i = IVec::zero();
@@ -245,27 +240,23 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
         AZ_EACH_ROW(AZ_DECLARE_RUN)
         AZ_EACH_ROW(AZ_START)
         if constexpr (kWide) {
-          for (int quad = 0; quad < kQuantRun / 4; ++quad, weights += 64, x += kRows) {
+          for (int quad = 0; quad < kQuantRun / 4; ++quad, weights += kQuadBytes, x += kRows) {
             const IVec::I w0 = IVec::load(weights);
-            const IVec::I w1 = IVec::load(weights + kRightBytes);
+            const IVec::I w1 = IVec::load(weights + IVec::kBytes);
             AZ_EACH_ROW(AZ_STEP)
           }
         } else {
-          for (int pair = 0; pair < kQuantRun / 8; ++pair, weights += 64) {
-            if constexpr (kRows < 3) {
-              fetch_ahead(weights);
-              if constexpr (kPasses == 1) fetch_ahead(weights + kRightBytes / 2);
-            }
+          for (int pair = 0; pair < kQuantRun / 8; ++pair, weights += kQuadBytes) {
+            if (kRows < 3 && pass == 0) fetch_quad(weights);
             {
               const IVec::I w0 = IVec::both(IVec::load(weights), low);
-              const IVec::I w1 = IVec::both(IVec::load(weights + (kPasses == 1 ? kRightBytes / 2 : kRightBytes)), low);
+              const IVec::I w1 = IVec::both(IVec::load(weights + IVec::kBytes), low);
               AZ_EACH_ROW(AZ_STEP)
             }
             x += kRows;
             {
               const IVec::I w0 = IVec::both(IVec::down16<4>(IVec::load(weights)), low);
-              const IVec::I w1 = IVec::both(
-                  IVec::down16<4>(IVec::load(weights + (kPasses == 1 ? kRightBytes / 2 : kRightBytes))), low);
+              const IVec::I w1 = IVec::both(IVec::down16<4>(IVec::load(weights + IVec::kBytes)), low);
               AZ_EACH_ROW(AZ_STEP)
             }
             x += kRows;
