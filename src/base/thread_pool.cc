@@ -12,7 +12,7 @@ namespace {
 
 // How long a thread looks for news before it sleeps: some ten microseconds, about the cost of waking it again, so that
 // loops which follow each other closely find the workers awake.
-constexpr int kSpins = 400;
+constexpr int kSpins = 4000;
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)

@@ -12,7 +12,10 @@ constexpr int64_t kRowBlock = 256;   // rows quantised at a time
 constexpr int64_t kSliceBlocks = 8;  // blocks of inputs between two visits of the sums
 // Below this many multiply-adds waking other threads costs more than it saves.
 constexpr int64_t kWorthThreads = 64 * 1024;
-constexpr int64_t kMatvecTaskBytes = 128 * 1024;
+// Of one tile of rows, weights come from memory once, and reading them is what takes time: from two panels in turn, a
+// record each, since the way to memory is longest where a page begins, and in tasks large enough to get going.
+constexpr int64_t kStreams = 2;
+constexpr int64_t kStreamTaskBytes = 1024 * 1024;
 
 // A block of rows against all panels of all jobs.
 class RowBlockProduct {
@@ -24,7 +27,7 @@ class RowBlockProduct {
         wide_(table_.many.tile_rows > 0 && rows >= table_.many_from),
         kernels_(wide_ ? table_.many : table_.few),
         tiles_(rows, kernels_.tile_rows),
-        slice_(rows == 1 ? std::max<int64_t>(1, first_.blocks) : kSliceBlocks),
+        slice_(tiles_.tiles == 1 ? 1 : kSliceBlocks),
         x_(x),
         ldx_(ldx),
         first_row_(first_row) {
@@ -51,8 +54,10 @@ class RowBlockProduct {
  private:
   // A task passes over the packed rows once; a few tasks per thread even out the load.
   int64_t panels_of_task(const ThreadPool& pool) const {
-    if (tiles_.tiles == 1) return std::max<int64_t>(1, kMatvecTaskBytes / std::max<int64_t>(1, first_.panel_bytes));
-    return std::clamp<int64_t>(panels_ / (4 * pool.threads()), 1, 8);
+    const int64_t share = panels_ / (4 * pool.threads());
+    if (tiles_.tiles > 1) return std::clamp<int64_t>(share, 1, 8);
+    const int64_t most = std::max<int64_t>(kStreams, kStreamTaskBytes / std::max<int64_t>(1, first_.panel_bytes));
+    return std::clamp<int64_t>(share / kStreams * kStreams, kStreams, most);
   }
 
   // Packed rows: [slice][tile][blocks of the slice][rows of the tile].
@@ -92,12 +97,17 @@ class RowBlockProduct {
     float* wide = workspace.ensure<float>(static_cast<size_t>(wide_floats + (gated ? 2 : 1) * sum_floats));
     float* sums = wide + wide_floats;
     float* up_sums = gated ? sums + sum_floats : nullptr;
-    int64_t block = 0;
-    do {  // once even for a matrix without inputs, to write the bias
-      multiply_slice(job.product.w->impl(), begin, end, block, wide, sums);
-      if (gated) multiply_slice(job.up.w->impl(), begin, end, block, wide, up_sums);
-      block += slice_;
-    } while (block < first_.blocks);
+    const int64_t together = tiles_.tiles == 1 ? kStreams : end - begin;
+    for (int64_t first = begin; first < end; first += together) {
+      const int64_t last = std::min(first + together, end);
+      const int64_t offset = (first - begin) * tiles_.rows * kQuantPanel;
+      int64_t block = 0;
+      do {  // once even for a matrix without inputs, to write the bias
+        multiply_slice(job.product.w->impl(), first, last, block, wide, sums + offset);
+        if (gated) multiply_slice(job.up.w->impl(), first, last, block, wide, up_sums + offset);
+        block += slice_;
+      } while (block < first_.blocks);
+    }
     for (int64_t p = begin; p < end; ++p) {
       const int64_t offset = (p - begin) * tiles_.rows * kQuantPanel;
       write_panel(job, p, sums + offset, gated ? up_sums + offset : nullptr);

@@ -15,7 +15,7 @@ constexpr int kHalfOutputs = 16;
 constexpr int kQ8Offset = 128;
 constexpr int kQ4TileRows = 6;  // each row has sums of a run and of the block
 // Rows of weights are asked for this many bytes ahead where a tile has too few rows to hide the way from memory.
-constexpr int kFetchAhead = 1024;
+constexpr int kFetchAhead = 2048;
 
 // The instructions themselves: from the intrinsics g++ 12 makes copies of the sums in every step, and stores them.
 // sum += unsigned bytes of w times signed bytes of x, in fours

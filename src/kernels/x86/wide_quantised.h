@@ -25,7 +25,7 @@ AZ_WIDE void settle(IVec::I& sum) {
 }
 
 // Records are asked for this many bytes ahead where a tile has too few rows to hide the way from memory.
-constexpr int kFetchAhead = 1024;
+constexpr int kFetchAhead = 2048;
 
 AZ_WIDE void fetch_quad(const uint8_t* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p + kFetchAhead), _MM_HINT_T0);
