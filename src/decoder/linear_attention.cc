@@ -19,12 +19,6 @@ float softplus(float x) {
   return x > 20.0f ? x : std::log1p(std::exp(x));
 }
 
-float activated(Activation activation, float x, ThreadPool& pool) {
-  if (activation == Activation::silu) return x * sigmoid(x);
-  kernels::activate(activation, &x, 1, pool);
-  return x;
-}
-
 // What the products of a layer make of the rows of a pass.
 struct Projections {
   Tensor mixed;  // [rows, channels]: queries, keys, values before the convolution
@@ -61,15 +55,11 @@ void convolve(const LayerSpec& layer, const LinearAttentionWeights& weights, con
       float* to = out + token * channels;
       std::fill_n(to, channels, 0.0f);
       for (int tap = 0; tap < spec.kernel; ++tap) {
-        const float* row = input_row(token - before + tap);
-        const float* weight = weights.convolution.row(tap);
-        for (int64_t channel = 0; channel < channels; ++channel) to[channel] += weight[channel] * row[channel];
-      }
-      for (int64_t channel = 0; channel < channels; ++channel) {
-        to[channel] = activated(layer.activation, to[channel], pool);
+        kernels::add_products(input_row(token - before + tap), weights.convolution.row(tap), channels, to);
       }
     }
   });
+  kernels::activate(layer.activation, out, count * channels, pool);
 }
 
 // out = scale * x / |x|
@@ -78,30 +68,6 @@ void unit(const float* x, int width, float scale, float* out) {
   for (int i = 0; i < width; ++i) squares += x[i] * x[i];
   const float factor = scale / std::sqrt(squares + kUnitEps);
   for (int i = 0; i < width; ++i) out[i] = x[i] * factor;
-}
-
-// One token of one head: fades the memory [key_dim, value_dim], writes what the value adds to what the key recalls, and
-// reads with the query. recalled [value_dim] is scratch.
-void delta_step(const LinearAttentionSpec& spec, const float* query, const float* key, const float* value, float fade,
-                float write, float* memory, float* recalled, float* out) {
-  const int width = spec.value_dim;
-  std::fill_n(recalled, width, 0.0f);
-  for (int k = 0; k < spec.key_dim; ++k) {
-    float* row = memory + int64_t{k} * width;
-    for (int v = 0; v < width; ++v) {
-      row[v] *= fade;
-      recalled[v] += row[v] * key[k];
-    }
-  }
-  for (int v = 0; v < width; ++v) recalled[v] = (value[v] - recalled[v]) * write;
-  std::fill_n(out, width, 0.0f);
-  for (int k = 0; k < spec.key_dim; ++k) {
-    float* row = memory + int64_t{k} * width;
-    for (int v = 0; v < width; ++v) {
-      row[v] += key[k] * recalled[v];
-      out[v] += row[v] * query[k];
-    }
-  }
 }
 
 // RMS norm over the head, weight, times silu of the gate. x, gate [value_dim]
@@ -130,7 +96,7 @@ class HeadScan {
     std::vector<float> scratch(static_cast<size_t>(2 * spec_.key_dim + spec_.value_dim));
     float* const query = scratch.data();
     float* const key = query + spec_.key_dim;
-    float* const recalled = key + spec_.key_dim;
+    float* const scratch_row = key + spec_.key_dim;
     // Neighbouring value heads share a key head.
     const int64_t key_head = head / (spec_.value_heads / spec_.key_heads);
     const int64_t keys = int64_t{spec_.key_heads} * spec_.key_dim;
@@ -146,7 +112,7 @@ class HeadScan {
       const float fade = std::exp(-rate * softplus(projections_.decay.row(row)[head] + bias));
       const float write = sigmoid(projections_.write.row(row)[head]);
       float* out = out_ + (token * spec_.value_heads + head) * spec_.value_dim;
-      delta_step(spec_, query, key, value, fade, write, memory, recalled, out);
+      kernels::delta_step({spec_.key_dim, spec_.value_dim, query, key, value, fade, write, memory, scratch_row, out});
       const float* gate = projections_.gate.row(row) + int64_t{head} * spec_.value_dim;
       norm_and_gate(spec_, weights_.norm, layer_.norm_eps, gate, out);
     }

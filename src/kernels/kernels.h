@@ -165,6 +165,26 @@ void add(float* x, const float* y, int64_t count, ThreadPool& pool);
 void rotate(float* x, int64_t rows, int heads, int head_dim, int64_t ldx, const float* cosines, const float* sines,
             int pairs, int table_heads, bool halves, ThreadPool& pool);
 
+// One token of gated delta-rule attention of one head: `memory` [key_dim, value_dim] fades, what `value` adds to what
+// `key` recalls is written, and `query` reads:
+//   memory *= fade;  memory += key (write (value - key memory))^T;  out = query memory
+// scratch [value_dim]. Source: Yang et al. 2024, Gated Delta Networks.
+struct DeltaStep {
+  int key_dim = 0;
+  int value_dim = 0;
+  const float* query = nullptr;  // [key_dim]
+  const float* key = nullptr;    // [key_dim]
+  const float* value = nullptr;  // [value_dim]
+  float fade = 1.0f;
+  float write = 1.0f;
+  float* memory = nullptr;
+  float* scratch = nullptr;
+  float* out = nullptr;  // [value_dim]
+};
+void delta_step(const DeltaStep& step);
+// y[j] += x[j] * w[j]: one tap of a convolution whose channels are independent.
+void add_products(const float* x, const float* w, int64_t count, float* y);
+
 // With z = logits[i] / temperature: lse[i] = log(sum(exp(z))), so that log p(j) = z[j] - lse[i], and entropy[i] of
 // softmax(z) in nats; f64 sums. entropy may be nullptr. logits [rows, width] with row stride ldx, temperature > 0. A
 // row of -inf gives lse -inf and entropy 0.

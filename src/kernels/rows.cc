@@ -81,6 +81,15 @@ void rotate(float* x, int64_t rows, int heads, int head_dim, int64_t ldx, const 
   });
 }
 
+void delta_step(const DeltaStep& s) {
+  active_table().delta_step(s.key_dim, s.value_dim, s.query, s.key, s.value, s.fade, s.write, s.memory, s.scratch,
+                            s.out);
+}
+
+void add_products(const float* x, const float* w, int64_t count, float* y) {
+  active_table().add_products(x, w, count, y);
+}
+
 void log_sum_exp(const float* logits, int64_t rows, int64_t width, int64_t ldx, float temperature, double* lse,
                  double* entropy, ThreadPool& pool) {
   const KernelTable& table = active_table();

@@ -37,6 +37,52 @@ TEST_P(RowsTest, RmsNormMatchesItsDefinition) {
   }
 }
 
+// Each channel is two chains of at most key_dim multiply-adds.
+TEST_P(RowsTest, DeltaStepMatchesItsDefinition) {
+  Random random(21);
+  for (const int value_dim : {1, 7, 16, 31, 128, 200}) {
+    for (const int key_dim : {1, 5, 64, 128}) {
+      const std::vector<float> query = random.normals(key_dim), key = random.normals(key_dim, 0.2f);
+      const std::vector<float> value = random.normals(value_dim);
+      const std::vector<float> before = random.normals(int64_t{key_dim} * value_dim);
+      std::vector<float> memory = before, scratch(value_dim), out(value_dim);
+      const float fade = 0.875f, write = 0.3f;
+      delta_step({key_dim, value_dim, query.data(), key.data(), value.data(), fade, write, memory.data(),
+                  scratch.data(), out.data()});
+      for (int v = 0; v < value_dim; ++v) {
+        double recalled = 0.0, read = 0.0, size = std::abs(value[v]);
+        for (int k = 0; k < key_dim; ++k) {
+          recalled += static_cast<double>(before[k * value_dim + v]) * fade * key[k];
+          size += std::abs(static_cast<double>(before[k * value_dim + v]) * fade * key[k]);
+        }
+        double read_size = 0.0;
+        for (int k = 0; k < key_dim; ++k) {
+          const double change = key[k] * (value[v] - recalled) * write;
+          const double now = static_cast<double>(before[k * value_dim + v]) * fade + change;
+          const double bound = (key_dim + 6) * kUnit * (std::abs(now) + std::abs(key[k]) * size);
+          ASSERT_NEAR(memory[k * value_dim + v], now, bound);
+          read += now * query[k];
+          read_size += std::abs(query[k]) * (std::abs(now) + std::abs(key[k]) * size);
+        }
+        ASSERT_NEAR(out[v], read, (2 * key_dim + 8) * kUnit * read_size) << key_dim << " x " << value_dim;
+      }
+    }
+  }
+}
+
+TEST_P(RowsTest, ProductsAreAddedElementByElement) {
+  Random random(22);
+  for (const int64_t width : kWidths) {
+    const std::vector<float> x = random.normals(width), w = random.normals(width), before = random.normals(width);
+    std::vector<float> y = before;
+    add_products(x.data(), w.data(), width, y.data());
+    for (int64_t j = 0; j < width; ++j) {
+      const double expected = static_cast<double>(x[j]) * w[j] + before[j];
+      ASSERT_NEAR(y[j], expected, 2 * kUnit * (std::abs(static_cast<double>(x[j]) * w[j]) + std::abs(before[j])));
+    }
+  }
+}
+
 TEST_P(RowsTest, LayerNormMatchesItsDefinition) {
   Random random(2);
   ThreadPool pool(2);

@@ -59,6 +59,10 @@ struct KernelTable {
   void (*activate_gated)(int activation, float* gate, const float* up, int64_t count);
   void (*add)(float* x, const float* y, int64_t count);
   void (*rotate)(float* x, const float* cosines, const float* sines, int pairs, bool halves);
+  // See DeltaStep.
+  void (*delta_step)(int key_dim, int value_dim, const float* query, const float* key, const float* value, float fade,
+                     float write, float* memory, float* scratch, float* out);
+  void (*add_products)(const float* x, const float* w, int64_t count, float* y);
   void (*log_sum_exp)(const float* logits, int64_t width, float temperature, double* lse, double* entropy);
   int64_t (*argmax)(const float* x, int64_t width);
 

@@ -231,13 +231,16 @@ TEST_P(DecoderInvariants, DecodingEqualsPrefillingAgain) {
 std::vector<Setting> settings() {
   std::vector<Setting> all;
   for (const std::string name : {"qwen3_vl_two_images", "qwen3_vl_video_timestamps", "qwen2_v4_linear_window"}) {
-    for (const std::string dtype : {"f32", "bf16"}) {
+    for (const std::string dtype : {"f32", "bf16", "q8", "q4"}) {
       for (const kernels::CpuLevel level : kernels::available_levels()) all.push_back({name, dtype, level});
     }
   }
   // One checkpoint of every other family, with whatever layers, masks and caches it has.
   for (const auto& [family, cases] : testing_support::golden_families()) {
-    if (family != "qwen3_vl" && family != "qwen2") all.push_back({cases[0], "f32", kernels::available_levels().back()});
+    if (family == "qwen3_vl" || family == "qwen2") continue;
+    for (const std::string dtype : {"f32", "q8", "q4"}) {
+      all.push_back({cases[0], dtype, kernels::available_levels().back()});
+    }
   }
   return all;
 }

@@ -69,6 +69,30 @@ void rotate(float* x, const float* cosines, const float* sines, int pairs, bool 
   }
 }
 
+void delta_step(int key_dim, int value_dim, const float* query, const float* key, const float* value, float fade,
+                float write, float* memory, float* scratch, float* out) {
+  for (int v = 0; v < value_dim; ++v) scratch[v] = out[v] = 0.0f;
+  for (int k = 0; k < key_dim; ++k) {
+    float* row = memory + int64_t{k} * value_dim;
+    for (int v = 0; v < value_dim; ++v) {
+      row[v] *= fade;
+      scratch[v] += row[v] * key[k];
+    }
+  }
+  for (int v = 0; v < value_dim; ++v) scratch[v] = (value[v] - scratch[v]) * write;
+  for (int k = 0; k < key_dim; ++k) {
+    float* row = memory + int64_t{k} * value_dim;
+    for (int v = 0; v < value_dim; ++v) {
+      row[v] += key[k] * scratch[v];
+      out[v] += row[v] * query[k];
+    }
+  }
+}
+
+void add_products(const float* x, const float* w, int64_t count, float* y) {
+  for (int64_t j = 0; j < count; ++j) y[j] += x[j] * w[j];
+}
+
 void log_sum_exp(const float* logits, int64_t width, float temperature, double* lse, double* entropy) {
   const double highest = width > 0 ? logits[argmax(logits, width)] : -std::numeric_limits<double>::infinity();
   if (highest == -std::numeric_limits<double>::infinity()) {  // no choice has any probability

@@ -23,6 +23,8 @@ const KernelTable* generic_table() {
       .activate_gated = activate_gated,
       .add = add,
       .rotate = rotate,
+      .delta_step = delta_step,
+      .add_products = add_products,
       .log_sum_exp = log_sum_exp,
       .argmax = argmax,
       .resample_row = resample_row,

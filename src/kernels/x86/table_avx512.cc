@@ -2,6 +2,7 @@
 // The vector comes first: the following are written in terms of it.
 #include "kernels/quantise_loops.h"
 #include "kernels/x86/wide_attention.h"
+#include "kernels/x86/wide_delta.h"
 #include "kernels/x86/wide_math.h"
 #include "kernels/x86/wide_products.h"
 #include "kernels/x86/wide_quantised.h"
@@ -29,6 +30,8 @@ const KernelTable kAvx512Table = {
     activate_gated,
     add,
     rotate,
+    delta_step,
+    add_products,
     log_sum_exp,
     argmax,
     resample_row,
