@@ -114,21 +114,31 @@ class RowBlockProduct {
     }
   }
 
-  // Panels [begin, end) of one matrix, over the slice that begins with `block`.
+  // Panels [begin, end) of one matrix, over the slice that begins with `block`. While a panel's tiles are at work, the
+  // next panel's records are asked for, a share with each tile.
   void multiply_slice(const PackedMatrix::Impl& m, int64_t begin, int64_t end, int64_t block, float* wide,
                       float* sums) const {
     const int64_t count = slice_count(block);
     for (int64_t p = begin; p < end; ++p) {
-      const void* records = m.panel(p) + block * m.record_bytes;
+      const std::byte* stored = m.panel(p) + block * m.record_bytes;
+      const std::byte* next = p + 1 < end ? stored + m.panel_bytes : m.panel(begin) + (block + count) * m.record_bytes;
+      const int64_t share = tiles_.tiles == 1 ? 0 : count * m.record_bytes / tiles_.tiles + 1;
+      const void* records = stored;
       if (wide_ && table_.widen != nullptr) {
-        table_.widen(records, count, wide);
+        table_.widen(stored, count, wide);
         records = wide;
       }
       float* c = sums + (p - begin) * tiles_.rows * kQuantPanel;
-      for (int64_t t = 0; t < tiles_.tiles; ++t)
+      for (int64_t t = 0; t < tiles_.tiles; ++t) {
+        fetch(next + t * share, share);
         kernels_.tile(packed(block, count, t), records, count, tiles_.size(t), c + tiles_.begin(t) * kQuantPanel,
                       block > 0);
+      }
     }
+  }
+
+  static void fetch(const std::byte* from, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
   }
 
   // sums [rows, 32] of panel p, which are overwritten -> y
