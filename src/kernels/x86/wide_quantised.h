@@ -77,14 +77,41 @@ void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, void* o
       });
 }
 
-template <int kRows>
+// Records as `widen_q8` leaves them, for tiles of many rows: quants of 16 bits in pairs, [quad][even, odd
+// inputs][output], scales as they are.
+constexpr int64_t kWideQ8RecordBytes = 2 * kQ8QuantBytes + kScaleBytes;
+
+AZ_WIDE IVec::I even_words(const uint8_t* quads) {
+  return IVec::down16_signed<8>(IVec::up16<8>(IVec::load(quads)));
+}
+AZ_WIDE IVec::I odd_words(const uint8_t* quads) {
+  return IVec::down16_signed<8>(IVec::load(quads));
+}
+
+void widen_q8(const void* records, int64_t blocks, void* out) {
+  const auto* in = static_cast<const uint8_t*>(records);
+  auto* wide = static_cast<uint8_t*>(out);
+  for (int64_t block = 0; block < blocks; ++block, in += kQ8RecordBytes, wide += kWideQ8RecordBytes) {
+    for (int quad = 0; quad < kQuantQuads; ++quad) {
+      for (int at = 0; at < kQuadBytes; at += IVec::kBytes) {
+        IVec::store(wide + 2 * quad * kQuadBytes + at, even_words(in + quad * kQuadBytes + at));
+        IVec::store(wide + (2 * quad + 1) * kQuadBytes + at, odd_words(in + quad * kQuadBytes + at));
+      }
+    }
+    __builtin_memcpy(wide + 2 * kQ8QuantBytes, in + kQ8QuantBytes, kScaleBytes);
+  }
+}
+
+template <int kRows, bool kWide>
 void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, bool accumulate) {
+  constexpr int64_t kRecordBytes = kWide ? kWideQ8RecordBytes : kQ8RecordBytes;
+  constexpr int64_t kScalesAt = kRecordBytes - kScaleBytes;
   start_rows<kRows>(c, accumulate);
-  for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ8RowBytes, records += kQ8RecordBytes) {
+  for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ8RowBytes, records += kRecordBytes) {
     const auto* row_scales = reinterpret_cast<const float*>(a + kRows * 2 * kQuantBlock);
     for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
       const uint8_t* weights = records + pass * kPassBytes;
-      const uint8_t* scales = records + kQ8QuantBytes + pass * 4 * kVectorOutputs;
+      const uint8_t* scales = records + kScalesAt + pass * 4 * kVectorOutputs;
       const auto* x = reinterpret_cast<const int32_t*>(a);
 #define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::zero(), right##i = IVec::zero();
 #define AZ_STEP(i)                                             \
@@ -97,16 +124,17 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
   }
       AZ_EACH_ROW(AZ_DECLARE)
       for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes) {
-        if (kRows < 3 && pass == 0) fetch_quad(weights);
+        if (!kWide && kRows < 3 && pass == 0) fetch_quad(weights);
         {
-          const IVec::I w0 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights)));
-          const IVec::I w1 = IVec::down16_signed<8>(IVec::up16<8>(IVec::load(weights + IVec::kBytes)));
+          const IVec::I w0 = kWide ? IVec::load(weights) : even_words(weights);
+          const IVec::I w1 = kWide ? IVec::load(weights + IVec::kBytes) : even_words(weights + IVec::kBytes);
           AZ_EACH_ROW(AZ_STEP)
         }
         x += kRows;
+        if constexpr (kWide) weights += kQuadBytes;
         {
-          const IVec::I w0 = IVec::down16_signed<8>(IVec::load(weights));
-          const IVec::I w1 = IVec::down16_signed<8>(IVec::load(weights + IVec::kBytes));
+          const IVec::I w0 = kWide ? IVec::load(weights) : odd_words(weights);
+          const IVec::I w1 = kWide ? IVec::load(weights + IVec::kBytes) : odd_words(weights + IVec::kBytes);
           AZ_EACH_ROW(AZ_STEP)
         }
         x += kRows;
@@ -137,13 +165,23 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
     default: CALL(12); break;         \
   }
 
-void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
+template <bool kWide>
+AZ_WIDE void tile_q8_any(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c,
+                         bool accumulate) {
   const auto* a = static_cast<const uint8_t*>(rows_packed);
   const auto* w = static_cast<const uint8_t*>(records);
 #define AZ_CALL(n) \
-  if constexpr (n <= kTileRows) tile_q8_rows<n>(a, w, blocks, c, accumulate)
+  if constexpr (n <= kTileRows) tile_q8_rows<n, kWide>(a, w, blocks, c, accumulate)
   AZ_FOR_QUANT_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
+}
+
+void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
+  tile_q8_any<false>(rows_packed, records, blocks, rows, c, accumulate);
+}
+
+void tile_wide_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
+  tile_q8_any<true>(rows_packed, records, blocks, rows, c, accumulate);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -313,6 +351,7 @@ void tile_wide_q4(const void* rows_packed, const void* records, int64_t blocks, 
 
 // Widening a record pays from about three tiles on.
 constexpr QuantisedRows kQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_q8};
+constexpr QuantisedRows kManyQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_wide_q8};
 constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_q4};
 constexpr QuantisedRows kManyQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_wide_q4};
 
