@@ -11,10 +11,8 @@ namespace azimuth::kernels {
 
 namespace {
 
-// Rows of x packed at a time, and the steps of k between two visits of the results: a panel's slice stays in the L1
-// cache while all tiles pass, the packed rows of one slice in L2.
+// Rows of x packed at a time; the packed rows of one slice of inputs (ProductKernels::input_block) stay in L2.
 constexpr int64_t kRowBlock = 240;
-constexpr int64_t kInputBlock = 384;
 constexpr int64_t kMaxPanelWidth = 64;
 constexpr int64_t kMaxTileFloats = 16 * kMaxPanelWidth;
 // From so many tiles on, widening a slice of weights once beats widening it in every tile.
@@ -78,12 +76,12 @@ class BlockProduct {
   std::byte* packed(int64_t k_begin, int64_t k_count, int64_t tile) const {
     return packed_ + (k_begin * tiles_.rows + k_count * tiles_.begin(tile)) * k_.row_element_bytes;
   }
-  int64_t k_count(int64_t k_begin) const { return std::min(kInputBlock, m_.padded_inputs - k_begin); }
+  int64_t k_count(int64_t k_begin) const { return std::min(k_.input_block, m_.padded_inputs - k_begin); }
 
   void pack_tiles(int64_t begin, int64_t end) const {
     for (int64_t t = begin; t < end; ++t)
-      for (int64_t k = 0; k < m_.inputs; k += kInputBlock)
-        k_.pack_rows(x_ + tiles_.begin(t) * ldx_ + k, ldx_, tiles_.size(t), std::min(kInputBlock, m_.inputs - k),
+      for (int64_t k = 0; k < m_.inputs; k += k_.input_block)
+        k_.pack_rows(x_ + tiles_.begin(t) * ldx_ + k, ldx_, tiles_.size(t), std::min(k_.input_block, m_.inputs - k),
                      packed(k, k_count(k), t));
   }
 
@@ -93,11 +91,12 @@ class BlockProduct {
     do {  // once even for a matrix without inputs, to write the bias
       for (int64_t p = begin; p < end; ++p) {
         const bool last = p + 1 == end;
-        const Slice slice = slice_of(p, k, slice_start(last ? begin : p + 1, last ? k + kInputBlock : k), widened);
+        const Slice slice = slice_of(p, k, slice_start(last ? begin : p + 1, last ? k + k_.input_block : k), widened);
         for (int64_t t = 0; t < tiles_.tiles; ++t) multiply_tile(slice, t);
       }
-      k += kInputBlock;
+      k += k_.input_block;
     } while (k < m_.padded_inputs);
+    if (k_.finish != nullptr) k_.finish();
   }
 
   // The steps [k, k + count) of one panel, ready for `tile`, and the slice that comes after it.
@@ -116,7 +115,7 @@ class BlockProduct {
   Slice slice_of(int64_t p, int64_t k, const std::byte* next, Workspace& widened) const {
     Slice slice{p, k, k_count(k), slice_start(p, k), k_.tile, next};
     if (k_.widen == nullptr || tiles_.tiles < kWorthWidening) return slice;
-    float* wide = widened.ensure<float>(static_cast<size_t>(kInputBlock * k_.panel_width));
+    float* wide = widened.ensure<float>(static_cast<size_t>(k_.input_block * k_.panel_width));
     k_.widen(slice.weights, slice.count, wide);
     slice.weights = wide;
     slice.tile = m_.f32->tile;
@@ -131,7 +130,7 @@ class BlockProduct {
     const std::byte* a = packed(slice.k, slice.count, tile);
     const float* bias = bias_ != nullptr && slice.k + slice.count >= m_.padded_inputs ? bias_ + column : nullptr;
     float* y = y_ + tiles_.begin(tile) * ldy_ + column;
-    const std::byte* next = slice.next + kInputBlock * step_bytes() * tile / tiles_.tiles;
+    const std::byte* next = slice.next + k_.input_block * step_bytes() * tile / tiles_.tiles;
     const int64_t next_step = step_bytes() / tiles_.tiles + 1;
     if (columns == k_.panel_width) {
       slice.tile(a, slice.weights, slice.count, rows, y, ldy_, bias, slice.k > 0, next, next_step);
@@ -165,13 +164,17 @@ void multiply_row(const PackedMatrix::Impl& m, const float* x, const float* bias
     if (full > begin)
       kernels.vector(row, m.panel(begin), m.panel_bytes, full - begin, m.padded_inputs, y + begin * width,
                      bias != nullptr ? bias + begin * width : nullptr);
-    if (full == end) return;
+    const auto finish = [&] {
+      if (kernels.finish != nullptr) kernels.finish();
+    };
+    if (full == end) return finish();
     const int64_t columns = m.outputs - full * width;
     alignas(64) float c[kMaxPanelWidth] = {};
     alignas(64) float padded_bias[kMaxPanelWidth] = {};
     if (bias != nullptr) std::copy_n(bias + full * width, columns, padded_bias);
     kernels.vector(row, m.panel(full), m.panel_bytes, 1, m.padded_inputs, c, bias != nullptr ? padded_bias : nullptr);
     std::copy_n(c, columns, y + full * width);
+    finish();
   };
   if (m.inputs * m.outputs < kWorthThreads) return multiply(0, m.panels);
   const int64_t grain = std::max<int64_t>(4, kMatvecTaskBytes / m.panel_bytes);

@@ -120,7 +120,7 @@ PackedMatrix::Impl layout_of(int64_t outputs, int64_t inputs, WeightType type) {
   } else {
     m.kernels = type == WeightType::f32 ? &table.f32 : &table.bf16;
     m.f32 = &table.f32;
-    m.padded_inputs = type == WeightType::f32 ? inputs : inputs + inputs % 2;
+    m.padded_inputs = ceil_div(inputs, m.kernels->input_multiple) * m.kernels->input_multiple;
     m.panels = ceil_div(outputs, m.kernels->panel_width);
     m.panel_bytes = m.padded_inputs * m.kernels->panel_width * (type == WeightType::f32 ? 4 : 2);
   }

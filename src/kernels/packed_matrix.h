@@ -17,7 +17,7 @@ struct PackedMatrix::Impl {
   // f32 and bf16: panels of the level that they were packed for.
   const ProductKernels* kernels = nullptr;
   const ProductKernels* f32 = nullptr;  // of the same level
-  int64_t padded_inputs = 0;            // even where weights are paired
+  int64_t padded_inputs = 0;            // to the multiple that the kernels want
 
   // q8 and q4: records (kernels/quantised.h).
   const QuantisedKernels* quantised = nullptr;

@@ -201,13 +201,13 @@ TEST(PackedMatrix, RefusesWhatIsNoWeightMatrix) {
 
 TEST(PackedMatrix, SaysItsSizeAndIsEmptyBefore) {
   EXPECT_TRUE(PackedMatrix().empty());
-  const Product product(1, 40, 64, 11);
+  const Product product(1, 96, 64, 11);
   const PackedMatrix f32 = product.pack(WeightType::f32);
   const PackedMatrix bf16 = product.pack(WeightType::bf16);
   EXPECT_EQ(f32.outputs(), 64);
-  EXPECT_EQ(f32.inputs(), 40);
-  EXPECT_EQ(f32.bytes(), 64u * 40u * 4u);
-  EXPECT_EQ(bf16.bytes(), 64u * 40u * 2u);
+  EXPECT_EQ(f32.inputs(), 96);
+  EXPECT_EQ(f32.bytes(), 64u * 96u * 4u);
+  EXPECT_EQ(bf16.bytes(), 64u * 96u * 2u);
   EXPECT_EQ(bf16.type(), WeightType::bf16);
 }
 

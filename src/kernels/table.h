@@ -29,6 +29,13 @@ struct ProductKernels {
   // Where weights are stored narrower than they are multiplied: count steps of a panel as f32 [count, panel_width], for
   // the tile function of the f32 products. nullptr where tile is as fast.
   void (*widen)(const void* panel, int64_t count, float* out);
+  // Inputs are filled up with zeros to a multiple of this.
+  int input_multiple = 1;
+  // Steps of k between two visits of the results: a panel's slice stays in a near cache while all tiles pass. A multiple
+  // of input_multiple.
+  int64_t input_block = 384;
+  // Called by a thread behind its last tile or vector; may be nullptr.
+  void (*finish)() = nullptr;
 };
 
 struct KernelTable {

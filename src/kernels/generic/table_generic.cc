@@ -8,7 +8,7 @@ const KernelTable* generic_table() {
   static constexpr KernelTable kTable = {
       .name = "generic",
       .f32 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32, nullptr},
-      .bf16 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16, nullptr},
+      .bf16 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16, nullptr, 2},
       .q8 = {.name = "generic", .few = {kTileRows, kQuantisedRowBytes, pack_rows_quantised, tile_q8}},
       .q4 = {.name = "generic", .few = {kTileRows, kQuantisedRowBytes, pack_rows_quantised, tile_q4}},
       .quantise_q8 = quantise_record_q8,

@@ -32,7 +32,7 @@ bool has_amx() {
   constexpr long kRequestPermission = 0x1023;
   constexpr long kTileData = 18;
   return has_bf16() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
-         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+         __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
   return false;
 #endif
@@ -58,6 +58,7 @@ KernelTable with_amx_products() {
   constexpr int64_t kWorthTiles = 12;
   KernelTable table = with_bf16_products();
   table.name = "amx";
+  table.bf16 = kAmxBf16Products;
   table.q8.name = table.q4.name = "amx";
   table.q8.many = table.q4.many = kAmxRows;
   table.q8.many_from = table.q4.many_from = kWorthTiles;

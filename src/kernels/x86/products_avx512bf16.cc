@@ -3,6 +3,7 @@
 // operands and results count as zero.
 #include <immintrin.h>
 
+#include "kernels/x86/bf16_rows.h"
 #include "kernels/x86/x86.h"
 
 namespace azimuth::kernels {
@@ -132,29 +133,6 @@ void vector(const void* row_packed, const void* panel, int64_t panel_bytes, int6
   }
 }
 
-// To nearest, ties to even, as f32_to_bf16: VCVTNEPS2BF16 would drop subnormal numbers. Lanes outside `lanes` are not
-// read.
-inline __attribute__((always_inline)) __m256i round_bf16(const float* p, __mmask16 lanes) {
-  const __m512 x = _mm512_maskz_loadu_ps(lanes, p);
-  const __m512i bits = _mm512_castps_si512(x);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-  const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
-  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_mask_blend_epi32(nan, rounded, quiet), 16));
-}
-
-// x [count] -> pairs of bf16, the last one filled up with zero.
-void round_row(const float* x, int64_t count, uint32_t* out) {
-  int64_t k = 0;
-  for (; k + kWidth <= count; k += kWidth)
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + k / 2), round_bf16(x + k, 0xffff));
-  if (k == count) return;
-  const int64_t rest = count - k;
-  const __m256i last = round_bf16(x + k, static_cast<__mmask16>((1u << rest) - 1u));
-  _mm256_mask_storeu_epi32(out + k / 2, static_cast<__mmask8>((1u << ((rest + 1) / 2)) - 1u), last);
-}
-
 // in [rows, pairs] with row stride `stride` -> out [pairs, rows] in squares of four.
 void transpose_pairs(const uint32_t* in, int64_t stride, int rows, int64_t pairs, uint32_t* out) {
   int r = 0;
@@ -191,7 +169,7 @@ void pack_rows(const float* x, int64_t ldx, int rows, int64_t count, void* out) 
 }  // namespace
 
 const ProductKernels kAvx512Bf16Products = {
-    "avx512_bf16", kTileRows, kPanelWidth, 2, pack_rows, tile, vector, nullptr,
+    "avx512_bf16", kTileRows, kPanelWidth, 2, pack_rows, tile, vector, nullptr, 2,
 };
 
 }  // namespace azimuth::kernels

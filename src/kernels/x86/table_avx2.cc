@@ -15,7 +15,7 @@ namespace azimuth::kernels {
 const KernelTable kAvx2Table = {
     "avx2",
     {"avx2", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32, nullptr},
-    {"avx2", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16, widen_bf16},
+    {"avx2", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16, widen_bf16, 2},
     {"avx2", kQ8Rows, kManyQ8Rows, 3 * kTileRows, widen_q8, kWideQ8RecordBytes},
     {"avx2", kQ4Rows, kManyQ4Rows, 3 * kQ4TileRows, widen_q4, kWideQ4RecordBytes},
     quantise_q8,

@@ -13,6 +13,8 @@ extern const QuantisedKernels kAvx512VnniQ8;
 extern const QuantisedKernels kAvx512VnniQ4;
 // For those that multiply tiles of bytes (TDPBSSD).
 extern const QuantisedRows kAmxRows;
+// For those that multiply tiles of bf16 (TDPBF16PS).
+extern const ProductKernels kAmxBf16Products;
 // For those that multiply pairs of bf16 (VDPBF16PS).
 extern const ProductKernels kAvx512Bf16Products;
 
