@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,7 +18,8 @@ namespace azimuth {
 // (docs/decisions/0029).
 struct ContentHash {
   std::array<uint8_t, 32> bytes{};
-  auto operator<=>(const ContentHash&) const = default;
+  bool operator==(const ContentHash&) const = default;
+  bool operator<(const ContentHash& other) const { return bytes < other.bytes; }
 };
 
 // For unordered containers: the bits are as good as random already.

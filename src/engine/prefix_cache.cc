@@ -1,10 +1,9 @@
 #include "engine/prefix_cache.h"
 
 #include <algorithm>
-#include <ranges>
+#include <iterator>
 
 namespace azimuth::engine {
-
 namespace {
 
 int64_t end_of(const std::vector<PrefixUnit>& units) {
@@ -67,7 +66,7 @@ void PrefixCache::put(const ContentHash& key, decoder::CachePart part) {
 
 // Last unit first, so that no unit is forgotten before those that it leads to.
 void PrefixCache::use(const ContentHash& root, const std::vector<PrefixUnit>& units) {
-  for (const PrefixUnit& unit : units | std::views::reverse) store_.use(unit.key);
+  for (auto unit = units.rbegin(); unit != units.rend(); ++unit) store_.use(unit->key);
   store_.use(root);
 }
 

@@ -1,6 +1,7 @@
 #include "engine/prefix_key.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace azimuth::engine {
 namespace {

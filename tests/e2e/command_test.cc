@@ -87,8 +87,7 @@ TEST(Command, VerboseNamesWhatWasRemembered) {
 
 TEST(Command, BenchAsksASecondQuestionAboutThePicture) {
   // What the picture takes is not computed again.
-  const std::string bench =
-      "bench " + quoted(kModel) + " --prompt-tokens 20 --gen 3 --image 64x48 --threads 1 --json";
+  const std::string bench = "bench " + quoted(kModel) + " --prompt-tokens 20 --gen 3 --image 64x48 --threads 1 --json";
   const json remembers = json::parse(run(bench).output);
   const json forgets = json::parse(run(bench + " --prefix-cache 0 --feature-cache 0").output);
   EXPECT_GT(remembers["first_question_ms"].get<double>(), 0.0);
