@@ -18,6 +18,7 @@ build_packages=(
   ca-certificates            # cargo fetches crates over https
   nlohmann-json3-dev libsimdjson-dev libcli11-dev
   libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev
+  libsodium-dev              # BLAKE2b, which stands for the content of pictures
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev  # video files; a build without them refuses these
   libgtest-dev libgmock-dev librapidcheck-dev
 )

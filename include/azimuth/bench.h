@@ -23,10 +23,17 @@ struct BenchReport {
   int64_t vision_patches = 0;
   double prefill_tok_s = 0.0;
   double decode_tok_s = 0.0;
-  double peak_rss_mb = 0.0;
+  double peak_rss_mb = 0.0;  // of the stages above
+  // From a question about the picture to the first token of its answer, with nothing remembered, and of another
+  // question about the same picture in another session, with what the engine remembers of it. 0 without a picture, or
+  // where the model takes no such request.
+  double first_question_ms = 0.0;
+  double second_question_ms = 0.0;
+  int64_t second_question_new_tokens = 0;
   std::string cpu;
 };
 
+// Forgets what the engine remembers of earlier requests.
 Result<BenchReport> bench(const Engine& engine, const BenchOptions& options = {});
 
 }  // namespace azimuth

@@ -16,11 +16,14 @@ struct EngineOptions {
   std::string dtype = "bf16";  // of the weights: f32 (exact) or bf16
   int threads = 0;             // 0: one per core
   Compat compat = Compat::azimuth;
-  std::string resize;                             // "": as the checkpoint says; "torchvision" or "pillow" otherwise
-  bool apply_orientation = true;                  // turn pictures by their EXIF orientation
-  int64_t max_pixels = 178'956'970;               // of one decoded picture
-  bool load_weights = true;                       // false: enough for prompts and positions, nothing can be computed
-  std::function<void(double fraction)> progress;  // of loading
+  std::string resize;                // "": as the checkpoint says; "torchvision" or "pillow" otherwise
+  bool apply_orientation = true;     // turn pictures by their EXIF orientation
+  int64_t max_pixels = 178'956'970;  // of one decoded picture
+  // What an engine remembers for all of its sessions, in bytes; 0: nothing. No result depends on it.
+  int64_t feature_cache_bytes = int64_t{256} << 20;  // features of pictures and videos, by the content of their pixels
+  int64_t prefix_cache_bytes = int64_t{1} << 30;     // keys and values of the starts of prompts, in blocks of 64 tokens
+  bool load_weights = true;                          // false: enough for prompts and positions, nothing can be computed
+  std::function<void(double fraction)> progress;     // of loading
 };
 
 struct ModelInfo {

@@ -139,6 +139,9 @@ struct Hooks {
   // True where a hook may change what a token leaves in the cache. A session then computes the whole prompt: what it
   // remembers belongs to other numbers. Edited positions need no such care, they are compared.
   bool changes_states() const { return on_decoder_input || on_layer_input || on_rotary || on_write; }
+  // True where a tap is set that sees what is computed. The session's memory stays in use, but what other sessions of
+  // the engine computed does not: what a tap sees should not depend on them.
+  bool watches() const { return on_read || on_rotary_ids || wants_attention; }
 };
 
 }  // namespace azimuth

@@ -92,10 +92,14 @@ struct Generation {
   std::vector<double> entropies;  // of the distribution that each was drawn from, nats, likewise
   FinishReason finish = FinishReason::length;
   int64_t prompt_tokens = 0;
-  int64_t steps = 0;            // tokens drawn, the end-of-text token included
-  int64_t cached_tokens = 0;    // of the prompt, that an earlier turn had already computed
-  int64_t moved_tokens = 0;     // of these, with other ids than they were computed under; only with keys=raw
-  int64_t prefills_again = 0;   // times that the sequence was computed again because its frequencies had changed
+  int64_t steps = 0;           // tokens drawn, the end-of-text token included
+  int64_t cached_tokens = 0;   // of the prompt, that this session or another one of the engine had already computed
+  int64_t moved_tokens = 0;    // of these, with other ids than they were computed under; only with keys=raw
+  int64_t prefills_again = 0;  // times that the sequence was computed again because its frequencies had changed
+  // Pictures and videos of the request whose features were computed before, and the patches that the tower was spared.
+  int64_t cached_images = 0;
+  int64_t cached_videos = 0;
+  int64_t cached_patches = 0;
   bool kept_old_turns = false;  // they changed and cached keys kept the turn that they had: frequencies=as-reference
   std::vector<StageTime> stages;
 };
@@ -107,8 +111,10 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  // Answers `request`. Tokens that the cache holds from earlier calls are not computed again. After a failure or a
-  // cancellation the session is as usable as before.
+  // Answers `request`. What this session's last call left is not computed again, nor pictures and starts of prompts
+  // that the engine remembers of any session (EngineOptions::feature_cache_bytes, prefix_cache_bytes). No result
+  // depends on what is remembered. After a failure or a cancellation the session is as usable as before. Sessions of
+  // one engine may answer at the same time, each in a thread of its own.
   Result<Generation> generate(const Request& request, const GenerateOptions& options = {},
                               const GenerateCallbacks& callbacks = {});
 

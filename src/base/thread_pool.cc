@@ -52,6 +52,7 @@ struct ThreadPool::Impl {
   int64_t count = 0;
   int64_t grain = 1;
 
+  std::mutex callers;  // held by the thread whose loop is open
   std::mutex mutex;
   std::condition_variable wake;  // of workers: a loop has opened, or the pool stops
   std::condition_variable done;  // of the caller: the last worker has left
@@ -147,7 +148,9 @@ int ThreadPool::threads() const {
 
 void ThreadPool::for_each(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (count <= 0) return;
-  if (impl_->workers.empty() || count <= grain) {
+  const bool alone = impl_->workers.empty() || count <= grain;
+  std::unique_lock caller(impl_->callers, std::defer_lock);
+  if (alone || !caller.try_lock()) {
     for (int64_t begin = 0; begin < count; begin += grain) body(begin, std::min(begin + grain, count));
     return;
   }

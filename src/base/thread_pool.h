@@ -1,4 +1,7 @@
 // A fixed set of worker threads that run one data-parallel loop at a time.
+//
+// Several threads may have loops run: one that comes while another's loop is open runs its own alone, so that sessions
+// of one engine can answer at the same time.
 #pragma once
 
 #include <cstdint>

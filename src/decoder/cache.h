@@ -44,6 +44,8 @@ class CacheState {
 
   CacheIndex length() const;
   size_t bytes() const;
+  int layers() const { return static_cast<int>(layers_.size()); }
+  const LayerSpec& layer_spec(int index) const { return specs_[static_cast<size_t>(index)]; }
   LayerCache& layer(int index) { return layers_[static_cast<size_t>(index)]; }
   const LayerCache& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
   // Whether the cache can forget the tokens from `length` on: linear attention keeps no single tokens, so that it

@@ -13,7 +13,7 @@ std::string name_of(SpanKind kind, size_t index) {
 }
 
 // Tokens that the prompt holds for each medium of one kind, against the features that arrived.
-Status check_counts(const Prompt& prompt, SpanKind kind, std::span<const MediaFeatures> media) {
+Status check_counts(const Prompt& prompt, SpanKind kind, std::span<const MediaFeatures* const> media) {
   std::vector<int64_t> tokens(media.size(), 0);
   for (const Span& span : prompt.spans) {
     if (span.kind != kind) continue;
@@ -26,7 +26,7 @@ Status check_counts(const Prompt& prompt, SpanKind kind, std::span<const MediaFe
     tokens[static_cast<size_t>(span.media)] += span.delivery == Delivery::cross ? span.features : span.tokens();
   }
   for (size_t i = 0; i < media.size(); ++i) {
-    const int64_t features = media[i].features.empty() ? 0 : media[i].features.shape()[0];
+    const int64_t features = media[i]->features.empty() ? 0 : media[i]->features.shape()[0];
     if (features == tokens[i]) continue;
     return invalid_argument(name_of(kind, i) + " has " + std::to_string(features) + " features, but the prompt has " +
                             std::to_string(tokens[i]) + " tokens for it; the two counts must be equal");
@@ -36,17 +36,17 @@ Status check_counts(const Prompt& prompt, SpanKind kind, std::span<const MediaFe
 
 // Shapes of features that may come from outside: one row per cell for the features and for each DeepStack level, and as
 // many levels for every medium of a request.
-Status check_shapes(SpanKind kind, std::span<const MediaFeatures> media, int64_t hidden, size_t levels) {
+Status check_shapes(SpanKind kind, std::span<const MediaFeatures* const> media, int64_t hidden, size_t levels) {
   for (size_t i = 0; i < media.size(); ++i) {
-    const Shape& found = media[i].features.shape();
+    const Shape& found = media[i]->features.shape();
     const Shape expected({found.rank() > 0 ? found[0] : 0, hidden});
     AZ_RETURN_IF_ERROR(check_shape("features of " + name_of(kind, i), expected, found));
-    if (media[i].deepstack.size() != levels) {
+    if (media[i]->deepstack.size() != levels) {
       return invalid_argument(name_of(kind, i) + " expected " + std::to_string(levels) +
                               " DeepStack levels like the first medium, found " +
-                              std::to_string(media[i].deepstack.size()));
+                              std::to_string(media[i]->deepstack.size()));
     }
-    for (const Tensor& level : media[i].deepstack) {
+    for (const Tensor& level : media[i]->deepstack) {
       AZ_RETURN_IF_ERROR(check_shape("a DeepStack level of " + name_of(kind, i), expected, level.shape()));
     }
   }
@@ -60,8 +60,8 @@ struct Place {
 };
 
 // Which feature row each visual token gets, in token order.
-std::vector<Place> places(const Prompt& prompt, std::span<const MediaFeatures> images,
-                          std::span<const MediaFeatures> videos) {
+std::vector<Place> places(const Prompt& prompt, std::span<const MediaFeatures* const> images,
+                          std::span<const MediaFeatures* const> videos) {
   std::vector<int64_t> image_rows(images.size(), 0);
   std::vector<int64_t> video_rows(videos.size(), 0);
   std::vector<Place> out;
@@ -70,8 +70,8 @@ std::vector<Place> places(const Prompt& prompt, std::span<const MediaFeatures> i
     const bool video = span.kind == SpanKind::video;
     const auto index = static_cast<size_t>(span.media);
     int64_t& row = video ? video_rows[index] : image_rows[index];
-    const MediaFeatures& media = video ? videos[index] : images[index];
-    for (int64_t token = span.begin; token < span.end; ++token) out.push_back({token, &media, row++});
+    const MediaFeatures* const media = video ? videos[index] : images[index];
+    for (int64_t token = span.begin; token < span.end; ++token) out.push_back({token, media, row++});
   }
   return out;
 }
@@ -105,14 +105,27 @@ void write_media_tokens(const Decoder& decoder, const Prompt& prompt, Tensor& hi
   }
 }
 
+std::vector<const MediaFeatures*> pointers_to(std::span<const MediaFeatures> media) {
+  std::vector<const MediaFeatures*> out;
+  for (const MediaFeatures& each : media) out.push_back(&each);
+  return out;
+}
+
 }  // namespace
 
 Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures> images,
                             std::span<const MediaFeatures> videos) {
+  return inject(decoder, prompt, pointers_to(images), pointers_to(videos));
+}
+
+Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures* const> images,
+                            std::span<const MediaFeatures* const> videos) {
   AZ_RETURN_IF_ERROR(check_counts(prompt, SpanKind::image, images));
   AZ_RETURN_IF_ERROR(check_counts(prompt, SpanKind::video, videos));
   const int64_t hidden = decoder.spec().hidden;
-  const size_t levels = !images.empty() ? images[0].deepstack.size() : !videos.empty() ? videos[0].deepstack.size() : 0;
+  const size_t levels = !images.empty()   ? images[0]->deepstack.size()
+                        : !videos.empty() ? videos[0]->deepstack.size()
+                                          : 0;
   AZ_RETURN_IF_ERROR(check_shapes(SpanKind::image, images, hidden, levels));
   AZ_RETURN_IF_ERROR(check_shapes(SpanKind::video, videos, hidden, levels));
   DecoderInput input;

@@ -16,5 +16,8 @@ namespace azimuth::decoder {
 // numbers are named).
 Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures> images,
                             std::span<const MediaFeatures> videos);
+// The same for features that are kept somewhere else.
+Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures* const> images,
+                            std::span<const MediaFeatures* const> videos);
 
 }  // namespace azimuth::decoder

@@ -17,14 +17,14 @@ struct Picture {
   int64_t end = 0;
 };
 
-std::vector<Picture> pictures_of(const Prompt& prompt, std::span<const MediaFeatures> images) {
+std::vector<Picture> pictures_of(const Prompt& prompt, std::span<const MediaFeatures* const> images) {
   std::vector<Picture> pictures;
   int64_t row = 0;
   for (const Span& span : prompt.spans) {
     if (span.kind == SpanKind::text || span.delivery != Delivery::cross) continue;
-    const MediaFeatures& media = images[static_cast<size_t>(span.media)];
-    pictures.push_back({span.begin, &media, row, row + media.filled_rows});
-    row += media.filled_rows;
+    const MediaFeatures* const media = images[static_cast<size_t>(span.media)];
+    pictures.push_back({span.begin, media, row, row + media->filled_rows});
+    row += media->filled_rows;
   }
   return pictures;
 }
@@ -48,7 +48,7 @@ Tensor gather(const std::vector<Picture>& pictures, int64_t hidden) {
 
 }  // namespace
 
-OuterFeatures outer_features(const Prompt& prompt, std::span<const MediaFeatures> images, int64_t hidden) {
+OuterFeatures outer_features(const Prompt& prompt, std::span<const MediaFeatures* const> images, int64_t hidden) {
   OuterFeatures out;
   const std::vector<Picture> pictures = pictures_of(prompt, images);
   if (pictures.empty()) return out;

@@ -11,6 +11,6 @@ namespace azimuth::decoder {
 
 // For the spans of `prompt` with Delivery::cross; empty where it has none. Errors: none; counts are inject()'s to
 // check.
-OuterFeatures outer_features(const Prompt& prompt, std::span<const MediaFeatures> images, int64_t hidden);
+OuterFeatures outer_features(const Prompt& prompt, std::span<const MediaFeatures* const> images, int64_t hidden);
 
 }  // namespace azimuth::decoder

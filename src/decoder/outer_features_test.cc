@@ -41,6 +41,12 @@ std::vector<std::pair<int64_t, int64_t>> pairs(const std::vector<kernels::KeyRan
   return out;
 }
 
+OuterFeatures outer_of(const Prompt& prompt, const std::vector<MediaFeatures>& images) {
+  std::vector<const MediaFeatures*> pointers;
+  for (const MediaFeatures& image : images) pointers.push_back(&image);
+  return outer_features(prompt, pointers, kHidden);
+}
+
 TEST(OuterFeatures, FilledRowsOfAllPicturesComeFirst) {
   const std::vector<MediaFeatures> images = [] {
     std::vector<MediaFeatures> list;
@@ -48,7 +54,7 @@ TEST(OuterFeatures, FilledRowsOfAllPicturesComeFirst) {
     list.push_back(picture(100.0f, 2, 0));
     return list;
   }();
-  const OuterFeatures outer = outer_features(prompt_of("iit"), images, kHidden);
+  const OuterFeatures outer = outer_of(prompt_of("iit"), images);
   ASSERT_NE(outer.rows, nullptr);
   const std::vector<float> found(outer.rows->data(), outer.rows->data() + outer.rows->elements());
   EXPECT_EQ(found, (std::vector<float>{0, 1, 100, 101, 102, 103, 2, 3}));
@@ -59,14 +65,14 @@ TEST(OuterFeatures, FilledRowsOfAllPicturesComeFirst) {
 TEST(OuterFeatures, TokensSeeTheLastRunOfPictures) {
   std::vector<MediaFeatures> images;
   for (int i = 0; i < 3; ++i) images.push_back(picture(0.0f, 2, 1));
-  const OuterFeatures outer = outer_features(prompt_of("tiittit"), images, kHidden);
+  const OuterFeatures outer = outer_of(prompt_of("tiittit"), images);
   EXPECT_EQ(outer.first_token, 1);
   EXPECT_EQ(pairs(outer.ranges),
             (std::vector<std::pair<int64_t, int64_t>>{{0, 9}, {0, 2}, {0, 4}, {0, 4}, {0, 4}, {4, 6}, {4, 6}}));
 }
 
 TEST(OuterFeatures, APromptWithoutPicturesHasNone) {
-  const OuterFeatures outer = outer_features(prompt_of("tt"), {}, kHidden);
+  const OuterFeatures outer = outer_of(prompt_of("tt"), {});
   EXPECT_EQ(outer.rows, nullptr);
   EXPECT_TRUE(outer.ranges.empty());
 }

@@ -6,9 +6,11 @@
 #include <array>
 #include <chrono>
 
+#include "azimuth/log.h"
 #include "engine/model.h"
 #include "engine/policy_choice.h"
 #include "engine/prepare.h"
+#include "engine/question_bench.h"
 #include "engine/sequence.h"
 #include "preprocess/preprocess.h"
 #include "vision/arrangement/arrangement.h"
@@ -112,6 +114,20 @@ Status bench_decoder(const Engine::Impl& model, const BenchOptions& options, Ben
   return ok_status();
 }
 
+// A model that takes no such request (a base model with a short context) has figures of its stages all the same.
+void time_questions(const Engine& engine, const BenchOptions& options, BenchReport& report) {
+  if (options.image_width == 0) return;
+  const Result<engine::QuestionTimes> times = engine::bench_questions(
+      engine, made_up_picture(options.image_width, options.image_height), options.positions, options.repetitions);
+  if (!times.ok()) {
+    log(LogLevel::warning, "bench: questions about the picture were not timed: " + times.status().message());
+    return;
+  }
+  report.first_question_ms = times->first_s * 1e3;
+  report.second_question_ms = times->second_s * 1e3;
+  report.second_question_new_tokens = times->second_new_tokens;
+}
+
 }  // namespace
 
 Result<BenchReport> bench(const Engine& engine, const BenchOptions& options) {
@@ -124,6 +140,7 @@ Result<BenchReport> bench(const Engine& engine, const BenchOptions& options) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   report.peak_rss_mb = static_cast<double>(usage.ru_maxrss) / 1024.0;
+  time_questions(engine, options, report);
   return report;
 }
 

@@ -1,4 +1,5 @@
 // Engine::load: a checkpoint's files -> a model that is ready to run.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -189,6 +190,10 @@ Status load_generation_config(const Checkpoint& checkpoint, Engine::Impl& impl) 
   return ok_status();
 }
 
+size_t bound_of(int64_t bytes) {
+  return static_cast<size_t>(std::max<int64_t>(bytes, 0));
+}
+
 void count_parameters(Engine::Impl& impl) {
   for (const auto& [slot, rule] : impl.spec.weights.rules()) {
     if (rule.optional) continue;
@@ -226,6 +231,8 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   impl->pool = std::make_unique<ThreadPool>(options.threads);
+  impl->features = std::make_unique<engine::FeatureCache>(bound_of(options.feature_cache_bytes));
+  impl->prefixes = std::make_unique<engine::PrefixCache>(bound_of(options.prefix_cache_bytes));
   formats::CheckpointOptions checkpoint_options;
   checkpoint_options.weights = options.load_weights;
   AZ_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::open(model, checkpoint_options));

@@ -9,8 +9,10 @@
 #include "azimuth/engine.h"
 #include "base/thread_pool.h"
 #include "decoder/decoder.h"
+#include "engine/feature_cache.h"
 #include "engine/policy_choice.h"
 #include "engine/position_weights.h"
+#include "engine/prefix_cache.h"
 #include "models/processor_config.h"
 #include "sampling/generation_config.h"
 #include "spec/model_spec.h"
@@ -37,6 +39,8 @@ struct Engine::Impl {
   std::optional<decoder::Decoder> decoder;           // with weights
   engine::PositionWeights position_weights;
   engine::RecentChoices recent_choices;
+  std::unique_ptr<engine::FeatureCache> features;
+  std::unique_ptr<engine::PrefixCache> prefixes;
 };
 
 }  // namespace azimuth

@@ -143,6 +143,14 @@ int64_t length_of(const PositionTable& positions) {
   return static_cast<int64_t>(std::ceil(static_cast<double>(largest) + 1.0));
 }
 
+void token_position(const PositionSet& set, int64_t index, float* out) {
+  if (index < set.tokens()) {
+    std::copy_n(set.token(index), set.axes, out);
+  } else {
+    set.decode_ids(index - set.tokens(), out);
+  }
+}
+
 PositionTable generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps) {
   PositionTable table;
   table.set_of_layer = prompt.set_of_layer;
@@ -170,6 +178,16 @@ int64_t chunk_end(const Prompt& prompt, int64_t begin, int64_t limit) {
   return end;
 }
 
+namespace {
+
+// The first stop behind `begin`, or the end of the prompt.
+int64_t next_stop(const Sequence& sequence, int64_t begin) {
+  const auto stop = std::ranges::upper_bound(sequence.stops, begin);
+  return stop == sequence.stops.end() ? sequence.input.tokens() : *stop;
+}
+
+}  // namespace
+
 Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, const RunContext& context,
                const HiddenSink& sink, int64_t pass_tokens, int first_sequence) {
   int64_t total = 0;
@@ -183,7 +201,8 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, c
       Sequence& sequence = sequences[i];
       const int64_t begin = sequence.cache.length();
       if (begin == sequence.input.tokens()) continue;
-      const int64_t end = chunk_end(sequence.prompt, begin, pass_tokens - rows);
+      const int64_t stop = next_stop(sequence, begin);
+      const int64_t end = chunk_end(sequence.prompt, begin, std::min(pass_tokens - rows, stop - begin));
       chunks.push_back({&sequence.input, &sequence.positions, sequence.encoding.get(), begin, end, &sequence.cache,
                         first_sequence + static_cast<int>(i), &sequence.positions});
       rows += end - begin;

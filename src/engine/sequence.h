@@ -39,10 +39,15 @@ struct Sequence {
   std::shared_ptr<const decoder::PositionEncoding> encoding;
   decoder::CacheState cache;
   FrequencyGrowth growth = {};
+  // Ascending; no pass of a prefill runs across one of them, so that the cache can be looked at there. At closed
+  // boundaries only.
+  std::vector<int64_t> stops = {};
 };
 
 // What scalings see of the tokens in `positions`: their largest id on any axis of any set, plus 1, rounded up.
 int64_t length_of(const PositionTable& positions);
+// The id of token `index` on the axes of `set`, written to out [axes]; those behind the prompt were generated.
+void token_position(const PositionSet& set, int64_t index, float* out);
 // The ids of generated tokens [0, steps), as a table of their own.
 PositionTable generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps);
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "decoder/inject.h"
+#include "decoder/score_term.h"
 #include "engine/hooks.h"
 #include "engine/prepare.h"
 #include "engine/start_sequence.h"
@@ -16,11 +18,14 @@
 namespace azimuth {
 namespace {
 
-using engine::MediaMatch;
+using engine::EncodedMedia;
+using engine::KnownFeatures;
+using engine::MediaKeys;
 using engine::PolicyChoice;
+using engine::PrefixChain;
 using engine::PreparedSample;
-using engine::SampleFeatures;
 using engine::Sequence;
+using engine::SharedMediaFeatures;
 using engine::Turn;
 
 class Stopwatch {
@@ -211,81 +216,119 @@ struct Session::Impl {
   const Engine::Impl& model;
   std::optional<Turn> turn;  // the last call
 
-  Result<SampleFeatures> encode(const PreparedSample& sample, const MediaMatch& media, const RunContext& context) const;
-  // `policy`: its spelling.
-  Result<Turn> start_turn(const Request& request, const std::string& policy, PreparedSample sample, const Call& call,
-                          Generation& out);
+  // `policy`: its spelling. `keys`: of the sample's media; empty where hooks may change states.
+  Result<Turn> start_turn(const Request& request, const std::string& policy, const PreparedSample& sample,
+                          MediaKeys keys, const Call& call, Generation& out);
+  Status take_over(const Turn* before, bool shares, Turn& next, Generation& out) const;
+  Result<Tensor> read_prompt(const Call& call, Turn& next, Generation& out) const;
 };
 
 namespace {
 
-MediaFeatures clone(const MediaFeatures& features) {
-  MediaFeatures copy{features.grid, features.features.clone(), {}, features.arrays};
-  copy.filled_rows = features.filled_rows;
-  for (const Tensor& level : features.deepstack) copy.deepstack.push_back(level.clone());
-  return copy;
+// Features of the sample's media: those that are known, the tower's otherwise.
+Result<EncodedMedia> encode(const Engine::Impl& model, const PreparedSample& sample, const MediaKeys& keys,
+                            const KnownFeatures& known, const Call& call, Generation& out) {
+  const Stopwatch vision;
+  AZ_ASSIGN_OR_RETURN(EncodedMedia media, engine::encode_shared(model, sample, keys, known, call.context("vision")));
+  if (media.new_patches > 0) out.stages.push_back({"vision", vision.seconds(), media.new_patches, "patches"});
+  out.cached_images = media.cached_images;
+  out.cached_videos = media.cached_videos;
+  out.cached_patches = media.cached_patches;
+  return media;
 }
 
-int64_t count_new_patches(const PreparedSample& sample, const MediaMatch& media) {
-  int64_t patches = 0;
-  for (size_t i = 0; i < media.images.size(); ++i) patches += media.images[i] < 0 ? sample.images[i].patches() : 0;
-  for (size_t i = 0; i < media.videos.size(); ++i) {
-    patches += media.videos[i] < 0 ? sample.videos[i].media.patches() : 0;
-  }
-  return patches;
+std::vector<const MediaFeatures*> pointers_to(const std::vector<SharedMediaFeatures>& shared) {
+  std::vector<const MediaFeatures*> out;
+  for (const SharedMediaFeatures& each : shared) out.push_back(each.get());
+  return out;
+}
+
+// The chain of all tokens that the turn knows. Keys and values of a term with segments are left behind as it goes on,
+// so that they have none.
+PrefixChain prefix_of(const Engine::Impl& model, const Turn& turn) {
+  const auto& term = turn.sequence.encoding->score_term;
+  if (term != nullptr && term->segments() != nullptr) return {};
+  // A token that has a row of its own among images, but was generated, has another one than in a prompt.
+  const std::vector<int64_t>& own_rows = model.spec.text.media_token_ids;
+  const auto answer = turn.ids.begin() + static_cast<std::ptrdiff_t>(turn.sequence.prompt.ids.size());
+  const auto end =
+      std::find_first_of(answer, turn.ids.end(), own_rows.begin(), own_rows.end(), std::equal_to<int64_t>());
+  return engine::prefix_chain({model.options.dtype, turn.compat, turn.policy}, turn.sequence, {turn.ids.begin(), end},
+                              turn.media);
+}
+
+// Leaves what the turn's cache holds to later requests, unless it is more, or less, than its tokens tell.
+void keep_prefix(const Engine::Impl& model, const PrefixChain& chain, const Turn& turn) {
+  if (turn.hooked || !turn.exact || turn.sequence.growth.mixed) return;
+  model.prefixes->keep(chain, turn.sequence.cache);
 }
 
 }  // namespace
 
-// Features of the sample's media: those of the turn before where the pixels are the same, the tower's otherwise.
-Result<SampleFeatures> Session::Impl::encode(const PreparedSample& sample, const MediaMatch& media,
-                                             const RunContext& context) const {
-  std::vector<engine::MediaToEncode> fresh;
-  for (size_t i = 0; i < media.images.size(); ++i) {
-    if (media.images[i] < 0) fresh.push_back({&sample.images[i], false});
+// Gives `next` the start of its cache: from the turn before, or from what the engine remembers, if that is longer.
+Status Session::Impl::take_over(const Turn* before, bool shares, Turn& next, Generation& out) const {
+  Sequence& sequence = next.sequence;
+  engine::Reuse reuse;
+  if (before != nullptr) reuse = engine::find_reuse(*before, sequence, next.policy, next.media);
+  next.exact = reuse.tokens == 0 || (reuse.exact && before->exact);
+  out.cached_tokens = reuse.tokens;
+  out.moved_tokens = reuse.moved;
+  next.prefix = prefix_of(model, next);
+  // Who asked to have tokens moved does not want them computed as they are for others.
+  if (shares && next.exact) {
+    if (decoder::has_recurrent_states(sequence.cache))
+      sequence.stops = engine::snapshot_stops(next.prefix, sequence.prompt);
+    const int64_t limit = static_cast<int64_t>(next.ids.size()) - 1;
+    decoder::CacheState cache = model.decoder->new_cache(sequence.cache.key_storage());
+    const int64_t tokens = model.prefixes->take(next.prefix, limit, cache);
+    if (tokens > reuse.tokens) {
+      out.cached_tokens = tokens;
+      sequence.cache = std::move(cache);
+      return ok_status();
+    }
   }
-  for (size_t i = 0; i < media.videos.size(); ++i) {
-    if (media.videos[i] < 0) fresh.push_back({&sample.videos[i].media, true});
-  }
-  AZ_ASSIGN_OR_RETURN(std::vector<MediaFeatures> encoded, engine::encode_media(model, fresh, context));
-  SampleFeatures out;
-  size_t next = 0;  // of `encoded`: new pictures, then new videos
-  for (const int match : media.images) {
-    out.images.push_back(match < 0 ? std::move(encoded[next++])
-                                   : clone(turn->features.images[static_cast<size_t>(match)]));
-  }
-  for (const int match : media.videos) {
-    out.videos.push_back(match < 0 ? std::move(encoded[next++])
-                                   : clone(turn->features.videos[static_cast<size_t>(match)]));
-  }
-  return out;
+  if (reuse.tokens == 0) return ok_status();
+  sequence.cache = before->sequence.cache;
+  return sequence.cache.truncate(reuse.tokens);
 }
 
-Result<Turn> Session::Impl::start_turn(const Request& request, const std::string& policy, PreparedSample sample,
-                                       const Call& call, Generation& out) {
+Result<Turn> Session::Impl::start_turn(const Request& request, const std::string& policy, const PreparedSample& sample,
+                                       MediaKeys keys, const Call& call, Generation& out) {
   AZ_ASSIGN_OR_RETURN(const engine::SequenceOptions options, engine::sequence_options(request));
   // What hooks changed is not what the same request would give without them, nor another hook.
   const bool hooked = request.hooks.changes_states();
+  const bool shares = !hooked && !request.hooks.watches();
   const Turn* before = turn && !turn->hooked && !hooked ? &*turn : nullptr;
-  const MediaMatch media = engine::match_media(sample, before);
-  const Stopwatch vision;
-  AZ_ASSIGN_OR_RETURN(SampleFeatures features, encode(sample, media, call.context("vision")));
-  const int64_t patches = count_new_patches(sample, media);
-  if (patches > 0) out.stages.push_back({"vision", vision.seconds(), patches, "patches"});
+  KnownFeatures known;
+  if (before != nullptr) known = {&before->media, &before->features, nullptr};
+  if (shares && model.options.feature_cache_bytes > 0) known.cache = model.features.get();
+  AZ_ASSIGN_OR_RETURN(EncodedMedia media, encode(model, sample, keys, known, call, out));
 
   AZ_ASSIGN_OR_RETURN(decoder::DecoderInput input,
-                      decoder::inject(*model.decoder, sample.prompt, features.images, features.videos));
+                      decoder::inject(*model.decoder, sample.prompt, pointers_to(media.features.images),
+                                      pointers_to(media.features.videos)));
   AZ_ASSIGN_OR_RETURN(Sequence sequence, engine::start_sequence(model, options, sample, std::move(input)));
-  if (before != nullptr) {
-    const engine::Reuse reuse = engine::find_reuse(*before, sequence, policy, media);
-    out.cached_tokens = reuse.tokens;
-    out.moved_tokens = reuse.moved;
-    if (reuse.tokens > 0) sequence.cache = before->sequence.cache;
-    AZ_RETURN_IF_ERROR(sequence.cache.truncate(reuse.tokens));
-  }
-  AZ_RETURN_IF_ERROR(engine::enter_decoder(call.context("prefill"), 0, sequence));
-  std::vector<int32_t> ids = sample.prompt.ids;
-  return Turn{std::move(sample), std::move(features), std::move(sequence), std::move(ids), policy, hooked};
+  Turn next{std::move(keys), std::move(media.features), std::move(sequence), sample.prompt.ids, policy, sample.compat,
+            hooked};
+  if (!hooked) AZ_RETURN_IF_ERROR(take_over(before, shares, next, out));
+  AZ_RETURN_IF_ERROR(engine::enter_decoder(call.context("prefill"), 0, next.sequence));
+  return next;
+}
+
+// Runs the prompt's new tokens. Returns the hidden row [1, hidden] of the last one.
+Result<Tensor> Session::Impl::read_prompt(const Call& call, Turn& next, Generation& out) const {
+  const Stopwatch prefilling;
+  Tensor last({1, model.spec.text.hidden});
+  Sequence& sequence = next.sequence;
+  const auto after_pass = [&](int, int64_t, const float* rows, int64_t count) {
+    std::copy_n(rows + (count - 1) * last.elements(), last.elements(), last.data());
+    if (std::ranges::binary_search(sequence.stops, sequence.cache.length())) keep_prefix(model, next.prefix, next);
+    return ok_status();
+  };
+  AZ_RETURN_IF_ERROR(engine::prefill(*model.decoder, {&sequence, 1}, call.context("prefill"), after_pass));
+  out.stages.push_back({"prefill", prefilling.seconds(), out.prompt_tokens - out.cached_tokens, "tokens"});
+  keep_prefix(model, next.prefix, next);
+  return last;
 }
 
 Session::Session(const Engine& engine) : impl_(std::make_unique<Impl>(Impl{engine.impl(), {}})) {}
@@ -302,22 +345,18 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
   AZ_ASSIGN_OR_RETURN(const PolicyChoice policy, engine::choose_policy(model, request.positions));
   Generation out;
   const Stopwatch preparing;
-  AZ_ASSIGN_OR_RETURN(PreparedSample sample, engine::prepare(model, request, policy));
+  AZ_ASSIGN_OR_RETURN(const PreparedSample sample, engine::prepare(model, request, policy));
   AZ_RETURN_IF_ERROR(check_room(model.spec.text, sample.prompt));
+  MediaKeys keys;
+  if (!request.hooks.changes_states()) keys = engine::media_keys(sample, *model.pool);
   out.prompt_tokens = static_cast<int64_t>(sample.prompt.ids.size());
   params.max_new_tokens = std::min(params.max_new_tokens, model.spec.text.context_length - out.prompt_tokens);
   out.stages.push_back({"preprocess", preparing.seconds(), out.prompt_tokens, "tokens"});
 
   const Call call{model, callbacks, engine::HookTaps(request.hooks)};
-  AZ_ASSIGN_OR_RETURN(Turn turn, impl_->start_turn(request, policy.policy.spelling(), std::move(sample), call, out));
-  const Stopwatch prefilling;
-  Tensor last({1, model.spec.text.hidden});
-  const auto keep_last = [&](int, int64_t, const float* rows, int64_t count) {
-    std::copy_n(rows + (count - 1) * last.elements(), last.elements(), last.data());
-    return ok_status();
-  };
-  AZ_RETURN_IF_ERROR(engine::prefill(*model.decoder, {&turn.sequence, 1}, call.context("prefill"), keep_last));
-  out.stages.push_back({"prefill", prefilling.seconds(), out.prompt_tokens - out.cached_tokens, "tokens"});
+  AZ_ASSIGN_OR_RETURN(Turn turn,
+                      impl_->start_turn(request, policy.policy.spelling(), sample, std::move(keys), call, out));
+  AZ_ASSIGN_OR_RETURN(Tensor last, impl_->read_prompt(call, turn, out));
 
   AZ_ASSIGN_OR_RETURN(text::Detokenizer detokenizer, text::Detokenizer::create(*model.tokenizer, true));
   const Stopwatch decoding;
@@ -326,6 +365,7 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
   out.prefills_again = turn.sequence.growth.prefills;
   out.kept_old_turns = turn.sequence.growth.mixed;
   out.stages.push_back({"decode", decoding.seconds(), out.steps, "tokens"});
+  if (!turn.hooked) keep_prefix(model, prefix_of(model, turn), turn);
   impl_->turn = std::move(turn);
   return out;
 }

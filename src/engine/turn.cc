@@ -7,58 +7,33 @@
 namespace azimuth::engine {
 namespace {
 
-bool same_pixels(const preprocess::Patches& a, const preprocess::Patches& b) {
-  return a.grid == b.grid && a.pixels.shape() == b.pixels.shape() &&
-         std::equal(a.pixels.data(), a.pixels.data() + a.pixels.elements(), b.pixels.data());
-}
-
-bool same_pixels(const preprocess::MediaPixels& a, const preprocess::MediaPixels& b) {
-  return std::ranges::equal(a.tiles, b.tiles, [](const auto& x, const auto& y) { return same_pixels(x, y); }) &&
-         std::ranges::equal(a.blocks, b.blocks, {}, &FeatureBlock::features, &FeatureBlock::features);
-}
-
-const preprocess::MediaPixels& pixels_of(const preprocess::MediaPixels& image) {
-  return image;
-}
-const preprocess::MediaPixels& pixels_of(const preprocess::VideoPixels& video) {
-  return video.media;
-}
-
-template <typename Media>
-std::vector<int> match(const std::vector<Media>& now, const std::vector<Media>* before) {
-  std::vector<int> found(now.size(), -1);
-  if (before == nullptr) return found;
-  for (size_t i = 0; i < now.size(); ++i) {
-    for (size_t j = 0; j < before->size() && found[i] < 0; ++j) {
-      if (same_pixels(pixels_of(now[i]), pixels_of((*before)[j]))) found[i] = static_cast<int>(j);
-    }
-  }
-  return found;
+// Whether medium `index` of one kind is the same in both.
+bool same_medium(const std::vector<ContentHash>& a, const std::vector<ContentHash>& b, int index) {
+  const auto i = static_cast<size_t>(index);
+  return i < a.size() && i < b.size() && a[i] == b[i];
 }
 
 // Tokens at the start of both prompts with the same ids and media.
-int64_t common_content(const Turn& before, const Prompt& prompt, const MediaMatch& media) {
+int64_t common_content(const Turn& before, const Prompt& prompt, const MediaKeys& media) {
   int64_t length = std::min<int64_t>({static_cast<int64_t>(before.ids.size()),
                                       static_cast<int64_t>(prompt.ids.size()) - 1, before.sequence.cache.length()});
   length =
       std::mismatch(prompt.ids.begin(), prompt.ids.begin() + length, before.ids.begin()).first - prompt.ids.begin();
   for (const Span& span : prompt.spans) {
     if (span.kind == SpanKind::text) continue;
-    const std::vector<int>& matches = span.kind == SpanKind::video ? media.videos : media.images;
-    if (matches[static_cast<size_t>(span.media)] != span.media) return std::min(length, span.begin);
+    const bool same = span.kind == SpanKind::video ? same_medium(before.media.videos, media.videos, span.media)
+                                                   : same_medium(before.media.images, media.images, span.media);
+    if (!same) return std::min(length, span.begin);
   }
   return length;
 }
 
 // Tokens in front of a cross-attended picture see it, too: then nothing fits unless all pictures do.
-bool sees_other_pictures(const Turn& before, const Prompt& prompt, const MediaMatch& media) {
+bool sees_other_pictures(const Turn& before, const Prompt& prompt, const MediaKeys& media) {
   const bool crosses =
       std::ranges::any_of(prompt.spans, [](const Span& span) { return span.delivery == Delivery::cross; });
   if (!crosses && before.sequence.input.features.ranges.empty()) return false;
-  for (size_t i = 0; i < media.images.size(); ++i) {
-    if (media.images[i] != static_cast<int>(i)) return true;
-  }
-  return media.images.size() != before.sample.images.size();
+  return media.images != before.media.images;
 }
 
 bool same_sets(const PositionTable& a, const PositionTable& b) {
@@ -70,7 +45,7 @@ bool has_position(const Turn& before, const PositionTable& positions, int64_t to
   for (size_t i = 0; i < positions.sets.size(); ++i) {
     const PositionSet& set = positions.sets[i];
     std::vector<float> old(static_cast<size_t>(set.axes));
-    before.position(token, i, old.data());
+    token_position(before.sequence.positions.sets[i], token, old.data());
     if (!std::equal(old.begin(), old.end(), set.token(token))) return false;
   }
   return true;
@@ -89,23 +64,9 @@ int64_t closed_boundary(const Prompt& prompt, int64_t length) {
 
 }  // namespace
 
-void Turn::position(int64_t index, size_t set, float* out) const {
-  const PositionSet& known = sequence.positions.sets[set];
-  if (index < known.tokens()) {
-    std::copy_n(known.token(index), known.axes, out);
-  } else {
-    known.decode_ids(index - known.tokens(), out);
-  }
-}
-
-MediaMatch match_media(const PreparedSample& now, const Turn* before) {
-  return {match(now.images, before == nullptr ? nullptr : &before->sample.images),
-          match(now.videos, before == nullptr ? nullptr : &before->sample.videos)};
-}
-
-Reuse find_reuse(const Turn& before, const Sequence& next, const std::string& policy, const MediaMatch& media) {
+Reuse find_reuse(const Turn& before, const Sequence& next, const std::string& policy, const MediaKeys& media) {
   const Sequence& old = before.sequence;
-  if (before.hooked || old.cache.key_storage() != next.cache.key_storage()) return {};
+  if (old.cache.key_storage() != next.cache.key_storage()) return {};
   const bool same_policy = before.policy == policy && same_frequencies(*old.encoding, *next.encoding);
   const bool comparable = same_sets(old.positions, next.positions);
   const bool raw = next.cache.key_storage() == decoder::KeyStorage::raw && turns_keys_only(*old.encoding) &&
@@ -124,6 +85,7 @@ Reuse find_reuse(const Turn& before, const Sequence& next, const std::string& po
   reuse.tokens = closed_boundary(next.prompt, reuse.tokens);
   if (!old.cache.can_truncate(reuse.tokens)) return {};
   reuse.moved = std::min(reuse.moved, reuse.tokens);
+  reuse.exact = same_policy && reuse.moved == 0;
   return reuse;
 }
 

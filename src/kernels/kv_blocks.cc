@@ -1,6 +1,7 @@
 #include "kernels/kv_blocks.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace azimuth::kernels {
 
@@ -19,6 +20,9 @@ float* KvBlocks::writable_block(int64_t block) {
     std::copy_n(blocks_[index].get(), elements, copy.get());
     blocks_[index] = std::move(copy);
     pointers_[index] = blocks_[index].get();
+  } else {
+    // Another thread may have let go of the block a moment ago: what it read comes before what is written now.
+    std::atomic_thread_fence(std::memory_order_acquire);
   }
   return blocks_[index].get();
 }
@@ -37,6 +41,22 @@ void KvBlocks::append(const float* rows, int64_t count, int64_t stride) {
     done += run;
     length_ += run;
   }
+}
+
+KvBlocks KvBlocks::share(int64_t begin, int64_t end) const {
+  const int64_t first = begin / kAttentionBlock;
+  const int64_t last = (end + kAttentionBlock - 1) / kAttentionBlock;
+  KvBlocks out(heads_, dim_);
+  out.length_ = end - begin;
+  out.blocks_.assign(blocks_.begin() + first, blocks_.begin() + last);
+  out.pointers_.assign(pointers_.begin() + first, pointers_.begin() + last);
+  return out;
+}
+
+void KvBlocks::append_shared(const KvBlocks& other) {
+  blocks_.insert(blocks_.end(), other.blocks_.begin(), other.blocks_.end());
+  pointers_.insert(pointers_.end(), other.pointers_.begin(), other.pointers_.end());
+  length_ += other.length_;
 }
 
 void KvBlocks::truncate(int64_t length) {

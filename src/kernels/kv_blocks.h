@@ -22,6 +22,11 @@ class KvBlocks {
   void append(const float* rows, int64_t count, int64_t stride);
   // Forgets all rows from `length` on; length must be at most length().
   void truncate(int64_t length);
+  // Rows [begin, end), in blocks that are shared with this; `begin` is a multiple of kAttentionBlock. A block that is
+  // not full is copied by whoever writes to it next.
+  KvBlocks share(int64_t begin, int64_t end) const;
+  // Appends the blocks of `other`, shared with it. Behind full blocks only.
+  void append_shared(const KvBlocks& other);
   const std::vector<const float*>& blocks() const { return pointers_; }
   // [dim] of one head and token.
   const float* row(int head, int64_t index) const {

@@ -72,11 +72,35 @@ TEST(Command, VerboseNamesEveryStageWithItsRate) {
   EXPECT_NE(outcome.errors.find("patches/s"), std::string::npos);
 }
 
+// The same picture twice goes through the tower once, and --verbose says so.
+TEST(Command, VerboseNamesWhatWasRemembered) {
+  const std::string twice = "run " + quoted(kModel) + " 'What is it?' --image " + quoted(kPicture) + " --image " +
+                            quoted(kPicture) + " --max-tokens 4 --temperature 0 -v";
+  const Outcome outcome = run(twice);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("vision: 1 picture from the cache ("), std::string::npos) << outcome.errors;
+  EXPECT_EQ(outcome.errors.find("tokens new"), std::string::npos) << outcome.errors;  // all of them are
+  const Outcome without = run(twice + " --feature-cache 0");
+  EXPECT_EQ(without.errors.find("from the cache"), std::string::npos) << without.errors;
+  EXPECT_EQ(without.output, outcome.output);
+}
+
+TEST(Command, BenchAsksASecondQuestionAboutThePicture) {
+  // What the picture takes is not computed again.
+  const std::string bench = "bench " + quoted(kModel) + " --prompt-tokens 20 --gen 3 --image 64x48 --threads 1 --json";
+  const json remembers = json::parse(run(bench).output);
+  const json forgets = json::parse(run(bench + " --prefix-cache 0 --feature-cache 0").output);
+  EXPECT_GT(remembers["first_question_ms"].get<double>(), 0.0);
+  EXPECT_GT(remembers["second_question_ms"].get<double>(), 0.0);
+  EXPECT_LE(remembers["second_question_new_tokens"].get<int>() + 12, forgets["second_question_new_tokens"].get<int>());
+}
+
 TEST(Command, ChatRemembersItsPictureAndReportsMistakes) {
   const Outcome outcome = run("chat " + quoted(kModel) + " --max-tokens 4 --temperature 0 -v",
                               "/image " + kPicture + "\nWhat is it?\nAnd now?\n/image nowhere.png\n/nonsense\n/quit\n");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.errors;
-  EXPECT_NE(outcome.errors.find("prompt tokens were in the cache"), std::string::npos) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("tokens new"), std::string::npos) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("vision: 1 picture from the cache ("), std::string::npos) << outcome.errors;
   EXPECT_NE(outcome.errors.find("nowhere.png"), std::string::npos);
   EXPECT_NE(outcome.errors.find("/nonsense"), std::string::npos);
 }
@@ -116,8 +140,9 @@ TEST(Command, InfoAndBenchPrintJson) {
       run("bench " + quoted(kModel) + " --prompt-tokens 20 --gen 3 --image 64x48 --repetitions 1 --threads 1 --json");
   ASSERT_EQ(bench.exit_code, 0) << bench.errors;
   const json figures = json::parse(bench.output);
-  for (const char* key : {"dtype", "threads", "cpu", "load_s", "preprocess_ms", "vision_ms", "vision_patches",
-                          "prefill_tok_s", "decode_tok_s", "peak_rss_mb"}) {
+  for (const char* key :
+       {"dtype", "threads", "cpu", "load_s", "preprocess_ms", "vision_ms", "vision_patches", "prefill_tok_s",
+        "decode_tok_s", "peak_rss_mb", "first_question_ms", "second_question_ms", "second_question_new_tokens"}) {
     EXPECT_TRUE(figures.contains(key)) << key;
   }
   EXPECT_GT(figures["prefill_tok_s"].get<double>(), 0.0);

@@ -23,6 +23,7 @@ const Engine& model() {
   static const Engine engine = [] {
     EngineOptions options;
     options.dtype = "f32";
+    options.prefix_cache_bytes = 0;  // what a session remembers by itself; caches_test has what its engine does
     Result<Engine> loaded = Engine::load(kCase + "/model", options);
     EXPECT_TRUE(loaded.ok()) << loaded.status().message();
     return std::move(*loaded);

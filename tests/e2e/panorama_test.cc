@@ -24,6 +24,7 @@ class Panorama : public testing::Test {
   static void SetUpTestSuite() {
     EngineOptions options;
     options.dtype = "f32";
+    options.prefix_cache_bytes = 0;  // what a session remembers by itself; caches_test has what its engine does
     Result<Engine> loaded = Engine::load(std::string(AZIMUTH_SOURCE_DIR) + "/models/azimuth-tiny", options);
     ASSERT_TRUE(loaded.ok()) << loaded.status().message();
     engine_ = std::make_unique<Engine>(std::move(*loaded));

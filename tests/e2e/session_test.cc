@@ -29,6 +29,7 @@ std::string read(const fs::path& path) {
 Engine load(const std::string& model, const std::string& dtype = "f32") {
   EngineOptions options;
   options.dtype = dtype;
+  options.prefix_cache_bytes = 0;  // what a session remembers by itself; caches_test has what its engine does
   Result<Engine> engine = Engine::load(model, options);
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   return std::move(*engine);

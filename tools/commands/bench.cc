@@ -53,6 +53,9 @@ int bench_command(BenchCommand& command) {
                                 {"vision_patches", r.vision_patches},
                                 {"prefill_tok_s", r.prefill_tok_s},
                                 {"decode_tok_s", r.decode_tok_s},
+                                {"first_question_ms", r.first_question_ms},
+                                {"second_question_ms", r.second_question_ms},
+                                {"second_question_new_tokens", r.second_question_new_tokens},
                                 {"peak_rss_mb", r.peak_rss_mb}};
     std::puts(out.dump().c_str());
     return 0;
@@ -69,6 +72,11 @@ int bench_command(BenchCommand& command) {
   std::printf("decode      %10.1f tokens/s   %lld tokens\n", r.decode_tok_s,
               static_cast<long long>(command.options.generated_tokens));
   std::printf("peak memory %10.1f MB\n", r.peak_rss_mb);
+  if (r.first_question_ms > 0.0) {
+    std::printf("question    %10.2f ms   to the first token of an answer about the picture\n", r.first_question_ms);
+    std::printf("another one %10.2f ms   about the same picture: %lld new tokens\n", r.second_question_ms,
+                static_cast<long long>(r.second_question_new_tokens));
+  }
   return 0;
 }
 
@@ -79,6 +87,7 @@ void add_bench(CLI::App& app, int& exit_code) {
   CLI::App* sub =
       app.add_subcommand("bench", "Measure every stage: medians after a warm-up, with a made-up prompt and picture");
   add_model_options(*sub, command->model, "bf16");
+  add_memory_options(*sub, command->model.engine);
   sub->add_option("--prompt-tokens", command->options.prompt_tokens, "Tokens of the prompt [256]")
       ->type_name("N")
       ->check(in_range(1, 1 << 20));

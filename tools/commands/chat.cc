@@ -111,7 +111,11 @@ class Chat {
       return;
     }
     std::fputc('\n', stdout);
-    if (options_.verbose) print_stages(*answer);
+    if (options_.verbose) {
+      print_stages(*answer);
+    } else if (isatty(STDERR_FILENO) != 0) {
+      print_reuse(*answer);
+    }
     messages_.push_back({{"role", "assistant"}, {"content", answer->text}});
     media_ = nlohmann::json::array();
   }
@@ -154,6 +158,7 @@ void add_chat(CLI::App& app, int& exit_code) {
   command->add_option("--system", options->system, "System message");
   add_position_options(*command, options->positions);
   add_cache_options(*command, options->positions);
+  add_memory_options(*command, options->model.engine);
   add_generate_options(*command, options->generate);
   command->add_flag("--verbose,-v", options->verbose, "Print time and rate of every stage");
   command->footer(kHelp);

@@ -84,6 +84,19 @@ void add_model_options(CLI::App& command, ModelOptions& options, const std::stri
       ->check(in_range(int64_t{1}, int64_t{1} << 40));
 }
 
+void add_memory_options(CLI::App& command, EngineOptions& options) {
+  const auto add = [&command](const char* name, int64_t& bytes, const std::string& what) {
+    const auto set = [&bytes](const int64_t& megabytes) { bytes = megabytes << 20; };
+    command
+        .add_option_function<int64_t>(name, set,
+                                      "Memory for " + what + ", in MiB; 0: none [" + std::to_string(bytes >> 20) + "]")
+        ->type_name("N")
+        ->check(in_range(int64_t{0}, int64_t{1} << 30));
+  };
+  add("--feature-cache", options.feature_cache_bytes, "features of pictures that were seen");
+  add("--prefix-cache", options.prefix_cache_bytes, "keys and values of starts of prompts that were read");
+}
+
 Result<Engine> load_engine(ModelOptions& options) {
   AZ_ASSIGN_OR_RETURN(options.engine.compat, parse_compat(options.compat));
   ProgressLine line;

@@ -22,6 +22,9 @@ struct ModelOptions {
 // MODEL and the options that choose how it is loaded.
 void add_model_options(CLI::App& command, ModelOptions& options, const std::string& default_dtype);
 
+// How much the engine remembers from one request to the next.
+void add_memory_options(CLI::App& command, EngineOptions& options);
+
 // Loads with a progress line on a terminal.
 Result<Engine> load_engine(ModelOptions& options);
 

@@ -1,6 +1,7 @@
 #include "commands/generate_options.h"
 
 #include <cstdio>
+#include <string>
 
 #include "commands/common.h"
 
@@ -39,18 +40,43 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
   command.add_flag("--ignore-eos", options.ignore_eos, "Go on after an end-of-text token");
 }
 
+namespace {
+
+// "1 picture, 2 videos"
+std::string count_media(int64_t pictures, int64_t videos) {
+  const auto count = [](int64_t number, const char* noun) {
+    return number == 0 ? std::string() : std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
+  };
+  std::string text = count(pictures, "picture");
+  if (pictures > 0 && videos > 0) text += ", ";
+  return text + count(videos, "video");
+}
+
+}  // namespace
+
+void print_reuse(const Generation& generation) {
+  if (generation.cached_images + generation.cached_videos > 0) {
+    std::fprintf(stderr, "vision: %s from the cache (%lld patches)\n",
+                 count_media(generation.cached_images, generation.cached_videos).c_str(),
+                 static_cast<long long>(generation.cached_patches));
+  }
+  if (generation.cached_tokens > 0) {
+    std::fprintf(stderr, "prefill: %lld of %lld tokens new\n",
+                 static_cast<long long>(generation.prompt_tokens - generation.cached_tokens),
+                 static_cast<long long>(generation.prompt_tokens));
+  }
+}
+
 void print_stages(const Generation& generation) {
   for (const StageTime& stage : generation.stages) {
     const double rate = stage.seconds > 0.0 ? static_cast<double>(stage.items) / stage.seconds : 0.0;
     std::fprintf(stderr, "%-10s %9.1f ms  %6lld %-8s %9.1f %s/s\n", stage.name.c_str(), stage.seconds * 1e3,
                  static_cast<long long>(stage.items), stage.unit.c_str(), rate, stage.unit.c_str());
   }
-  if (generation.cached_tokens > 0) {
-    std::fprintf(stderr, "%lld of %lld prompt tokens were in the cache\n",
-                 static_cast<long long>(generation.cached_tokens), static_cast<long long>(generation.prompt_tokens));
-  }
+  print_reuse(generation);
   if (generation.moved_tokens > 0) {
-    std::fprintf(stderr, "%lld of these have other ids than their hidden states were computed under (--keys raw)\n",
+    std::fprintf(stderr,
+                 "%lld of the others have other ids than their hidden states were computed under (--keys raw)\n",
                  static_cast<long long>(generation.moved_tokens));
   }
   if (generation.prefills_again > 0) {

@@ -9,7 +9,9 @@ namespace azimuth::tools {
 
 void add_generate_options(CLI::App& command, GenerateOptions& options);
 
-// Prints time and rate of each stage on stderr.
+// Prints on stderr what of the request had been computed before, if anything.
+void print_reuse(const Generation& generation);
+// Prints time and rate of each stage on stderr, and the above.
 void print_stages(const Generation& generation);
 
 }  // namespace azimuth::tools

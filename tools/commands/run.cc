@@ -90,6 +90,7 @@ void add_run(CLI::App& app, int& exit_code) {
   command->add_option("--system", options->system, "System message");
   add_position_options(*command, options->positions);
   add_cache_options(*command, options->positions);
+  add_memory_options(*command, options->model.engine);
   command->add_flag("--print-positions", options->print_positions,
                     "Print the ids that reach the rotary embedding, per layer type, of the prompt and of every step");
   add_generate_options(*command, options->generate);
