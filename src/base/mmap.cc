@@ -129,11 +129,20 @@ MappedFile::~MappedFile() {
 void MappedFile::advise(Access access, size_t offset, size_t length) const {
   if (offset >= bytes_.size()) return;
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  const size_t begin = offset / page * page;
-  const size_t end = offset + std::min(length, bytes_.size() - offset);
-  const int advice = access == Access::sequential ? MADV_SEQUENTIAL
-                     : access == Access::random   ? MADV_RANDOM
-                                                  : MADV_WILLNEED;
+  size_t begin = offset / page * page;
+  size_t end = offset + std::min(length, bytes_.size() - offset);
+  int advice = MADV_WILLNEED;
+  switch (access) {
+    case Access::sequential: advice = MADV_SEQUENTIAL; break;
+    case Access::random: advice = MADV_RANDOM; break;
+    case Access::soon: break;
+    case Access::done:  // pages that are shared with a neighbour stay
+      advice = MADV_DONTNEED;
+      begin = (offset + page - 1) / page * page;
+      if (end < bytes_.size()) end = end / page * page;
+      if (begin >= end) return;
+      break;
+  }
   ::madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, advice);
 }
 

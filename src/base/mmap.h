@@ -11,7 +11,8 @@
 
 namespace azimuth {
 
-enum class Access { sequential, random, soon };
+// `done`: not again, so that its pages need not count as memory in use; reading them all the same is still right.
+enum class Access { sequential, random, soon, done };
 
 // A whole file in memory. Movable; unmaps when destroyed. An empty file has empty bytes().
 class MappedFile {

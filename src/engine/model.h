@@ -27,6 +27,7 @@ struct Engine::Impl {
   int64_t checkpoint_bytes = 0;
   int64_t text_parameters = 0;
   int64_t vision_parameters = 0;
+  int64_t weight_bytes = 0;
   sampling::GenerationConfig generation;
   models::ProcessorSpecs processors;
   std::unique_ptr<ThreadPool> pool;

@@ -237,6 +237,27 @@ uint64_t Checkpoint::weight_bytes() const {
   return bytes;
 }
 
+void Checkpoint::prefetch(std::string_view name) const {
+  const auto at = impl_->tensors.find(name);
+  if (at != impl_->tensors.end()) impl_->shards[at->second.shard].prefetch(*at->second.entry);
+}
+
+void Checkpoint::release(std::span<const std::byte> bytes) const {
+  for (const SafeTensors& shard : impl_->shards) shard.release(bytes);
+}
+
+size_t Checkpoint::shards() const {
+  return impl_->shards.size();
+}
+
+const std::map<std::string, std::string>& Checkpoint::metadata(size_t shard) const {
+  return impl_->shards[shard].metadata();
+}
+
+size_t Checkpoint::shard_of(std::string_view name) const {
+  return impl_->tensors.find(name)->second.shard;
+}
+
 std::vector<std::string> Checkpoint::weight_files() const {
   std::vector<std::string> paths;
   for (const SafeTensors& shard : impl_->shards) paths.push_back(shard.path());
