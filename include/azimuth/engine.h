@@ -17,7 +17,7 @@ struct EngineOptions {
   // and default_dtype for other checkpoints.
   std::string dtype;
   std::string default_dtype = "bf16";
-  int threads = 0;             // 0: one per core
+  int threads = 0;  // 0: one per core
   Compat compat = Compat::azimuth;
   std::string resize;                             // "": as the checkpoint says; "torchvision" or "pillow" otherwise
   bool apply_orientation = true;                  // turn pictures by their EXIF orientation
@@ -52,6 +52,7 @@ struct ModelInfo {
   int64_t weight_bytes = 0;  // in memory, or in the map, as the type has them
   int64_t cache_bytes_per_token = 0;
   std::string dtype;
+  bool quantised = false;  // the directory holds its weights in this type already
   int threads = 0;
 };
 

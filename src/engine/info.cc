@@ -38,6 +38,7 @@ ModelInfo Engine::info() const {
     info.cache_bytes_per_token += int64_t{each.kv_heads} * (each.head_dim + each.value_dim) * int64_t{sizeof(float)};
   }
   info.dtype = impl.options.dtype;
+  info.quantised = impl.quantised;
   info.threads = impl.pool->threads();
   return info;
 }

@@ -274,6 +274,7 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   AZ_ASSIGN_OR_RETURN(std::optional<quantize::Description> description,
                       find_description(model, checkpoint, options.load_weights));
   AZ_ASSIGN_OR_RETURN(const kernels::WeightType type, settle_dtype(description, impl->directory, impl->options));
+  impl->quantised = description.has_value();
   count_parameters(*impl);
   if (!options.load_weights) {
     AZ_RETURN_IF_ERROR(load_text_and_processors(checkpoint, *impl));

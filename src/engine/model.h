@@ -28,6 +28,7 @@ struct Engine::Impl {
   int64_t text_parameters = 0;
   int64_t vision_parameters = 0;
   int64_t weight_bytes = 0;
+  bool quantised = false;  // in the directory
   sampling::GenerationConfig generation;
   models::ProcessorSpecs processors;
   std::unique_ptr<ThreadPool> pool;

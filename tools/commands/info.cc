@@ -73,7 +73,8 @@ nlohmann::json to_json(const ModelInfo& info) {
           {"vision_parameters", info.vision_parameters},
           {"weight_bytes", info.weight_bytes},
           {"cache_bytes_per_token", info.cache_bytes_per_token},
-          {"dtype", info.dtype}};
+          {"dtype", info.dtype},
+          {"quantised", info.quantised}};
 }
 
 int info_command(InfoCommand& command) {
