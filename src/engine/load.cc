@@ -225,6 +225,7 @@ void count_parameters(Engine::Impl& impl) {
 
 Status load_weights(const Checkpoint& checkpoint, WeightReader& reader, Engine::Impl& impl) {
   AZ_ASSIGN_OR_RETURN(engine::ModelWeights weights, engine::load_model_weights(impl.spec, reader));
+  weights.decoder.intact = impl.intact;
   impl.decoder.emplace(impl.spec.text, std::move(weights.decoder));
   AZ_ASSIGN_OR_RETURN(impl.position_weights, engine::PositionWeights::read(checkpoint));
   if (!weights.positions.empty()) impl.position_weights.add("table", std::move(weights.positions));
@@ -265,14 +266,16 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   formats::CheckpointOptions checkpoint_options;
   checkpoint_options.weights = options.load_weights;
   AZ_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(model, checkpoint_options));
+  AZ_ASSIGN_OR_RETURN(std::optional<quantize::Description> description,
+                      find_description(model, opened, options.load_weights));
+  if (description) opened.read_lost_pages_as_zeros();
   const auto shared = std::make_shared<const Checkpoint>(std::move(opened));
   const Checkpoint& checkpoint = *shared;
+  if (description && options.load_weights) impl->intact = [shared] { return shared->intact(); };
   impl->directory = checkpoint.directory();
   AZ_ASSIGN_OR_RETURN(impl->spec, models::read_model_spec(checkpoint.config_view()));
   // A section that does not fit is the checkpoint's fault: say so now, not at the first prompt.
   AZ_RETURN_IF_ERROR(engine::choose_policy(impl->spec.text, "").status().with_context("config.json"));
-  AZ_ASSIGN_OR_RETURN(std::optional<quantize::Description> description,
-                      find_description(model, checkpoint, options.load_weights));
   AZ_ASSIGN_OR_RETURN(const kernels::WeightType type, settle_dtype(description, impl->directory, impl->options));
   impl->quantised = description.has_value();
   count_parameters(*impl);

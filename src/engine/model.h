@@ -1,6 +1,7 @@
 // Everything that Engine::load puts together.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,7 @@ struct Engine::Impl {
   std::optional<text::ChatTemplate> video_template;  // PromptSpec::video_template
   std::optional<vision::Tower> tower;                // with weights, of models that have one
   std::optional<decoder::Decoder> decoder;           // with weights
+  std::function<Status()> intact;                    // whether mapped weights could all be read; unset where none are
   engine::PositionWeights position_weights;
   engine::RecentChoices recent_choices;
 };

@@ -246,6 +246,20 @@ void Checkpoint::release(std::span<const std::byte> bytes) const {
   for (const SafeTensors& shard : impl_->shards) shard.release(bytes);
 }
 
+void Checkpoint::read_lost_pages_as_zeros() {
+  for (SafeTensors& shard : impl_->shards) shard.read_lost_pages_as_zeros();
+}
+
+Status Checkpoint::intact() const {
+  for (const SafeTensors& shard : impl_->shards) {
+    if (!shard.lost()) continue;
+    return data_loss(shard.path() +
+                     " expected to stay as it was while the model runs, found pages missing; it was cut short or its "
+                     "disk failed, load it again");
+  }
+  return ok_status();
+}
+
 size_t Checkpoint::shards() const {
   return impl_->shards.size();
 }

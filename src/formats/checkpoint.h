@@ -56,6 +56,9 @@ class Checkpoint {
   // Hints about views of tensor(): read soon, and read for the last time; see SafeTensors.
   void prefetch(std::string_view name) const;
   void release(std::span<const std::byte> bytes) const;
+  // For files that are computed on where they lie: pages that are lost read as zeros, and intact() is data_loss then.
+  void read_lost_pages_as_zeros();
+  Status intact() const;
 
   // The metadata of each weight file, and the file that holds a tensor which has().
   size_t shards() const;

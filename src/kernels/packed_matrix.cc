@@ -168,7 +168,7 @@ Result<PackedMatrix> PackedMatrix::allocate(const TensorView& weights, WeightTyp
   PackedMatrix packed;
   packed.impl_ = std::make_unique<Impl>(layout_of(weights.shape[0], weights.shape[1], type));
   Impl& m = *packed.impl_;
-  if (!m.data.try_ensure(m.size)) {
+  if (!m.data.try_allocate(m.size)) {
     return resource_exhausted("[kernels] expected " + std::to_string(m.size) +
                               " bytes of memory for a weight matrix of shape " + weights.shape.to_string() +
                               ", found too little; use a smaller model or a narrower type");

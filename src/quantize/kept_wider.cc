@@ -9,21 +9,17 @@ using kernels::WeightType;
 
 constexpr std::array kTable = {
     KeptWider{"decoder.layers.*router.weight", WeightType::bf16, WeightType::bf16,
-              "a router's error sends a token to other experts; few weights"},
+              "an error sends a token to other experts; few weights"},
     KeptWider{"decoder.layers.*.linear.write.weight", WeightType::bf16, WeightType::bf16,
-              "how much linear attention writes, which its state keeps; few weights"},
+              "what linear attention writes stays in its state; very few weights"},
     KeptWider{"decoder.layers.*.linear.decay.weight", WeightType::bf16, WeightType::bf16,
-              "what linear attention forgets, an exponent that errors pile up in; few weights"},
+              "what linear attention forgets is an exponent that errors pile up in; very few weights"},
     KeptWider{"decoder.embedding", WeightType::q8, WeightType::q8,
-              "read row by row, and the head of models that tie it: errors reach logits directly"},
-    KeptWider{"decoder.head", WeightType::q8, WeightType::q8, "errors reach logits directly"},
-    KeptWider{"decoder.per_layer_projection.weight", WeightType::q8, WeightType::q8,
-              "one matrix that feeds every layer"},
-    KeptWider{"tower.patch.weight", WeightType::bf16, WeightType::bf16, "reads pixels themselves; few weights"},
-    KeptWider{"tower.projector.*", WeightType::q8, WeightType::q8,
-              "every picture passes through it; few weights beside tower and decoder"},
-    KeptWider{"tower.deepstack.*", WeightType::q8, WeightType::q8,
-              "every picture passes through it; few weights beside tower and decoder"},
+              "its error enters every layer, and the logits where the head is tied; one row a token is read"},
+    KeptWider{"decoder.head", WeightType::q8, WeightType::q8, "its error is that of the logits"},
+    KeptWider{"tower.patch.weight", WeightType::bf16, WeightType::bf16, "reads the pixels themselves; few weights"},
+    KeptWider{"decoder.layers.0.*", WeightType::q8, WeightType::q8,
+              "its error enters every other layer; one layer of many"},
 };
 
 }  // namespace

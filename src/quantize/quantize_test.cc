@@ -22,8 +22,10 @@ TEST(KeptWider, KnowsSlotsByTheirKind) {
   EXPECT_EQ(type_of_slot("decoder.layers.17.router.weight", WeightType::q4), WeightType::bf16);
   EXPECT_EQ(type_of_slot("decoder.layers.17.shared.router.weight", WeightType::q8), WeightType::bf16);
   EXPECT_EQ(type_of_slot("decoder.head", WeightType::q4), WeightType::q8);
-  EXPECT_EQ(type_of_slot("decoder.layers.0.query.weight", WeightType::q4), WeightType::q4);
-  EXPECT_EQ(type_of_slot("decoder.layers.0.experts.gate_up", WeightType::q4), WeightType::q4);
+  EXPECT_EQ(type_of_slot("decoder.layers.10.query.weight", WeightType::q4), WeightType::q4);
+  EXPECT_EQ(type_of_slot("decoder.layers.0.query.weight", WeightType::q4), WeightType::q8);
+  EXPECT_EQ(type_of_slot("decoder.layers.0.router.weight", WeightType::q4), WeightType::bf16);
+  EXPECT_EQ(type_of_slot("decoder.layers.20.experts.gate_up", WeightType::q4), WeightType::q4);
 }
 
 TEST(KeptWider, NeverNarrows) {

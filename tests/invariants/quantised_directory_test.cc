@@ -151,33 +151,51 @@ TEST_F(DamagedDirectory, OfAnotherTypeIsRefused) {
 }
 
 TEST_F(DamagedDirectory, WithAMatrixOfAnotherTypeIsRefused) {
-  const size_t at = bytes_.find("\"matrix.decoder.layers.0.query.weight\":\"q4 ");
+  const size_t at = bytes_.find("\"matrix.decoder.layers.1.query.weight\":\"q4 ");
   ASSERT_NE(at, std::string::npos);
-  replace("\"matrix.decoder.layers.0.query.weight\":\"q4 ", "\"matrix.decoder.layers.0.query.weight\":\"q8 ");
-  expect_refused("decoder.layers.0.query.weight expected ");
+  replace("\"matrix.decoder.layers.1.query.weight\":\"q4 ", "\"matrix.decoder.layers.1.query.weight\":\"q8 ");
+  expect_refused("decoder.layers.1.query.weight expected ");
 }
 
 TEST_F(DamagedDirectory, WithAWordForANumberIsRefused) {
-  replace("\"matrix.decoder.layers.0.query.weight\":\"q4 1 ", "\"matrix.decoder.layers.0.query.weight\":\"q4 - ");
+  replace("\"matrix.decoder.layers.1.query.weight\":\"q4 1 ", "\"matrix.decoder.layers.1.query.weight\":\"q4 - ");
   expect_refused("to name a tensor of the file with type, count, outputs and inputs");
 }
 
 TEST_F(DamagedDirectory, WithAnotherShapeIsRefused) {
-  replace("\"matrix.decoder.layers.0.query.weight\":\"q4 1 ", "\"matrix.decoder.layers.0.query.weight\":\"q4 2 ");
+  replace("\"matrix.decoder.layers.1.query.weight\":\"q4 1 ", "\"matrix.decoder.layers.1.query.weight\":\"q4 2 ");
   expect_refused("config.json and the weights do not belong together");
 }
 
 TEST_F(DamagedDirectory, WithoutATensorIsRefused) {
-  const std::string name = "decoder.layers.0.query.weight";
+  const std::string name = "decoder.layers.1.query.weight";
   for (const std::string prefix : {"\"", "\"matrix."}) {
-    replace(prefix + name, prefix + "decoder.layers.0.quern.weight");
+    replace(prefix + name, prefix + "decoder.layers.1.quern.weight");
   }
-  expect_refused("expected a tensor decoder.layers.0.query.weight, found none");
+  expect_refused("expected a tensor decoder.layers.1.query.weight, found none");
 }
 
 TEST_F(DamagedDirectory, CutShortIsRefused) {
   fs::resize_file(file_, bytes_.size() - 64);
   expect_refused("model.safetensors");
+}
+
+// The engine computes on the map: what is lost there may be no crash.
+TEST_F(DamagedDirectory, CutShortWhileTheModelRunsIsAnError) {
+  const Result<Engine> engine = load(out_);
+  ASSERT_TRUE(engine.ok()) << engine.status().message();
+  const std::string request = read_text(kTraces + "qwen3_vl_two_images/request.json");
+  TraceOptions options;
+  options.base_directory = kTraces + "qwen3_vl_two_images";
+  ASSERT_TRUE(trace(*engine, request, options).ok());
+  fs::resize_file(file_, 8192);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const Result<std::string> out = trace(*engine, request, options);
+    ASSERT_FALSE(out.ok());
+    EXPECT_NE(out.status().message().find("expected to stay as it was while the model runs, found pages missing"),
+              std::string::npos)
+        << out.status().message();
+  }
 }
 
 // Any byte of the header may be anything: an error or the model, never a crash.
