@@ -7,6 +7,7 @@
 #include <string>
 
 #include "formats/safetensors.h"
+#include "quantize/format.h"
 
 namespace {
 
@@ -43,5 +44,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto file = formats::SafeTensors::open("/proc/self/fd/" + std::to_string(memory_file()));
   if (!file.ok()) return 0;
   for (const formats::TensorEntry& entry : file->entries()) read_tensor(*file, entry);
+  // What a quantised directory says of its matrices.
+  for (const auto& [key, value] : file->metadata()) {
+    const auto matrix = quantize::StoredMatrix::parse(value);
+    require(!matrix || matrix->to_string() == value || value.find_first_of("+0") != std::string::npos);
+  }
   return 0;
 }

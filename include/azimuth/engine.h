@@ -13,8 +13,11 @@
 namespace azimuth {
 
 struct EngineOptions {
-  std::string dtype = "bf16";  // of the weights: f32 (exact) or bf16
-  int threads = 0;             // 0: one per core
+  // Of the weights in memory: f32 (exact), bf16, q8 or q4 (docs/quantisation.md). "": what a quantised directory holds,
+  // and default_dtype for other checkpoints.
+  std::string dtype;
+  std::string default_dtype = "bf16";
+  int threads = 0;  // 0: one per core
   Compat compat = Compat::azimuth;
   std::string resize;                // "": as the checkpoint says; "torchvision" or "pillow" otherwise
   bool apply_orientation = true;     // turn pictures by their EXIF orientation
@@ -49,8 +52,10 @@ struct ModelInfo {
   int64_t text_parameters = 0;  // the tied head counts once
   int64_t vision_parameters = 0;
   int64_t checkpoint_bytes = 0;
+  int64_t weight_bytes = 0;  // in memory, or in the map, as the type has them
   int64_t cache_bytes_per_token = 0;
   std::string dtype;
+  bool quantised = false;  // the directory holds its weights in this type already
   int threads = 0;
 };
 

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <csetjmp>
 #include <csignal>
@@ -45,8 +47,55 @@ void chain(int signal, siginfo_t* info, void* context) {
   }
 }
 
+// A map whose lost pages read as zeros. The signal handler reads it while others come and go.
+struct WatchedMap {
+  std::atomic<uintptr_t> begin{0};  // 0: free
+  std::atomic<uintptr_t> end{0};
+  std::atomic<bool> lost{false};
+};
+std::array<WatchedMap, 4096> watched_maps;
+std::mutex watched_mutex;
+std::atomic<uintptr_t> page_size{4096};
+
+int watch(std::span<const std::byte> bytes) {
+  const std::lock_guard lock(watched_mutex);
+  for (size_t i = 0; i < watched_maps.size(); ++i) {
+    WatchedMap& map = watched_maps[i];
+    if (map.begin != 0) continue;
+    const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+    map.lost = false;
+    map.end = begin + bytes.size();
+    map.begin = begin;
+    return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void stop_watching(int place) {
+  const std::lock_guard lock(watched_mutex);
+  watched_maps[static_cast<size_t>(place)].begin = 0;
+}
+
+// Puts zeros in place of a page that was lost, where a watched map has it.
+bool replace_page(const void* address) {
+  const auto at = reinterpret_cast<uintptr_t>(address);
+  for (WatchedMap& map : watched_maps) {
+    const uintptr_t begin = map.begin;
+    if (begin == 0 || at < begin || at >= map.end) continue;
+    const uintptr_t size = page_size;
+    const int code = errno;
+    void* const page = reinterpret_cast<void*>(at / size * size);
+    const bool replaced = ::mmap(page, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+    errno = code;
+    map.lost = true;
+    return replaced;
+  }
+  return false;
+}
+
 void on_sigbus(int signal, siginfo_t* info, void* context) {
   if (active_guard) siglongjmp(*active_guard, 1);
+  if (replace_page(info->si_addr)) return;
   chain(signal, info, context);
 }
 
@@ -114,27 +163,51 @@ Result<MappedFile> MappedFile::open(const std::string& path, size_t max_bytes) {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+    : path_(std::move(other.path_)),
+      bytes_(std::exchange(other.bytes_, {})),
+      watched_(std::exchange(other.watched_, -1)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(bytes_, other.bytes_);
+  std::swap(watched_, other.watched_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
+  if (watched_ >= 0) stop_watching(watched_);
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 void MappedFile::advise(Access access, size_t offset, size_t length) const {
   if (offset >= bytes_.size()) return;
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  const size_t begin = offset / page * page;
-  const size_t end = offset + std::min(length, bytes_.size() - offset);
-  const int advice = access == Access::sequential ? MADV_SEQUENTIAL
-                     : access == Access::random   ? MADV_RANDOM
-                                                  : MADV_WILLNEED;
+  size_t begin = offset / page * page;
+  size_t end = offset + std::min(length, bytes_.size() - offset);
+  int advice = MADV_WILLNEED;
+  switch (access) {
+    case Access::sequential: advice = MADV_SEQUENTIAL; break;
+    case Access::random: advice = MADV_RANDOM; break;
+    case Access::soon: break;
+    case Access::done:  // pages that are shared with a neighbour stay
+      advice = MADV_DONTNEED;
+      begin = (offset + page - 1) / page * page;
+      if (end < bytes_.size()) end = end / page * page;
+      if (begin >= end) return;
+      break;
+  }
   ::madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, advice);
+}
+
+void MappedFile::read_lost_pages_as_zeros() {
+  if (bytes_.empty() || watched_ >= 0) return;
+  page_size = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  install_handler();
+  watched_ = watch(bytes_);
+}
+
+bool MappedFile::lost() const {
+  return watched_ >= 0 && watched_maps[static_cast<size_t>(watched_)].lost;
 }
 
 Status MappedFile::copy(size_t offset, std::span<std::byte> out) const {

@@ -11,7 +11,8 @@
 
 namespace azimuth {
 
-enum class Access { sequential, random, soon };
+// `done`: not again, so that its pages need not count as memory in use; reading them all the same is still right.
+enum class Access { sequential, random, soon, done };
 
 // A whole file in memory. Movable; unmaps when destroyed. An empty file has empty bytes().
 class MappedFile {
@@ -27,6 +28,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return bytes_; }
   // Tells the kernel how the range is going to be read; a hint that cannot fail.
   void advise(Access access, size_t offset = 0, size_t length = static_cast<size_t>(-1)) const;
+  // From now on a page of this map that cannot be read any more reads as zeros, outside of guarded_read() too, and
+  // lost() says so: for maps that many threads compute on. Up to 4096 maps at a time; later ones stay as they are.
+  void read_lost_pages_as_zeros();
+  bool lost() const;
   // Copies bytes [offset, offset + out.size()). Errors: out_of_range, data_loss where the file was cut short.
   Status copy(size_t offset, std::span<std::byte> out) const;
 
@@ -34,6 +39,7 @@ class MappedFile {
   MappedFile(std::string path, std::span<const std::byte> bytes) : path_(std::move(path)), bytes_(bytes) {}
   std::string path_;
   std::span<const std::byte> bytes_;
+  int watched_ = -1;  // place among the maps whose lost pages read as zeros
 };
 
 // The whole text of a small file. Errors as MappedFile::open, and data_loss where the read fails.

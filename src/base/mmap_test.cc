@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <thread>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "support/temp_directory.h"
 
 namespace azimuth {
@@ -114,6 +116,26 @@ TEST_F(MmapTest, UnguardedFaultStillEndsTheProcess) {
       },
       ::testing::ExitedWithCode(42), "")
       << "a fault outside of a guard belongs to the handler that was there before";
+}
+
+TEST_F(MmapTest, LostPagesOfAWatchedMapReadAsZerosOnEveryThread) {
+  const testing_support::TempDirectory directory;
+  const std::string path = directory.write("f", std::string(64 * 4096, 'x'));
+  auto file = MappedFile::open(path);
+  ASSERT_TRUE(file.ok());
+  file->read_lost_pages_as_zeros();
+  const MappedFile moved = std::move(*file);
+  EXPECT_FALSE(moved.lost());
+  std::filesystem::resize_file(path, 4096);
+  ThreadPool pool(3);
+  std::atomic<int> zeros{0};
+  pool.for_each(64, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t page = begin; page < end; ++page) {
+      zeros += moved.bytes()[static_cast<size_t>(page * 4096 + 17)] == std::byte{0};
+    }
+  });
+  EXPECT_EQ(zeros, 63);
+  EXPECT_TRUE(moved.lost());
 }
 
 }  // namespace

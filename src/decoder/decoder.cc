@@ -229,6 +229,9 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const Run
   std::vector<std::vector<std::shared_ptr<const RecurrentState>>> states;  // [chunks][layers]
   for (const SequenceChunk& chunk : chunks) states.push_back(chunk.cache->recurrent_states());
   Result<Tensor> hidden = run_layers(chunks, hooks, context);
+  if (hidden.ok() && weights_.intact) {
+    if (Status intact = weights_.intact(); !intact.ok()) hidden = std::move(intact);
+  }
   if (hidden.ok()) return hidden;
   for (size_t i = 0; i < chunks.size(); ++i) chunks[i].cache->restore(states[i]);
   for (size_t i = 0; i < chunks.size(); ++i) AZ_RETURN_IF_ERROR(chunks[i].cache->truncate(hooks.first_tokens()[i]));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -93,6 +94,9 @@ struct DecoderWeights {
   kernels::Linear per_layer_projection;       // [layers * per_layer_width, hidden]
   Tensor per_layer_norm;                      // [per_layer_width]
   Tensor media_tokens;                        // [media_token_ids, hidden], or empty
+
+  // Asked behind each pass: whether weights that lie in files could all be read. Unset where none do.
+  std::function<Status()> intact;
 };
 
 // Rows that are added to the hidden states behind a layer, at given tokens (DeepStack).

@@ -67,6 +67,7 @@ Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model, std::
     const int64_t part = each.pixels->patches();
     AZ_ASSIGN_OR_RETURN(MediaFeatures features,
                         encode_one(*model.tower, each, static_cast<int>(out.size()), context.share(done, part, total)));
+    if (model.intact) AZ_RETURN_IF_ERROR(model.intact());
     out.push_back(std::move(features));
     done += part;
   }

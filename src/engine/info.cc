@@ -32,11 +32,13 @@ ModelInfo Engine::info() const {
   info.text_parameters = impl.text_parameters;
   info.vision_parameters = impl.vision_parameters;
   info.checkpoint_bytes = impl.checkpoint_bytes;
+  info.weight_bytes = impl.weight_bytes;
   for (const LayerSpec& each : text.layers) {
     if (each.kv_source >= 0 || each.mixer != MixerKind::attention) continue;
     info.cache_bytes_per_token += int64_t{each.kv_heads} * (each.head_dim + each.value_dim) * int64_t{sizeof(float)};
   }
   info.dtype = impl.options.dtype;
+  info.quantised = impl.quantised;
   info.threads = impl.pool->threads();
   return info;
 }

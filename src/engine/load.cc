@@ -1,5 +1,6 @@
 // Engine::load: a checkpoint's files -> a model that is ready to run.
 #include <algorithm>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -10,6 +11,7 @@
 #include "engine/weights.h"
 #include "formats/checkpoint.h"
 #include "models/families.h"
+#include "quantize/format.h"
 
 namespace azimuth {
 namespace {
@@ -18,11 +20,34 @@ using engine::WeightReader;
 using formats::Checkpoint;
 
 Result<kernels::WeightType> parse_dtype(const std::string& name) {
-  if (name == "f32") return kernels::WeightType::f32;
-  if (name == "bf16") return kernels::WeightType::bf16;
-  if (name == "q8") return kernels::WeightType::q8;
-  if (name == "q4") return kernels::WeightType::q4;
+  if (const auto type = quantize::weight_type_named(name)) return *type;
   return invalid_argument("dtype expected f32, bf16, q8 or q4, found \"" + name + "\"");
+}
+
+// What the weights say of themselves; nothing where there are none, or none that are quantised.
+Result<std::optional<quantize::Description>> find_description(const std::string& model, const Checkpoint& checkpoint,
+                                                              bool weights_opened) {
+  if (weights_opened) return quantize::read_description(checkpoint);
+  const Result<Checkpoint> with_weights = Checkpoint::open(model);
+  if (!with_weights.ok()) return std::optional<quantize::Description>();  // nobody asked for them
+  return quantize::read_description(*with_weights);
+}
+
+// The type that the model is held in.
+Result<kernels::WeightType> settle_dtype(const std::optional<quantize::Description>& description,
+                                         const std::string& directory, EngineOptions& options) {
+  if (!description) {
+    if (options.dtype.empty()) options.dtype = options.default_dtype;
+    return parse_dtype(options.dtype);
+  }
+  const std::string held(kernels::to_string(description->type));
+  if (!options.dtype.empty() && options.dtype != held) {
+    AZ_RETURN_IF_ERROR(parse_dtype(options.dtype).status());
+    return invalid_argument(directory + " expected dtype " + held + ", in which it was quantised, found " +
+                            options.dtype + "; leave --dtype out, or load the original checkpoint");
+  }
+  options.dtype = held;
+  return description->type;
 }
 
 Result<std::string> text_or_empty(const Checkpoint& checkpoint, std::string_view name) {
@@ -203,21 +228,33 @@ void count_parameters(Engine::Impl& impl) {
   }
 }
 
-Status load_weights(const Checkpoint& checkpoint, Engine::Impl& impl) {
-  AZ_ASSIGN_OR_RETURN(const kernels::WeightType type, parse_dtype(impl.options.dtype));
-  WeightReader reader(checkpoint, impl.spec.weights, type, *impl.pool, impl.options.progress);
-  AZ_ASSIGN_OR_RETURN(decoder::DecoderWeights weights, engine::load_decoder_weights(impl.spec.text, reader));
-  impl.decoder.emplace(impl.spec.text, std::move(weights));
+Status load_weights(const Checkpoint& checkpoint, WeightReader& reader, Engine::Impl& impl) {
+  AZ_ASSIGN_OR_RETURN(engine::ModelWeights weights, engine::load_model_weights(impl.spec, reader));
+  weights.decoder.intact = impl.intact;
+  impl.decoder.emplace(impl.spec.text, std::move(weights.decoder));
   AZ_ASSIGN_OR_RETURN(impl.position_weights, engine::PositionWeights::read(checkpoint));
-  if (impl.spec.text.learned_positions > 0) {
-    Tensor table;
-    AZ_RETURN_IF_ERROR(reader.read("decoder.positions", table));
-    impl.position_weights.add("table", std::move(table));
-  }
-  if (!impl.spec.vision) return ok_status();
-  AZ_ASSIGN_OR_RETURN(vision::TowerWeights tower, engine::load_tower_weights(*impl.spec.vision, reader));
-  impl.tower.emplace(*impl.spec.vision, std::move(tower));
+  if (!weights.positions.empty()) impl.position_weights.add("table", std::move(weights.positions));
+  if (weights.tower) impl.tower.emplace(*impl.spec.vision, std::move(*weights.tower));
+  impl.weight_bytes = reader.bytes();
   return ok_status();
+}
+
+// Bytes that the weights would take, where they are not read.
+Status size_weights(kernels::WeightType type, Engine::Impl& impl) {
+  const auto reader = engine::make_size_reader(impl.spec.weights, type);
+  AZ_RETURN_IF_ERROR(engine::load_model_weights(impl.spec, *reader).status());
+  impl.weight_bytes = reader->bytes();
+  return ok_status();
+}
+
+// What needs no weights: tokenizer, template, processors.
+Status load_text_and_processors(const Checkpoint& checkpoint, Engine::Impl& impl) {
+  AZ_RETURN_IF_ERROR(load_generation_config(checkpoint, impl));
+  AZ_RETURN_IF_ERROR(load_tokenizer(checkpoint, impl));
+  AZ_RETURN_IF_ERROR(load_chat_template(checkpoint, impl));
+  if (!impl.spec.vision) return ok_status();
+  AZ_RETURN_IF_ERROR(load_processors(checkpoint, impl));
+  return settle_patches(impl);
 }
 
 }  // namespace
@@ -235,24 +272,37 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   impl->prefixes = std::make_unique<engine::PrefixCache>(bound_of(options.prefix_cache_bytes));
   formats::CheckpointOptions checkpoint_options;
   checkpoint_options.weights = options.load_weights;
-  AZ_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::open(model, checkpoint_options));
+  AZ_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(model, checkpoint_options));
+  AZ_ASSIGN_OR_RETURN(std::optional<quantize::Description> description,
+                      find_description(model, opened, options.load_weights));
+  if (description) opened.read_lost_pages_as_zeros();
+  const auto shared = std::make_shared<const Checkpoint>(std::move(opened));
+  const Checkpoint& checkpoint = *shared;
+  if (description && options.load_weights) impl->intact = [shared] { return shared->intact(); };
   impl->directory = checkpoint.directory();
   AZ_ASSIGN_OR_RETURN(impl->spec, models::read_model_spec(checkpoint.config_view()));
   // A section that does not fit is the checkpoint's fault: say so now, not at the first prompt.
   AZ_RETURN_IF_ERROR(engine::choose_policy(impl->spec.text, "").status().with_context("config.json"));
-  AZ_RETURN_IF_ERROR(load_generation_config(checkpoint, *impl));
-  AZ_RETURN_IF_ERROR(load_tokenizer(checkpoint, *impl));
-  AZ_RETURN_IF_ERROR(load_chat_template(checkpoint, *impl));
-  if (impl->spec.vision) {
-    AZ_RETURN_IF_ERROR(load_processors(checkpoint, *impl));
-    AZ_RETURN_IF_ERROR(settle_patches(*impl));
-  }
+  AZ_ASSIGN_OR_RETURN(const kernels::WeightType type, settle_dtype(description, impl->directory, impl->options));
+  impl->quantised = description.has_value();
   count_parameters(*impl);
-  if (options.load_weights) {
-    impl->checkpoint_bytes = static_cast<int64_t>(checkpoint.weight_bytes());
-    AZ_RETURN_IF_ERROR(load_weights(checkpoint, *impl));
-    AZ_RETURN_IF_ERROR(engine::choose_policy(*impl, "").status().with_context("config.json"));
+  if (!options.load_weights) {
+    AZ_RETURN_IF_ERROR(load_text_and_processors(checkpoint, *impl));
+    AZ_RETURN_IF_ERROR(size_weights(type, *impl));
+    return Engine(std::move(impl));
   }
+  impl->checkpoint_bytes = static_cast<int64_t>(checkpoint.weight_bytes());
+  // A large vocabulary takes about as long as a map; each part of the model is written by one of the two.
+  std::future<Status> text =
+      std::async(std::launch::async, [&checkpoint, &impl] { return load_text_and_processors(checkpoint, *impl); });
+  const std::unique_ptr<WeightReader> reader =
+      description ? engine::make_quantised_reader(shared, std::move(*description), impl->spec.weights, *impl->pool,
+                                                  options.progress)
+                  : engine::make_checkpoint_reader(checkpoint, impl->spec.weights, type, *impl->pool, options.progress);
+  const Status weights = load_weights(checkpoint, *reader, *impl);
+  AZ_RETURN_IF_ERROR(text.get());
+  AZ_RETURN_IF_ERROR(weights);
+  AZ_RETURN_IF_ERROR(engine::choose_policy(*impl, "").status().with_context("config.json"));
   return Engine(std::move(impl));
 }
 

@@ -279,8 +279,6 @@ Result<vision::TowerLayerWeights> load_tower_layer(const VisionSpec& spec, const
   return layer;
 }
 
-}  // namespace
-
 Result<decoder::DecoderWeights> load_decoder_weights(const TextSpec& spec, WeightReader& reader) {
   decoder::DecoderWeights weights;
   AZ_RETURN_IF_ERROR(reader.read("decoder.embedding", weights.embedding));
@@ -334,6 +332,17 @@ Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightRe
     AZ_RETURN_IF_ERROR(
         read_projector("tower.deepstack." + std::to_string(level) + ".", reader, weights.deepstack.back()));
   }
+  return weights;
+}
+
+}  // namespace
+
+Result<ModelWeights> load_model_weights(const ModelSpec& spec, WeightReader& reader) {
+  ModelWeights weights;
+  AZ_ASSIGN_OR_RETURN(weights.decoder, load_decoder_weights(spec.text, reader));
+  if (spec.text.learned_positions > 0) AZ_RETURN_IF_ERROR(reader.read("decoder.positions", weights.positions));
+  if (!spec.vision) return weights;
+  AZ_ASSIGN_OR_RETURN(weights.tower, load_tower_weights(*spec.vision, reader));
   return weights;
 }
 

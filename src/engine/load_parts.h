@@ -1,13 +1,22 @@
 // Fills the weights of tower and decoder from a checkpoint.
 #pragma once
 
+#include <optional>
+
 #include "decoder/decoder.h"
 #include "engine/weights.h"
+#include "spec/model_spec.h"
 #include "vision/tower.h"
 
 namespace azimuth::engine {
 
-Result<decoder::DecoderWeights> load_decoder_weights(const TextSpec& spec, WeightReader& reader);
-Result<vision::TowerWeights> load_tower_weights(const VisionSpec& spec, WeightReader& reader);
+struct ModelWeights {
+  decoder::DecoderWeights decoder;
+  Tensor positions;  // learned, or empty
+  std::optional<vision::TowerWeights> tower;
+};
+
+// Every slot of the model, in one fixed order.
+Result<ModelWeights> load_model_weights(const ModelSpec& spec, WeightReader& reader);
 
 }  // namespace azimuth::engine

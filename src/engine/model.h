@@ -1,6 +1,7 @@
 // Everything that Engine::load puts together.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,8 @@ struct Engine::Impl {
   int64_t checkpoint_bytes = 0;
   int64_t text_parameters = 0;
   int64_t vision_parameters = 0;
+  int64_t weight_bytes = 0;
+  bool quantised = false;  // in the directory
   sampling::GenerationConfig generation;
   models::ProcessorSpecs processors;
   std::unique_ptr<ThreadPool> pool;
@@ -37,6 +40,7 @@ struct Engine::Impl {
   std::optional<text::ChatTemplate> video_template;  // PromptSpec::video_template
   std::optional<vision::Tower> tower;                // with weights, of models that have one
   std::optional<decoder::Decoder> decoder;           // with weights
+  std::function<Status()> intact;                    // whether mapped weights could all be read; unset where none are
   engine::PositionWeights position_weights;
   engine::RecentChoices recent_choices;
   std::unique_ptr<engine::FeatureCache> features;

@@ -237,6 +237,41 @@ uint64_t Checkpoint::weight_bytes() const {
   return bytes;
 }
 
+void Checkpoint::prefetch(std::string_view name) const {
+  const auto at = impl_->tensors.find(name);
+  if (at != impl_->tensors.end()) impl_->shards[at->second.shard].prefetch(*at->second.entry);
+}
+
+void Checkpoint::release(std::span<const std::byte> bytes) const {
+  for (const SafeTensors& shard : impl_->shards) shard.release(bytes);
+}
+
+void Checkpoint::read_lost_pages_as_zeros() {
+  for (SafeTensors& shard : impl_->shards) shard.read_lost_pages_as_zeros();
+}
+
+Status Checkpoint::intact() const {
+  for (const SafeTensors& shard : impl_->shards) {
+    if (!shard.lost()) continue;
+    return data_loss(shard.path() +
+                     " expected to stay as it was while the model runs, found pages missing; it was cut short or its "
+                     "disk failed, load it again");
+  }
+  return ok_status();
+}
+
+size_t Checkpoint::shards() const {
+  return impl_->shards.size();
+}
+
+const std::map<std::string, std::string>& Checkpoint::metadata(size_t shard) const {
+  return impl_->shards[shard].metadata();
+}
+
+size_t Checkpoint::shard_of(std::string_view name) const {
+  return impl_->tensors.find(name)->second.shard;
+}
+
 std::vector<std::string> Checkpoint::weight_files() const {
   std::vector<std::string> paths;
   for (const SafeTensors& shard : impl_->shards) paths.push_back(shard.path());

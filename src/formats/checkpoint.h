@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +53,17 @@ class Checkpoint {
   Result<TensorView> tensor(std::string_view name) const;  // errors as SafeTensors::tensor
   std::vector<std::string> names() const;                  // sorted
   uint64_t weight_bytes() const;
+  // Hints about views of tensor(): read soon, and read for the last time; see SafeTensors.
+  void prefetch(std::string_view name) const;
+  void release(std::span<const std::byte> bytes) const;
+  // For files that are computed on where they lie: pages that are lost read as zeros, and intact() is data_loss then.
+  void read_lost_pages_as_zeros();
+  Status intact() const;
+
+  // The metadata of each weight file, and the file that holds a tensor which has().
+  size_t shards() const;
+  const std::map<std::string, std::string>& metadata(size_t shard) const;
+  size_t shard_of(std::string_view name) const;
   std::vector<std::string> weight_files() const;  // paths
 
  private:

@@ -336,4 +336,10 @@ void SafeTensors::prefetch(const TensorEntry& entry) const {
   file_.advise(Access::soon, header_.data_offset + entry.begin, entry.end - entry.begin);
 }
 
+void SafeTensors::release(std::span<const std::byte> bytes) const {
+  const std::byte* const begin = file_.bytes().data();
+  if (bytes.empty() || bytes.data() < begin || bytes.data() >= begin + file_.bytes().size()) return;
+  file_.advise(Access::done, static_cast<size_t>(bytes.data() - begin), bytes.size());
+}
+
 }  // namespace azimuth::formats

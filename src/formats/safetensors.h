@@ -63,6 +63,11 @@ class SafeTensors {
   Result<TensorView> tensor(std::string_view name) const;
   // Asks the kernel to read the tensor ahead of its use.
   void prefetch(const TensorEntry& entry) const;
+  // Says that bytes of a view, or of a part of one, were read for the last time. Copies are left alone.
+  void release(std::span<const std::byte> bytes) const;
+  // As MappedFile: for files that are computed on where they lie.
+  void read_lost_pages_as_zeros() { file_.read_lost_pages_as_zeros(); }
+  bool lost() const { return file_.lost(); }
 
  private:
   struct AlignedCopies;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -60,6 +61,11 @@ class PackedMatrix {
 
   // `weights` is [outputs, inputs], contiguous, f32, f16 or bf16.
   static Result<PackedMatrix> pack(const TensorView& weights, WeightType type, ThreadPool& pool);
+  // The same, of weights in a mapped file: data_loss that names `what` where it is cut short meanwhile. `used` is told,
+  // from any thread, which bytes were read for the last time.
+  static Result<PackedMatrix> pack_mapped(const TensorView& weights, WeightType type, ThreadPool& pool,
+                                          std::string_view what,
+                                          const std::function<void(std::span<const std::byte>)>& used);
 
   // A q8 or q4 matrix whose bytes somebody else holds, such as a memory map; `owner` is kept as long as the matrix. The
   // layout is that of kernels/quantised.h at every level. `stored` must lie on a multiple of 64 bytes and have the size
@@ -81,6 +87,7 @@ class PackedMatrix {
   const Impl& impl() const { return *impl_; }
 
  private:
+  static Result<PackedMatrix> allocate(const TensorView& weights, WeightType type);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "base/float16.h"
+#include "base/mmap.h"
 #include "kernels/whole_weights.h"
 
 namespace azimuth::kernels {
@@ -161,20 +163,52 @@ PackedMatrix::~PackedMatrix() = default;
 PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
 PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
 
-Result<PackedMatrix> PackedMatrix::pack(const TensorView& weights, WeightType type, ThreadPool& pool) {
+Result<PackedMatrix> PackedMatrix::allocate(const TensorView& weights, WeightType type) {
   AZ_RETURN_IF_ERROR(check_weights(weights));
   PackedMatrix packed;
   packed.impl_ = std::make_unique<Impl>(layout_of(weights.shape[0], weights.shape[1], type));
   Impl& m = *packed.impl_;
-  if (!m.data.try_ensure(m.size)) {
+  if (!m.data.try_allocate(m.size)) {
     return resource_exhausted("[kernels] expected " + std::to_string(m.size) +
                               " bytes of memory for a weight matrix of shape " + weights.shape.to_string() +
                               ", found too little; use a smaller model or a narrower type");
   }
   m.bytes = m.data.data();
+  return packed;
+}
+
+Result<PackedMatrix> PackedMatrix::pack(const TensorView& weights, WeightType type, ThreadPool& pool) {
+  AZ_ASSIGN_OR_RETURN(PackedMatrix packed, allocate(weights, type));
+  Impl& m = *packed.impl_;
   pool.for_each(m.panels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) fill_panel_of(weights, p, m);
   });
+  return packed;
+}
+
+Result<PackedMatrix> PackedMatrix::pack_mapped(const TensorView& weights, WeightType type, ThreadPool& pool,
+                                               std::string_view what,
+                                               const std::function<void(std::span<const std::byte>)>& used) {
+  AZ_ASSIGN_OR_RETURN(PackedMatrix packed, allocate(weights, type));
+  Impl& m = *packed.impl_;
+  const int64_t panel_rows = m.quantised != nullptr ? int64_t{kQuantPanel} : m.kernels->panel_width;
+  const auto row_bytes = static_cast<int64_t>(size_of(weights.dtype)) * m.inputs;
+  std::mutex mutex;
+  Status first_failure;
+  pool.for_each(m.panels, 1, [&](int64_t begin, int64_t end) {
+    const Status status = guarded_read(what, [&] {
+      for (int64_t p = begin; p < end; ++p) fill_panel_of(weights, p, m);
+    });
+    if (!status.ok()) {
+      const std::lock_guard lock(mutex);
+      first_failure = status;
+      return;
+    }
+    const int64_t first = begin * panel_rows;
+    const int64_t last = std::min(end * panel_rows, m.outputs);
+    used({weights.data + first * row_bytes, static_cast<size_t>((last - first) * row_bytes)});
+  });
+  if (!first_failure.ok()) return first_failure;
   return packed;
 }
 

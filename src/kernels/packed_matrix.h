@@ -3,6 +3,7 @@
 
 #include "kernels/dispatch.h"
 #include "kernels/kernels.h"
+#include "kernels/pages.h"
 #include "kernels/workspace.h"
 
 namespace azimuth::kernels {
@@ -26,7 +27,7 @@ struct PackedMatrix::Impl {
 
   const std::byte* bytes = nullptr;
   size_t size = 0;
-  Workspace data;                     // empty where the bytes are somebody else's
+  Pages data;                         // empty where the bytes are somebody else's
   std::shared_ptr<const void> owner;  // of those bytes
 
   const std::byte* panel(int64_t p) const { return bytes + p * panel_bytes; }

@@ -21,12 +21,6 @@ class Workspace {
     }
     return reinterpret_cast<T*>(data_.get());
   }
-  // As ensure<std::byte>, but says when there is no memory.
-  bool try_ensure(size_t bytes) {
-    data_.reset(static_cast<std::byte*>(::operator new(bytes ? bytes : 1, kAlignment, std::nothrow)));
-    bytes_ = data_ ? bytes : 0;
-    return data_ != nullptr;
-  }
   std::byte* data() const { return data_.get(); }
   size_t bytes() const { return bytes_; }
 

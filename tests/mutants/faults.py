@@ -10,6 +10,26 @@ import pathlib
 from fault import Fault
 
 FAULTS = [
+    # Quantised directories
+    Fault("first-expert-for-all", "src/engine/quantised_reader.cc",
+          "view.data + static_cast<size_t>(i) * each, each)",
+          "view.data + static_cast<size_t>(0 * i) * each, each)",
+          "every matrix of a stack in a quantised directory is its first one",
+          test="quantised_directory", traced=False),
+    Fault("gate-is-up", "src/engine/checkpoint_reader.cc",
+          "slice.data + static_cast<size_t>(run) * bytes",
+          "slice.data + static_cast<size_t>(runs - 1 - run) * bytes",
+          "the halves of a stack of gates and ups are exchanged"),
+    Fault("no-padding", "src/quantize/writer.cc",
+          "(kAlignment - shard.bytes % kAlignment) % kAlignment",
+          "(4 - shard.bytes % 4) % 4",
+          "tensors of a quantised directory follow each other on multiples of 4",
+          test="quantised_directory", traced=False),
+    Fault("divergence-the-other-way", "src/engine/accuracy.cc",
+          "std::exp(static_cast<double>(reference[i])) * apart",
+          "std::exp(static_cast<double>(other[i])) * apart",
+          "the divergence of accuracy is weighted with the model's own probabilities",
+          test="accuracy", traced=False),
     # Preprocessing
     Fault("round-half-up", "src/preprocess/smart_resize.cc",
           "std::nearbyint(static_cast<double>(value) / static_cast<double>(factor))",

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "azimuth/accuracy.h"
 #include "commands/common.h"
 
 namespace azimuth::tools {
@@ -16,6 +17,9 @@ struct BenchCommand {
   BenchOptions options;
   std::string image;  // WIDTHxHEIGHT
   bool json = false;
+  bool accuracy = false;
+  std::string messages_file;
+  AccuracyOptions accuracy_options;
 };
 
 Status parse_size(const std::string& text, BenchOptions& options) {
@@ -33,7 +37,63 @@ Status parse_size(const std::string& text, BenchOptions& options) {
   return ok_status();
 }
 
+double percent(double part, double whole) {
+  return whole > 0.0 ? 100.0 * part / whole : 0.0;
+}
+
+void print_accuracy(const AccuracyReport& r, bool as_json) {
+  const auto questions = static_cast<double>(r.questions);
+  if (as_json) {
+    nlohmann::json out = {{"model_type", r.model_type},
+                          {"dtype", r.dtype},
+                          {"reference_dtype", "f32"},
+                          {"prompts", r.prompts},
+                          {"tokens", r.tokens},
+                          {"mean_kl", r.mean_kl},
+                          {"max_kl", r.max_kl},
+                          {"top1_agreement", r.top1_agreement},
+                          {"mean_logprob_difference", r.mean_logprob_difference},
+                          {"max_logprob_difference", r.max_logprob_difference}};
+    if (r.questions > 0) {
+      out["questions"] = {{"asked", r.questions}, {"right", r.right}, {"right_in_f32", r.right_in_f32}};
+    }
+    std::puts(out.dump().c_str());
+    return;
+  }
+  std::printf("%s, %s against f32, %lld prompts, %lld tokens\n", r.model_type.c_str(), r.dtype.c_str(),
+              static_cast<long long>(r.prompts), static_cast<long long>(r.tokens));
+  std::printf("KL(f32 || %s)      mean %.3g, largest %.3g nats per token\n", r.dtype.c_str(), r.mean_kl, r.max_kl);
+  std::printf("same likeliest token %.2f %%\n", 100.0 * r.top1_agreement);
+  std::printf("log-probabilities    differ by at most %.3g nats (mean over tokens), %.3g (largest)\n",
+              r.mean_logprob_difference, r.max_logprob_difference);
+  if (r.questions == 0) return;
+  std::printf("right answers        %.1f %% of %lld questions, %.1f %% in f32\n",
+              percent(static_cast<double>(r.right), questions), static_cast<long long>(r.questions),
+              percent(static_cast<double>(r.right_in_f32), questions));
+}
+
+int accuracy_command(BenchCommand& command) {
+  AccuracyOptions& options = command.accuracy_options;
+  if (!command.messages_file.empty()) {
+    Result<std::string> text = read_text_file(command.messages_file);
+    if (!text.ok()) return report(text.status());
+    options.messages = std::move(*text);
+    options.base_directory = directory_of(command.messages_file);
+  }
+  ProgressLine line;
+  command.model.engine.progress = [&line](double fraction) {
+    line.show("loading", fraction);
+    if (fraction >= 1.0) line.clear();
+  };
+  const Result<AccuracyReport> result = measure_accuracy(command.model.model, command.model.engine, options);
+  line.clear();
+  if (!result.ok()) return report(result.status());
+  print_accuracy(*result, command.json);
+  return 0;
+}
+
 int bench_command(BenchCommand& command) {
+  if (command.accuracy) return accuracy_command(command);
   if (const Status status = parse_size(command.image, command.options); !status.ok()) return report(status);
   const auto start = std::chrono::steady_clock::now();
   Result<Engine> engine = load_engine(command.model);
@@ -101,6 +161,21 @@ void add_bench(CLI::App& app, int& exit_code) {
       ->type_name("N")
       ->check(in_range(1, 1000));
   sub->add_flag("--json", command->json, "Print JSON");
+  CLI::Option* accuracy =
+      sub->add_flag("--accuracy", command->accuracy,
+                    "Compare with f32 on the same prompts instead, and ask questions with known answers");
+  sub->add_option("--reference", command->accuracy_options.reference,
+                  "The original checkpoint, where MODEL is a quantised directory")
+      ->type_name("MODEL")
+      ->needs(accuracy);
+  sub->add_option("--messages", command->messages_file,
+                  "JSON file with a conversation, or a list of them, in place of the built-in prompts")
+      ->type_name("FILE")
+      ->needs(accuracy);
+  sub->add_option("--questions", command->accuracy_options.questions_file,
+                  "JSON file with questions and answers [MODEL/evaluation/questions.json, where there is one]")
+      ->type_name("FILE")
+      ->needs(accuracy);
   sub->footer("Example:\n  azimuth bench MODEL --dtype bf16 --prompt-tokens 256 --gen 32 --image 416x288");
   sub->callback([command, &exit_code] { exit_code = bench_command(*command); });
 }

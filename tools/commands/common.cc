@@ -56,11 +56,14 @@ void catch_interrupts() {
 }
 
 void add_model_options(CLI::App& command, ModelOptions& options, const std::string& default_dtype) {
-  options.engine.dtype = default_dtype;
+  options.engine.default_dtype = default_dtype;
   command.add_option("MODEL", options.model, "Directory of a checkpoint, or org/name in the hub cache")
       ->type_name("")
       ->required();
-  command.add_option("--dtype", options.engine.dtype, "Weights in memory: f32 (exact), bf16, q8 or q4 [" + default_dtype + "]")
+  command
+      .add_option(
+          "--dtype", options.engine.dtype,
+          "Weights in memory: f32 (exact), bf16, q8 or q4 [" + default_dtype + ", or what a quantised directory holds]")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"f32", "bf16", "q8", "q4"}).description(""));
   command.add_option("--threads", options.engine.threads, "Threads [one per core]")

@@ -24,11 +24,6 @@ std::string section_text(const std::vector<int>& section) {
   return text.empty() ? "" : text + "]";
 }
 
-double weight_megabytes(const ModelInfo& info) {
-  const double bytes = info.dtype == "f32" ? 4.0 : 2.0;
-  return static_cast<double>(info.text_parameters + info.vision_parameters) * bytes / 1e6;
-}
-
 void print_text(const ModelInfo& info) {
   std::printf("model        %s (%s)\n", info.model_type.c_str(), info.directory.c_str());
   std::printf("decoder      %lld layers, hidden %lld, %lld heads (%lld key-value) of %lld, vocabulary %lld\n",
@@ -49,8 +44,9 @@ void print_text(const ModelInfo& info) {
   std::printf("context      %lld tokens\n", static_cast<long long>(info.context_length));
   std::printf("parameters   %.2f M decoder, %.2f M tower\n", static_cast<double>(info.text_parameters) / 1e6,
               static_cast<double>(info.vision_parameters) / 1e6);
-  std::printf("memory       %.1f MB of weights in %s, %.1f kB of cache per token\n", weight_megabytes(info),
-              info.dtype.c_str(), static_cast<double>(info.cache_bytes_per_token) / 1e3);
+  std::printf("memory       %.1f MB of weights in %s, %.1f kB of cache per token\n",
+              static_cast<double>(info.weight_bytes) / 1e6, info.dtype.c_str(),
+              static_cast<double>(info.cache_bytes_per_token) / 1e3);
 }
 
 nlohmann::json to_json(const ModelInfo& info) {
@@ -75,8 +71,10 @@ nlohmann::json to_json(const ModelInfo& info) {
           {"deepstack_levels", info.deepstack_levels},
           {"text_parameters", info.text_parameters},
           {"vision_parameters", info.vision_parameters},
+          {"weight_bytes", info.weight_bytes},
           {"cache_bytes_per_token", info.cache_bytes_per_token},
-          {"dtype", info.dtype}};
+          {"dtype", info.dtype},
+          {"quantised", info.quantised}};
 }
 
 int info_command(InfoCommand& command) {

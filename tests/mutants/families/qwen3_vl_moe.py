@@ -9,7 +9,7 @@ FAULTS = [
           "{{std::move(gate_up[2 * i]), {}}, {std::move(gate_up[2 * i + 1]), {}}",
           "{{std::move(gate_up[2 * i + 1]), {}}, {std::move(gate_up[2 * i]), {}}",
           "gate and up of every expert are exchanged"),
-    Fault("moe-published-as-saved", "src/engine/weights.cc",
+    Fault("moe-published-as-saved", "src/engine/checkpoint_reader.cc",
           "return Piece{view, rule.other_transform};", "return Piece{view, rule.transform};",
           "published experts are read without exchanging rows and columns"),
     Fault("moe-one-expert-less", "src/models/parts/experts.cc",
