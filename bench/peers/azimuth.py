@@ -1,0 +1,71 @@
+"""Azimuth's side: its command, on the Hugging Face directory or on the directory that it quantised."""
+
+import json
+
+import process
+
+EIGHT_TOKENS = "one two three four five six seven eight"
+TYPES_OF_DIRECTORIES = ("q8", "q4")
+
+
+def parse_bench(text):
+    """{"prefill", "decode": tokens per second, "vision": ms (absent without a picture), ...} from `bench --json`."""
+    report = json.loads(text)
+    figures = {"prefill": report["prefill_tok_s"], "decode": report["decode_tok_s"], "memory": report["peak_rss_mb"]}
+    if report["vision_patches"] > 0:
+        figures["vision"] = report["vision_ms"]
+    return figures | {"patches": report["vision_patches"], "cpu": report["cpu"]}
+
+
+class Azimuth:
+    def __init__(self, command, checkpoint, folder, level, threads, repetitions):
+        """folder: where quantised directories are kept."""
+        self.command, self.checkpoint, self.folder = command, checkpoint, folder
+        self.threads, self.repetitions = threads, repetitions
+        self.environment = {} if level == "native" else {"AZIMUTH_CPU": level}
+
+    def info(self):
+        return json.loads(process.run([self.command, "info", self.checkpoint, "--json"]).stdout)
+
+    def quantised(self, dtype):
+        """The quantised directory, made where it is missing. Raises Failed where the command cannot make one."""
+        out = self.folder / dtype
+        if not (out / "complete").exists():
+            process.run([self.command, "quantize", self.checkpoint, out, "--type", dtype], self.environment)
+            (out / "complete").touch()
+        return out
+
+    def model(self, dtype):
+        """The directory to run: the quantised one if the command makes such, else the checkpoint, quantised at load."""
+        if dtype not in TYPES_OF_DIRECTORIES:
+            return self.checkpoint
+        try:
+            return self.quantised(dtype)
+        except process.Failed:
+            return self.checkpoint
+
+    def bench(self, dtype, prompt, generated, picture=None, extra=()):
+        command = [self.command, "bench", self.model(dtype), "--dtype", dtype, "--threads", self.threads]
+        command += ["--prompt-tokens", prompt, "--gen", generated, "--repetitions", self.repetitions, "--json"]
+        if picture:
+            command += ["--image", f"{picture[0]}x{picture[1]}"]
+        return process.run([*command, *extra], self.environment)
+
+    def text(self, dtype, prompt, generated):
+        figures = parse_bench(self.bench(dtype, prompt, generated).stdout)
+        return {stage: figures[stage] for stage in ("prefill", "decode", "memory")}
+
+    def vision(self, dtype, picture):
+        return parse_bench(self.bench(dtype, 1, 1, picture).stdout)["vision"]
+
+    def first_token(self, dtype):
+        """Seconds from the start of the command to its end, after one token for a question of eight."""
+        command = [self.command, "run", self.quantised(dtype), EIGHT_TOKENS, "--dtype", dtype, "--threads", self.threads]
+        return process.run([*command, "--max-tokens", 1, "--temperature", 0], self.environment).seconds
+
+    def accuracy(self, dtype):
+        """What `bench --accuracy --json` reports under "accuracy", such as KL and top-1. Raises Failed without one."""
+        report = json.loads(self.bench(dtype, 256, 1, extra=["--accuracy"]).stdout)
+        if "accuracy" not in report:
+            raise process.Failed('expected "accuracy" in what `bench --accuracy --json` prints, found none')
+        return report["accuracy"]
