@@ -1,11 +1,12 @@
 """Azimuth's side: its command, on the Hugging Face directory or on the directory that it quantised."""
 
 import json
+import shutil
 
 import process
 
 EIGHT_TOKENS = "one two three four five six seven eight"
-TYPES_OF_DIRECTORIES = ("q8", "q4")
+QUANTISED = ("q8", "q4")
 
 
 def parse_bench(text):
@@ -28,21 +29,26 @@ class Azimuth:
         return json.loads(process.run([self.command, "info", self.checkpoint, "--json"]).stdout)
 
     def quantised(self, dtype):
-        """The quantised directory, made where it is missing. Raises Failed where the command cannot make one."""
-        out = self.folder / dtype
-        if not (out / "complete").exists():
+        """The quantised directory, made where it is missing or older than the command, whose format it has. Raises Failed
+        where the command cannot make one."""
+        out, stamp = self.folder / dtype, self.stamp(dtype)
+        if not self.is_made(dtype):
+            shutil.rmtree(out, ignore_errors=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             process.run([self.command, "quantize", self.checkpoint, out, "--type", dtype], self.environment)
-            (out / "complete").touch()
+            stamp.touch()
         return out
 
+    def stamp(self, dtype):
+        return self.folder / f"{dtype}.complete"
+
+    def is_made(self, dtype):
+        stamp = self.stamp(dtype)
+        return stamp.exists() and stamp.stat().st_mtime >= self.command.stat().st_mtime
+
     def model(self, dtype):
-        """The directory to run: the quantised one if the command makes such, else the checkpoint, quantised at load."""
-        if dtype not in TYPES_OF_DIRECTORIES:
-            return self.checkpoint
-        try:
-            return self.quantised(dtype)
-        except process.Failed:
-            return self.checkpoint
+        """The directory to run: the quantised one where `quantised` has made it, else the checkpoint, quantised at load."""
+        return self.folder / dtype if self.is_made(dtype) else self.checkpoint
 
     def bench(self, dtype, prompt, generated, picture=None, extra=()):
         command = [self.command, "bench", self.model(dtype), "--dtype", dtype, "--threads", self.threads]

@@ -25,7 +25,7 @@ import models
 import process
 import rules
 import table
-from azimuth import Azimuth
+from azimuth import QUANTISED, Azimuth
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ["text", "vision", "growth", "first-token"]
@@ -105,7 +105,7 @@ class Setup:
 
     def llama(self, level):
         o = self.options
-        programs = llama.build(self.work, level, o.jobs)
+        programs = llama.build(self.work, level, o.jobs, o.python)
         carrier = self.make_checkpoint(f"{self.model.name}-carrier", "--decoder-layers", llama.CARRIER_LAYERS)
         folder = self.work / "gguf" / self.model.name
         files = llama.Files(self.work, folder, programs, o.python, self.checkpoint, carrier)
@@ -147,6 +147,26 @@ class Comparison:
         self.llama = setup.llama(level) if "llama.cpp" in self.options.peers else None
         self.reference = Reference(self.options, setup.checkpoint, level)
 
+    def prepare(self):
+        """Makes every file that the turns need, so that nothing is written between two figures."""
+        for dtype in self.options.dtypes:
+            if dtype in QUANTISED:
+                self.attempt("azimuth", dtype, "quantized directory", lambda dtype=dtype: self.azimuth.quantised(dtype))
+        if self.llama:
+            text = {"text", "growth"} & set(self.options.stages)
+            dtypes = self.options.dtypes if text else []
+            make = lambda: self.llama.files.make(dtypes, towers="vision" in self.options.stages)  # noqa: E731
+            self.attempt("llama", "", "converted files", make)
+
+    def attempt(self, engine, dtype, what, run):
+        """run(), or None and a note where it gives nothing."""
+        try:
+            return run()
+        except (process.Failed, KeyError, ValueError) as error:
+            self.notes[engine, dtype, what] = f"{type(error).__name__}: {error}"
+            say(f"no figure: {error}")
+            return None
+
     def turns(self):
         """One round: (engine, type, what, run) in turn; run() -> {stage: figure}."""
         wanted, dtypes = self.options.stages, self.options.dtypes
@@ -159,7 +179,7 @@ class Comparison:
         for dtype in dtypes:
             if "growth" in wanted and dtype != "f32":
                 yield from self.growth_turns(dtype)
-            if "first-token" in wanted and dtype in ("q4", "q8"):
+            if "first-token" in wanted and dtype in QUANTISED:
                 run = lambda dtype=dtype: {"first token": self.azimuth.first_token(dtype)}  # noqa: E731
                 yield "azimuth", dtype, "first token", run
         if "transformers" in self.options.peers:
@@ -211,31 +231,21 @@ class Comparison:
                 if (engine, dtype, what) in self.notes:
                     continue
                 say(f"{self.level}, round {round_number + 1} of {self.options.rounds}: {engine} {dtype}, {what}")
-                try:
-                    for stage, value in run().items():
-                        self.samples.add(engine, dtype, stage, value)
-                except (process.Failed, KeyError, ValueError) as error:
-                    self.notes[engine, dtype, what] = f"{type(error).__name__}: {error}"
-                    say(f"no figure: {error}")
+                for stage, value in (self.attempt(engine, dtype, what, run) or {}).items():
+                    self.samples.add(engine, dtype, stage, value)
         return self
 
     def measure_limits(self):
         command = [self.options.limits, "--threads", self.options.threads, "--rounds", 5]
-        try:
-            finished = process.run([*command, *(["--huge-pages"] if self.options.huge_pages else [])])
-            self.reports.append(json.loads(finished.stdout))
-        except process.Failed as error:
-            self.notes["limits", "", ""] = str(error)
+        command += ["--huge-pages"] if self.options.huge_pages else []
+        report = self.attempt("limits", "", "", lambda: json.loads(process.run(command).stdout))
+        self.reports += [report] if report else []
 
     def accuracy(self):
         """{type: what `azimuth bench --accuracy` says}, for the types that it says something of."""
-        found = {}
-        for dtype in self.options.dtypes if self.options.accuracy else []:
-            try:
-                found[dtype] = self.azimuth.accuracy(dtype)
-            except (process.Failed, ValueError) as error:
-                self.notes["azimuth", dtype, "accuracy"] = str(error)
-        return found
+        dtypes = self.options.dtypes if self.options.accuracy else []
+        found = {t: self.attempt("azimuth", t, "accuracy", lambda t=t: self.azimuth.accuracy(t)) for t in dtypes}
+        return {dtype: columns for dtype, columns in found.items() if columns}
 
     def limits(self):
         return rules.merged(self.reports) if self.reports else None
@@ -361,7 +371,9 @@ def main(arguments=None):
     start, found = time.monotonic(), machine.here()
     setup = Setup(options)
     comparisons = [Comparison(setup, level) for level in options.level]
-    read_through([setup.checkpoint, options.work / "gguf" / options.model])
+    for comparison in comparisons:
+        comparison.prepare()
+    read_through([setup.checkpoint, *(options.work / kind / options.model for kind in ("gguf", "quantised"))])
     accuracies = [comparison.measure().accuracy() for comparison in comparisons]
     print(f"## Azimuth and its peers\n\n{heading(options, found)}")
     for comparison, accuracy in zip(comparisons, accuracies, strict=True):

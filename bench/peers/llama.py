@@ -73,14 +73,14 @@ def parse_encode_times(text):
 # ---- building -----------------------------------------------------------------------------------------------------------------
 
 
-def sources(work):
-    """The tree of llama.cpp, fetched and unpacked once."""
+def sources(work, python=sys.executable):
+    """The tree of llama.cpp, fetched and unpacked once. python: one with pip."""
     tree = work / "llama.cpp"
     if (tree / "CMakeLists.txt").exists():
         return tree
     archive = work / f"{PACKAGE.replace('-', '_')}-{VERSION}.tar.gz"
     if not archive.exists():
-        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", PACKAGE]
+        fetch = [str(python), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", PACKAGE]
         fetched = subprocess.run([*fetch, "--dest", str(work), f"{PACKAGE}=={VERSION}"])
         if fetched.returncode != 0 and not archive.exists():
             raise SystemExit(f"expected pip to download the source package {PACKAGE} {VERSION}, found no package; try again")
@@ -107,14 +107,14 @@ def keep_tile_config(tree):
         path.write_text(text.replace(AMX_CALL, AMX_BARRIER + AMX_CALL))
 
 
-def build(work, level, jobs):
+def build(work, level, jobs, python):
     """The folder with llama.cpp's programs of a level, built once."""
     out = work / f"llama-{level}"
     programs = out / "bin"
     if all((programs / name).exists() for name in TARGETS):
         return programs
     print(f"peers: building llama.cpp for {level}; ten minutes and more on two cores", flush=True)
-    configure = ["cmake", "-S", sources(work), "-B", out, "-G", "Ninja"]
+    configure = ["cmake", "-S", sources(work, python), "-B", out, "-G", "Ninja"]
     configure += [f"-D{key}={value}" for key, value in {**OPTIONS, **LEVELS[level]}.items()]
     for command in (configure, ["cmake", "--build", out, "-j", jobs, "--target", *TARGETS]):
         log = work / f"llama-{level}.log"
@@ -165,6 +165,15 @@ class Files:
         convert = lambda out: self.convert(self.carrier_checkpoint, out, "--outtype", "bf16")  # noqa: E731
         whole = self.made("carrier-bf16.gguf", convert)
         return self.made("carrier-q4_0.gguf", lambda out: self.quantise(whole, out, "q4_0"))
+
+    def make(self, dtypes, towers):
+        """All files that will be asked for, before anything is timed."""
+        for dtype in dtypes:
+            if dtype in FILE_TYPES:
+                self.decoder(dtype)
+        for kind in TOWER_TYPES if towers else []:
+            self.carrier()
+            self.tower(kind)
 
     def tower(self, kind):
         convert = lambda out: self.convert(self.carrier_checkpoint, out, "--mmproj", "--outtype", kind)  # noqa: E731
