@@ -29,8 +29,10 @@ class Azimuth:
         return json.loads(process.run([self.command, "info", self.checkpoint, "--json"]).stdout)
 
     def quantised(self, dtype):
-        """The quantised directory, made where it is missing or older than the command, whose format it has. Raises Failed
-        where the command cannot make one."""
+        """The quantised directory, made where it is missing or older than the command, whose format it has.
+
+        Raises Failed where the command cannot make one.
+        """
         out, stamp = self.folder / dtype, self.stamp(dtype)
         if not self.is_made(dtype):
             shutil.rmtree(out, ignore_errors=True)
@@ -47,7 +49,7 @@ class Azimuth:
         return stamp.exists() and stamp.stat().st_mtime >= self.command.stat().st_mtime
 
     def model(self, dtype):
-        """The directory to run: the quantised one where `quantised` has made it, else the checkpoint, quantised at load."""
+        """The directory to run: the quantised one where it has been made, else the checkpoint, quantised at load."""
         return self.folder / dtype if self.is_made(dtype) else self.checkpoint
 
     def bench(self, dtype, prompt, generated, picture=None, extra=()):
@@ -66,7 +68,16 @@ class Azimuth:
 
     def first_token(self, dtype):
         """Seconds from the start of the command to its end, after one token for a question of eight."""
-        command = [self.command, "run", self.quantised(dtype), EIGHT_TOKENS, "--dtype", dtype, "--threads", self.threads]
+        command = [
+            self.command,
+            "run",
+            self.quantised(dtype),
+            EIGHT_TOKENS,
+            "--dtype",
+            dtype,
+            "--threads",
+            self.threads,
+        ]
         return process.run([*command, "--max-tokens", 1, "--temperature", 0], self.environment).seconds
 
     def accuracy(self, dtype):

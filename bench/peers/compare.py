@@ -1,12 +1,12 @@
-"""Azimuth beside llama.cpp and transformers, stage by stage, on the same checkpoint of published shapes and random weights.
+"""Azimuth beside llama.cpp and transformers, stage by stage, on a checkpoint of published shapes and random weights.
 
     make peers                                             what a quiet machine should run: hours
     python3 bench/peers/compare.py --quick                 one round of a few stages, to see that everything works
 
-Prints one Markdown table per level; --json FILE keeps every figure. The engines run with the same number of threads and
-take turns, run by run: each run warms itself up, and the median over the rounds counts, so that a machine that slows down
-slows all of them. What is built, fetched and converted stays in --work and is made once. docs/performance.md says how to
-read the tables.
+Prints one Markdown table per level; --json FILE keeps every figure. The engines run with the same number of threads
+and take turns, run by run: each run warms itself up, and the median over the rounds counts, so that a machine that
+slows down slows all of them. What is built, fetched and converted stays in --work and is made once.
+docs/performance.md says how to read the tables.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def say(text):
     print(f"peers: {text}", file=sys.stderr, flush=True)
 
 
-# ---- what is compared ---------------------------------------------------------------------------------------------------------
+# ---- what is compared -----------------------------------------------------------------------------------------------
 
 
 def write_picture(path, width, height):
@@ -101,7 +101,9 @@ class Setup:
 
     def azimuth(self, level):
         o = self.options
-        return Azimuth(o.azimuth, self.checkpoint, self.work / "quantised" / self.model.name, level, o.threads, o.repetitions)
+        return Azimuth(
+            o.azimuth, self.checkpoint, self.work / "quantised" / self.model.name, level, o.threads, o.repetitions
+        )
 
     def llama(self, level):
         o = self.options
@@ -121,7 +123,7 @@ class Reference:
         if level == "avx2":
             self.environment |= {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
             self.environment |= {"MKL_ENABLE_INSTRUCTIONS": "AVX2"}
-        self.versions = "transformers not run"
+        self.versions = "transformers: not run"
 
     def run(self, dtype, pictures, text):
         o = self.options
@@ -134,7 +136,7 @@ class Reference:
         return report
 
 
-# ---- taking turns ---------------------------------------------------------------------------------------------------------------
+# ---- taking turns ---------------------------------------------------------------------------------------------------
 
 
 class Comparison:
@@ -200,8 +202,8 @@ class Comparison:
                 yield "azimuth", dtype, stage, lambda dtype=dtype: {stage: self.azimuth.vision(dtype, picture)}
         if self.llama:
             for kind in llama.TOWER_TYPES:
-                file = self.setup.pictures[picture]
-                yield "llama", kind, stage, lambda kind=kind: {stage: self.llama.vision(kind, file)}
+                run = lambda kind=kind: {stage: self.llama.vision(kind, self.setup.pictures[picture])}  # noqa: E731
+                yield "llama", kind, stage, run
 
     def growth_turns(self, dtype):
         for depth in DEPTHS:
@@ -247,6 +249,9 @@ class Comparison:
         found = {t: self.attempt("azimuth", t, "accuracy", lambda t=t: self.azimuth.accuracy(t)) for t in dtypes}
         return {dtype: columns for dtype, columns in found.items() if columns}
 
+    def versions(self):
+        return [*([llama.version(self.setup.work)] if self.llama else []), self.reference.versions]
+
     def limits(self):
         return rules.merged(self.reports) if self.reports else None
 
@@ -272,14 +277,15 @@ class Comparison:
         return rows
 
 
-# ---- the report -----------------------------------------------------------------------------------------------------------------
+# ---- the report -----------------------------------------------------------------------------------------------------
 
 
 def heading(options, found):
     return (
         f"{options.model}, random weights; {found['cpu']}, {found['cores']} cores, {options.threads} threads, "
-        f"{found['memory_gb']} GB ({' '.join(found['flags'])}); {found['compiler']}; Linux {found['kernel']}; load before "
-        f"the first run {found['load_before']:.1f}; {options.rounds} rounds of {options.repetitions} repetitions"
+        f"{found['memory_gb']} GB ({' '.join(found['flags'])}); {found['compiler']}; Linux {found['kernel']}; "
+        f"load before the first run {found['load_before']:.1f}; "
+        f"{options.rounds} rounds of {options.repetitions} repetitions"
     )
 
 
@@ -294,8 +300,7 @@ def accuracy_table(found):
 def print_level(comparison, accuracy):
     limits = comparison.limits()
     print(f"\n### {comparison.level}\n")
-    versions = [llama.version(comparison.setup.work)] if comparison.llama else []
-    print("; ".join([*versions, comparison.reference.versions]) + ".")
+    print("; ".join(comparison.versions()) + ".")
     if limits:
         print(f"Limits: {table.describe_limits(limits)}.")
     print("\n" + table.markdown(comparison.rows()))
@@ -308,12 +313,15 @@ def print_level(comparison, accuracy):
 def document(options, found, comparisons, accuracies):
     levels = {
         c.level: {
-            "samples": c.samples.as_list(), "limits": c.reports, "accuracy": accuracy, "rows": [vars(row) for row in c.rows()],
+            "samples": c.samples.as_list(),
+            "limits": c.reports,
+            "accuracy": accuracy,
+            "rows": [vars(row) for row in c.rows()],
             "notes": [{"engine": e, "type": t, "what": w, "note": n} for (e, t, w), n in c.notes.items()],
-            "versions": {"transformers": c.reference.versions, "llama.cpp": llama.version(c.setup.work) if c.llama else None},
+            "versions": c.versions(),
         }
         for c, accuracy in zip(comparisons, accuracies, strict=True)
-    }  # fmt: skip
+    }
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
     return {"model": options.model, "machine": found, "options": settings, "levels": levels}
 
@@ -335,13 +343,17 @@ def read_options(arguments):
     parser.add_argument("--model", choices=models.MODELS, default="qwen3-vl-2b")
     parser.add_argument("--level", type=chosen(list(llama.LEVELS)), default=list(llama.LEVELS), metavar="native,avx2")
     parser.add_argument("--dtypes", type=chosen(DTYPES), default=DTYPES, metavar=",".join(DTYPES))
-    parser.add_argument("--stages", type=chosen(STAGES), metavar=",".join(STAGES), help="[all; with --quick text,vision]")
+    parser.add_argument(
+        "--stages", type=chosen(STAGES), metavar=",".join(STAGES), help="[all; with --quick text,vision]"
+    )
     parser.add_argument("--peers", type=chosen(["llama.cpp", "transformers"]), metavar="llama.cpp,transformers",
                         help="[both; with --quick llama.cpp]")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="one round of one repetition, the small picture")
     parser.add_argument("--rounds", type=int, help="[5; with --quick 1]")
     parser.add_argument("--repetitions", type=int, help="timed repetitions within a run [3; with --quick 1]")
-    parser.add_argument("--generated", type=int, help=f"tokens generated behind the prompt of {PROMPT} [{GENERATED}; quick 8]")
+    parser.add_argument(
+        "--generated", type=int, help=f"tokens generated behind the prompt of {PROMPT} [{GENERATED}; quick 8]"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa", help="of transformers")
     parser.add_argument("--accuracy", action="store_true", help="also what `azimuth bench --accuracy` says")
@@ -350,7 +362,9 @@ def read_options(arguments):
     parser.add_argument("--work", type=Path, default=ROOT / "build/peers", help="what is built and kept")
     parser.add_argument("--azimuth", type=Path, default=ROOT / "build/release/azimuth")
     parser.add_argument("--limits", type=Path, default=ROOT / "build/release/bench/limits")
-    parser.add_argument("--python", type=Path, default=ROOT / "build/oracle-venv/bin/python", help="with torch, transformers")
+    parser.add_argument(
+        "--python", type=Path, default=ROOT / "build/oracle-venv/bin/python", help="with torch, transformers"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="of building llama.cpp")
     options = parser.parse_args(arguments)
     quick = options.quick
@@ -361,7 +375,9 @@ def read_options(arguments):
     options.peers = options.peers or (["llama.cpp"] if quick else ["llama.cpp", "transformers"])
     for program in (options.azimuth, options.limits, options.python):
         if not program.exists():
-            parser.error(f"expected a program at {program}, found nothing; `make peers` builds and installs what is needed")
+            parser.error(
+                f"expected a program at {program}, found nothing; `make peers` builds and installs what is needed"
+            )
     options.work = options.work.resolve()
     return options
 

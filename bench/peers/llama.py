@@ -1,13 +1,11 @@
 """llama.cpp's side: fetched inside the source package of llama-cpp-python, built, fed with the same checkpoint."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
 
 import process
 
@@ -25,8 +23,8 @@ AVX2_ONLY = {
 }  # fmt: skip
 LEVELS = {"native": {"GGML_NATIVE": "ON"}, "avx2": AVX2_ONLY}
 
-# g++ 12 takes _tile_loadconfig for a read of eight bytes and drops the stores to the other 56: the AMX build dies of the
-# first product. One line keeps them, so that the peer runs at its best.
+# g++ 12 takes _tile_loadconfig for a read of eight bytes and drops the stores to the other 56: the AMX build dies of
+# the first product. One line keeps them, so that the peer runs at its best.
 AMX_FILE = "ggml/src/ggml-cpu/amx/mmq.cpp"
 AMX_CALL = "    _tile_loadconfig(&tc);\n"
 AMX_BARRIER = '    asm volatile("" : : "m"(tc));\n'
@@ -40,7 +38,7 @@ ENCODED = re.compile(r"(?:image slice encoded|mtmd batch encoding done) in (\d+(
 BATCH = re.compile(r"encoding mtmd batch, n_chunks = (\d+)")
 
 
-# ---- what its programs print ------------------------------------------------------------------------------------------------
+# ---- what its programs print ----------------------------------------------------------------------------------------
 
 
 def parse_bench(text):
@@ -59,7 +57,7 @@ def rates_of(entries, **wanted):
 
 
 def parse_encode_times(text):
-    """Milliseconds per picture, in order, from what llama-mtmd-cli logs; a batch of n pictures counts n times its share."""
+    """Milliseconds per picture, in order, from what llama-mtmd-cli logs; a batch of n counts n times its share."""
     times, pictures = [], 1
     for line in text.splitlines():
         if batch := BATCH.search(line):
@@ -70,7 +68,7 @@ def parse_encode_times(text):
     return times
 
 
-# ---- building -----------------------------------------------------------------------------------------------------------------
+# ---- building -------------------------------------------------------------------------------------------------------
 
 
 def sources(work, python=sys.executable):
@@ -83,7 +81,9 @@ def sources(work, python=sys.executable):
         fetch = [str(python), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", PACKAGE]
         fetched = subprocess.run([*fetch, "--dest", str(work), f"{PACKAGE}=={VERSION}"])
         if fetched.returncode != 0 and not archive.exists():
-            raise SystemExit(f"expected pip to download the source package {PACKAGE} {VERSION}, found no package; try again")
+            raise SystemExit(
+                f"expected pip to download the source package {PACKAGE} {VERSION}, found no package; try again"
+            )
     unpack(archive, tree)
     keep_tile_config(tree)
     return tree
@@ -124,7 +124,7 @@ def build(work, level, jobs, python):
     return programs
 
 
-# ---- converting ---------------------------------------------------------------------------------------------------------------
+# ---- converting -----------------------------------------------------------------------------------------------------
 
 
 class Files:
@@ -180,7 +180,7 @@ class Files:
         return self.made(f"mmproj-{kind}.gguf", convert)
 
 
-# ---- running ------------------------------------------------------------------------------------------------------------------
+# ---- running --------------------------------------------------------------------------------------------------------
 
 
 class Llama:

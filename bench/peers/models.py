@@ -157,7 +157,7 @@ def gemma3_tensors(config):
     return tensors + [Tensor(f"{projector}soft_emb_norm.weight", (hidden,), "zero_norm")]
 
 
-# ---- published configs --------------------------------------------------------------------------------------------------
+# ---- published configs ----------------------------------------------------------------------------------------------
 
 HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -174,8 +174,9 @@ def qwen3_vl(name, hidden, intermediate, layers, heads):
         "vision_end_token_id": 151653,
         "tie_word_embeddings": True,
         "text_config": {
-            "model_type": "qwen3_vl_text", "dtype": "bfloat16", "hidden_size": hidden, "intermediate_size": intermediate,
-            "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": 8, "head_dim": 128,
+            "model_type": "qwen3_vl_text", "dtype": "bfloat16", "hidden_size": hidden,
+            "intermediate_size": intermediate, "num_hidden_layers": layers,
+            "num_attention_heads": heads, "num_key_value_heads": 8, "head_dim": 128,
             "vocab_size": 151936, "max_position_embeddings": 262144, "hidden_act": "silu", "rms_norm_eps": 1e-6,
             "attention_bias": False, "attention_dropout": 0.0, "bos_token_id": 151643, "eos_token_id": 151645,
             "initializer_range": 0.02, "rope_theta": 5000000, "tie_word_embeddings": True, "use_cache": True,
@@ -188,12 +189,20 @@ def qwen3_vl(name, hidden, intermediate, layers, heads):
             "hidden_act": "gelu_pytorch_tanh", "initializer_range": 0.02,
         },
     }  # fmt: skip
-    shared = {"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2, **HALF, "processor_class": "Qwen3VLProcessor"}
+    shared = {
+        "patch_size": 16,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        **HALF,
+        "processor_class": "Qwen3VLProcessor",
+    }
     image_size = {"longest_edge": 16777216, "shortest_edge": 65536}
     video_size = {"longest_edge": 25165824, "shortest_edge": 4096}
     files = {
         "preprocessor_config.json": {**shared, "size": image_size, "image_processor_type": "Qwen2VLImageProcessorFast"},
-        "video_preprocessor_config.json": {**shared, "size": video_size, "video_processor_type": "Qwen3VLVideoProcessor"},
+        "video_preprocessor_config.json": {
+            **shared, "size": video_size, "video_processor_type": "Qwen3VLVideoProcessor",
+        },
         "generation_config.json": {
             "bos_token_id": 151643, "pad_token_id": 151643, "eos_token_id": [151645, 151643], "do_sample": True,
             "top_k": 20, "top_p": 0.8, "temperature": 0.7, "repetition_penalty": 1.0,
@@ -282,12 +291,13 @@ def gemma3_4b():
         "preprocessor_config.json": image,
         "processor_config.json": {"image_seq_length": 256, "processor_class": "Gemma3Processor"},
         "generation_config.json": {
-            "bos_token_id": 2, "pad_token_id": 0, "eos_token_id": [1, 106], "do_sample": True, "top_k": 64, "top_p": 0.95,
+            "bos_token_id": 2, "pad_token_id": 0, "eos_token_id": [1, 106], "do_sample": True, "top_k": 64,
+            "top_p": 0.95,
         },
     }  # fmt: skip
     template = (
-        "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message.role == 'assistant' else "
-        "message.role) + '\\n' }}{% if message.content is string %}{{ message.content | trim }}{% else %}"
+        "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message.role == 'assistant' "
+        "else message.role) + '\\n' }}{% if message.content is string %}{{ message.content | trim }}{% else %}"
         "{% for item in message.content %}{% if item.type == 'text' %}{{ item.text | trim }}{% else %}"
         "{{ '<start_of_image>' }}{% endif %}{% endfor %}{% endif %}{{ '<end_of_turn>\\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"
@@ -314,7 +324,7 @@ def scaled(model, text=None, vision=None):
     return dataclasses.replace(model, config=config)
 
 
-# ---- what a stage reads and computes --------------------------------------------------------------------------------------
+# ---- what a stage reads and computes --------------------------------------------------------------------------------
 
 
 def count(tensors):

@@ -1,6 +1,6 @@
 """Tests of what needs no network, no peer and no NumPy: parsing, the rules, the shapes; the generator where NumPy is.
 
-    python3 bench/peers/peers_test.py
+python3 bench/peers/peers_test.py
 """
 
 import json
@@ -51,9 +51,13 @@ class LlamaBench(unittest.TestCase):
 
 class EncodeTimes(unittest.TestCase):
     def test_both_spellings(self):
-        self.assertEqual(llama.parse_encode_times("image slice encoded in 15 ms\nx\nimage slice encoded in 16 ms"), [15.0, 16.0])
+        self.assertEqual(
+            llama.parse_encode_times("image slice encoded in 15 ms\nx\nimage slice encoded in 16 ms"), [15.0, 16.0]
+        )
         log = "0.13.980.578 I encoding mtmd batch, n_chunks = 1 (done = 1, total = 5)\n"
-        self.assertEqual(llama.parse_encode_times(log + "0.29.897.174 I mtmd batch encoding done in 15916 ms\n"), [15916.0])
+        self.assertEqual(
+            llama.parse_encode_times(log + "0.29.897.174 I mtmd batch encoding done in 15916 ms\n"), [15916.0]
+        )
 
     def test_a_batch_is_shared_among_its_pictures(self):
         log = "encoding mtmd batch, n_chunks = 3 (done = 1, total = 7)\nmtmd batch encoding done in 30 ms\n"
@@ -104,7 +108,8 @@ class Programs(unittest.TestCase):
 
 class Rules(unittest.TestCase):
     LIMITS = rules.merged([
-        {"read_gb_s": 10.0, "f32_gflops": {"avx2": 80.0, "avx512": 140.0}, "bf16_gflops": {"avx512_bf16": 60.0, "amx": 2000.0},
+        {"read_gb_s": 10.0, "f32_gflops": {"avx2": 80.0, "avx512": 140.0},
+         "bf16_gflops": {"avx512_bf16": 60.0, "amx": 2000.0},
          "int8_gops": {"maddubs_maddwd": 110.0, "amx": 4000.0}},
         {"read_gb_s": 20.0, "f32_gflops": {"avx2": 70.0}, "bf16_gflops": {}, "int8_gops": {"maddubs_maddwd": 120.0}},
     ])  # fmt: skip
@@ -152,7 +157,9 @@ class Rules(unittest.TestCase):
         self.assertAlmostEqual(rules.growth_limit(MODEL, "q8", 1024, 1024, 114688), 1.15)
         self.assertGreater(rules.growth_limit(MODEL, "q4", 1024, 8192, 229376), 1.15 * 2)
         everything = models.count(MODEL.tensors(MODEL.config))
-        self.assertAlmostEqual(rules.memory_limit_mb(MODEL, "bf16", 0, 0) * 2**20 / 1.15, 2 * everything, delta=0.01 * everything)
+        self.assertAlmostEqual(
+            rules.memory_limit_mb(MODEL, "bf16", 0, 0) * 2**20 / 1.15, 2 * everything, delta=0.01 * everything
+        )
 
 
 class Rows(unittest.TestCase):
@@ -200,7 +207,10 @@ class Rows(unittest.TestCase):
         self.assertEqual([self.tables.first_token(t).met for t in ("q4", "q8")], ["no", ""])
 
     def test_rows_without_figures_are_left_out(self):
-        rows = [table.Row("decode", "q4", 9.0, 4.5, ratio=2.0, target="1.8 x llama.cpp", met="yes"), table.Row("growth", "q4")]
+        rows = [
+            table.Row("decode", "q4", 9.0, 4.5, ratio=2.0, target="1.8 x llama.cpp", met="yes"),
+            table.Row("growth", "q4"),
+        ]
         lines = table.markdown(rows).splitlines()
         self.assertEqual(len(lines), 3)
         self.assertEqual(lines[2], "| decode | q4 | 9 tok/s | 4.5 tok/s |  | 2 | 1.8 x llama.cpp | - | - | yes |")
@@ -230,7 +240,7 @@ class Shapes(unittest.TestCase):
 
 class Machine(unittest.TestCase):
     def test_reads_what_linux_says(self):
-        cpu = "processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu avx2 fma amx_int8\n\nprocessor\t: 1\nmodel name\t: A CPU\n"
+        cpu = "processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu avx2 fma amx_int8\n\nprocessor\t: 1\n"
         found = machine.describe(cpu, "MemTotal:       16777216 kB\n")
         self.assertEqual((found["cpu"], found["cores"], found["memory_gb"]), ("A CPU", 2, 16.0))
         self.assertEqual(found["flags"], ["avx2", "fma", "amx_int8"])

@@ -13,11 +13,12 @@ ENOUGH_OF_THE_LIMIT = 0.8
 LARGE_PICTURE = 2000  # patches
 MEMORY_MARGIN = 1.15
 GROWTH_MARGIN = 1.15
+TEXT_TARGETS = {("decode", "q4"): 1.8, ("decode", "q8"): 1.6, ("prefill", "q8"): 2.2, ("prefill", "q4"): 1.8}
 FIRST_TOKEN_SECONDS = 3.0
 FIRST_TOKEN_OF = ("qwen3-vl-2b", "q4")  # model and type
 
-# Bits per weight of what products read: Azimuth's records of 64 (q8: bytes and a bf16 scale; q4: halves of bytes, a bf16
-# scale and four multipliers of 4 bits). Q8_0 and Q4_0 have 8.5 and 4.5.
+# Bits per weight of what products read: Azimuth's records of 64 (q8: bytes and a bf16 scale; q4: halves of bytes, a
+# bf16 scale and four multipliers of 4 bits). Q8_0 and Q4_0 have 8.5 and 4.5.
 BITS = {"f32": 32, "bf16": 16, "q8": 8.25, "q4": 4.5}
 
 # Kinds of arithmetic that bench/limits times, by level.
@@ -28,15 +29,15 @@ KINDS = {
 
 
 def ratio_target(stage, dtype, patches=0):
-    """Times llama.cpp's speed at the same width (q8, q4), or transformers' faster type (f32, bf16); None: no such target."""
+    """Times llama.cpp's speed at the same width (q8, q4) or that of transformers' faster type; None: no target."""
     if dtype in ("f32", "bf16"):
         return 1.0 if stage in ("decode", "prefill", "vision") else None
     if stage == "vision":
         return None if dtype == "q4" else 1.7 if patches > LARGE_PICTURE else 2.0
-    return {("decode", "q4"): 1.8, ("decode", "q8"): 1.6, ("prefill", "q8"): 2.2, ("prefill", "q4"): 1.8}.get((stage, dtype))
+    return TEXT_TARGETS.get((stage, dtype))
 
 
-# ---- limits -------------------------------------------------------------------------------------------------------------------
+# ---- limits ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def decode_work(model, dtype, cached, cache_bytes):
     """Of one token behind `cached` others. cache_bytes: per token, as `azimuth info` says."""
     parts = models.split_parameters(model)
     weights = parts["layers"] + parts["head"]
-    return Work(weights * BITS[dtype] / 8 + cached * cache_bytes, 2 * weights, models.attention_operations(model, 1, cached))
+    return Work(
+        weights * BITS[dtype] / 8 + cached * cache_bytes, 2 * weights, models.attention_operations(model, 1, cached)
+    )
 
 
 def prefill_work(model, dtype, tokens):
@@ -120,11 +123,11 @@ def growth_limit(model, dtype, short, long, cache_bytes):
     )
 
 
-# ---- verdicts -----------------------------------------------------------------------------------------------------------------
+# ---- verdicts -------------------------------------------------------------------------------------------------------
 
 
 def verdict(ratio, target, share):
-    """"yes"; "by the limit" where only the second rule is met; "no"; "" where there is nothing to meet or to compare."""
+    """One of "yes", "by the limit" (only the second rule is met), "no", and "" (nothing to meet or to compare)."""
     if target is None:
         return ""
     if ratio is not None and ratio >= target:

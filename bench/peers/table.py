@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import models
 import rules
 from process import median
 
 HEADER = (
-    "stage", "type", "azimuth", "llama.cpp", "transformers f32 / bf16", "ratio", "target", "limit", "share of the limit", "met?",
+    "stage", "type", "azimuth", "llama.cpp", "transformers f32 / bf16", "ratio", "target", "limit",
+    "share of the limit", "met?",
 )  # fmt: skip
 UNITS = {"decode": "tok/s", "prefill": "tok/s", "vision": "ms", "first token": "s", "memory": "MB", "growth": "x"}
 SLOWER_IS_LARGER = {"vision", "first token", "memory", "growth"}
@@ -54,8 +54,8 @@ class Row:
         unit = UNITS[self.kind]
         other = " / ".join(number(value) for value in self.transformers) if any(self.transformers) else ""
         return (
-            self.stage, self.dtype, with_unit(self.azimuth, unit), with_unit(self.llama, unit), other, number(self.ratio),
-            self.target, with_unit(self.limit, unit), number(self.share), self.met,
+            self.stage, self.dtype, with_unit(self.azimuth, unit), with_unit(self.llama, unit), other,
+            number(self.ratio), self.target, with_unit(self.limit, unit), number(self.share), self.met,
         )  # fmt: skip
 
 
@@ -110,7 +110,11 @@ class Tables:
         """Towers come in f16 and Q8_0, of which the faster counts beside every type of ours but f32."""
         if not stage.startswith("vision"):
             return self.samples.median("llama", dtype, stage)
-        return None if dtype == "f32" else faster([self.samples.median("llama", t, stage) for t in ("f16", "q8_0")], "vision")
+        return (
+            None
+            if dtype == "f32"
+            else faster([self.samples.median("llama", t, stage) for t in ("f16", "q8_0")], "vision")
+        )
 
     def first_token(self, dtype):
         row = Row("first token", dtype, self.samples.median("azimuth", dtype, "first token"))
@@ -140,7 +144,9 @@ class Tables:
 
 def markdown(rows):
     lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
-    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows if row.azimuth or row.llama or any(row.transformers)]
+    lines += [
+        "| " + " | ".join(row.cells()) + " |" for row in rows if row.azimuth or row.llama or any(row.transformers)
+    ]
     return "\n".join(lines)
 
 
