@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 
 import process
 
@@ -92,9 +91,8 @@ def sources(work, python=sys.executable):
 def unpack(archive, tree):
     scratch = tree.with_name("llama.cpp.unpacked")
     shutil.rmtree(scratch, ignore_errors=True)
-    with tarfile.open(archive) as files:
-        members = [m for m in files.getmembers() if "/vendor/llama.cpp/" in m.name]
-        files.extractall(scratch, members=members, filter="data")
+    scratch.mkdir()
+    process.run(["tar", "xf", archive, "-C", scratch, "--wildcards", "*/vendor/llama.cpp/*"])
     shutil.rmtree(tree, ignore_errors=True)
     next(scratch.glob("*/vendor/llama.cpp")).rename(tree)
     shutil.rmtree(scratch)

