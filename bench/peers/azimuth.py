@@ -18,6 +18,18 @@ def parse_bench(text):
     return figures | {"patches": report["vision_patches"], "cpu": report["cpu"]}
 
 
+ACCURACY = ["mean_kl", "max_kl", "top1_agreement", "mean_logprob_difference", "max_logprob_difference"]
+
+
+def parse_accuracy(text):
+    """The figures of `bench --accuracy --json` that a table has a column for."""
+    report = json.loads(text)
+    figures = {name: report[name] for name in ACCURACY if name in report}
+    if not figures:
+        raise process.Failed(f"expected `bench --accuracy --json` to print {ACCURACY[0]}, found {', '.join(report)}")
+    return figures
+
+
 class Azimuth:
     def __init__(self, command, checkpoint, folder, level, threads, repetitions):
         """folder: where quantised directories are kept."""
@@ -52,12 +64,12 @@ class Azimuth:
         """The directory to run: the quantised one where it has been made, else the checkpoint, quantised at load."""
         return self.folder / dtype if self.is_made(dtype) else self.checkpoint
 
-    def bench(self, dtype, prompt, generated, picture=None, extra=()):
+    def bench(self, dtype, prompt, generated, picture=None):
         command = [self.command, "bench", self.model(dtype), "--dtype", dtype, "--threads", self.threads]
         command += ["--prompt-tokens", prompt, "--gen", generated, "--repetitions", self.repetitions, "--json"]
         if picture:
             command += ["--image", f"{picture[0]}x{picture[1]}"]
-        return process.run([*command, *extra], self.environment)
+        return process.run(command, self.environment)
 
     def text(self, dtype, prompt, generated):
         figures = parse_bench(self.bench(dtype, prompt, generated).stdout)
@@ -81,8 +93,6 @@ class Azimuth:
         return process.run([*command, "--max-tokens", 1, "--temperature", 0], self.environment).seconds
 
     def accuracy(self, dtype):
-        """What `bench --accuracy --json` reports under "accuracy", such as KL and top-1. Raises Failed without one."""
-        report = json.loads(self.bench(dtype, 256, 1, extra=["--accuracy"]).stdout)
-        if "accuracy" not in report:
-            raise process.Failed('expected "accuracy" in what `bench --accuracy --json` prints, found none')
-        return report["accuracy"]
+        """How far a type is from f32, of the checkpoint quantised at load. Raises Failed where the command cannot say."""
+        command = [self.command, "bench", self.checkpoint, "--dtype", dtype, "--threads", self.threads]
+        return parse_accuracy(process.run([*command, "--accuracy", "--json"], self.environment).stdout)

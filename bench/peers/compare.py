@@ -110,7 +110,7 @@ class Setup:
         programs = llama.build(self.work, level, o.jobs, o.python)
         carrier = self.make_checkpoint(f"{self.model.name}-carrier", "--decoder-layers", llama.CARRIER_LAYERS)
         folder = self.work / "gguf" / self.model.name
-        files = llama.Files(self.work, folder, programs, o.python, self.checkpoint, carrier)
+        files = llama.Files(self.work, folder, programs, o.python, self.checkpoint, carrier, o.head == "same")
         return llama.Llama(programs, files, o.threads, o.repetitions)
 
 
@@ -356,6 +356,10 @@ def read_options(arguments):
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa", help="of transformers")
+    parser.add_argument(
+        "--head", choices=["same", "wider"], default="same",
+        help="llama.cpp's tied head: in the type of the other matrices, or as llama-quantize leaves it [same]",
+    )  # fmt: skip
     parser.add_argument("--accuracy", action="store_true", help="also what `azimuth bench --accuracy` says")
     parser.add_argument("--huge-pages", action="store_true", help="measure the read rate on huge pages")
     parser.add_argument("--json", type=Path, help="every figure of every round")

@@ -128,8 +128,9 @@ def build(work, level, jobs, python):
 class Files:
     """GGUF files of one checkpoint, each made when it is first asked for."""
 
-    def __init__(self, work, folder, programs, python, checkpoint, carrier):
-        """carrier: the same checkpoint with few decoder layers, below which the tower is timed."""
+    def __init__(self, work, folder, programs, python, checkpoint, carrier, pure):
+        """carrier: the same checkpoint with few decoder layers, below which the tower is timed. pure: `quantise`."""
+        self.pure = pure
         self.work, self.folder, self.programs, self.python = work, folder, programs, python
         self.checkpoint, self.carrier_checkpoint = checkpoint, carrier
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,15 +150,17 @@ class Files:
         return [self.python, script, checkpoint, "--outfile", out, *arguments]
 
     def quantise(self, source, out, kind):
-        # --pure: every matrix has the type, the tied head included, which llama-quantize would keep at six bits.
-        return [self.programs / "llama-quantize", "--pure", source, out, kind.upper()]
+        # --pure: every matrix has the type, the tied head included, which llama-quantize keeps at six bits by itself.
+        pure = ["--pure"] if self.pure else []
+        return [self.programs / "llama-quantize", *pure, source, out, kind.upper()]
 
     def decoder(self, dtype):
         whole = self.made("text-bf16.gguf", lambda out: self.convert(self.checkpoint, out, "--outtype", "bf16"))
         if dtype == "bf16":
             return whole
         kind = FILE_TYPES[dtype]
-        return self.made(f"text-{kind}.gguf", lambda out: self.quantise(whole, out, kind))
+        name = f"text-{kind}{'-pure' if self.pure else ''}.gguf"
+        return self.made(name, lambda out: self.quantise(whole, out, kind))
 
     def carrier(self):
         convert = lambda out: self.convert(self.carrier_checkpoint, out, "--outtype", "bf16")  # noqa: E731

@@ -87,6 +87,12 @@ class AzimuthBench(unittest.TestCase):
         self.assertEqual((figures["decode"], figures["prefill"], figures["vision"]), (9.0, 90.0, 50.0))
         self.assertNotIn("vision", azimuth.parse_bench(json.dumps(self.REPORT | {"vision_patches": 0})))
 
+    def test_accuracy(self):
+        found = azimuth.parse_accuracy('{"dtype": "q8", "tokens": 9, "mean_kl": 0.001, "top1_agreement": 0.99}')
+        self.assertEqual(found, {"mean_kl": 0.001, "top1_agreement": 0.99})
+        with self.assertRaisesRegex(process.Failed, "expected .* mean_kl, found dtype, cpu"):
+            azimuth.parse_accuracy('{"dtype": "q8", "cpu": "avx2"}')
+
 
 class Programs(unittest.TestCase):
     def test_failures_say_what_was_expected(self):
@@ -147,10 +153,15 @@ class Rules(unittest.TestCase):
         self.assertEqual(rules.verdict(None, 1.8, 0.5), "")
         self.assertEqual(rules.verdict(5.0, None, 0.9), "")
 
+    def test_q4_keeps_the_head_and_the_first_layer_wider(self):
+        layers, head = 1409286144, 311164928
+        self.assertEqual(rules.layer_bytes(MODEL, "q4"), (layers * 27 / 28 * 4.5 + layers / 28 * 8.25) / 8)
+        self.assertEqual(rules.decoder_bytes(MODEL, "q4") - rules.layer_bytes(MODEL, "q4"), head * 8.25 / 8)
+
     def test_work_of_a_token(self):
         work = rules.decode_work(MODEL, "q8", 1000, 114688)
         weights = 1409286144 + 311164928  # layers and tied head
-        self.assertEqual(work.bytes, weights * 8.25 / 8 + 1000 * 114688)
+        self.assertAlmostEqual(work.bytes, weights * 8.25 / 8 + 1000 * 114688, delta=1)
         self.assertEqual(work.attention, 4 * 28 * 16 * 128 * 1000)
 
     def test_growth_and_memory(self):

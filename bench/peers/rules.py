@@ -17,9 +17,11 @@ TEXT_TARGETS = {("decode", "q4"): 1.8, ("decode", "q8"): 1.6, ("prefill", "q8"):
 FIRST_TOKEN_SECONDS = 3.0
 FIRST_TOKEN_OF = ("qwen3-vl-2b", "q4")  # model and type
 
-# Bits per weight of what products read: Azimuth's records of 64 (q8: bytes and a bf16 scale; q4: halves of bytes, a
-# bf16 scale and four multipliers of 4 bits). Q8_0 and Q4_0 have 8.5 and 4.5.
+# Bits per weight of what Azimuth's products read: records of 64 (q8: bytes and a bf16 scale; q4: halves of bytes, a
+# bf16 scale and four multipliers of 4 bits). llama.cpp's Q8_0 and Q4_0 have 8.5 and 4.5.
 BITS = {"f32": 32, "bf16": 16, "q8": 8.25, "q4": 4.5}
+# In q4, the head and the decoder's first layer stay in q8.
+WIDER_BITS = BITS | {"q4": BITS["q8"]}
 
 # Kinds of arithmetic that bench/limits times, by level.
 KINDS = {
@@ -87,19 +89,28 @@ class Work:
         return max(self.bytes / limits.read, computing)
 
 
+def layer_bytes(model, dtype):
+    """Of the matrices of all layers of the decoder."""
+    weights, layers = models.split_parameters(model)["layers"], model.config["text_config"]["num_hidden_layers"]
+    return (weights * (layers - 1) / layers * BITS[dtype] + weights / layers * WIDER_BITS[dtype]) / 8
+
+
+def decoder_bytes(model, dtype):
+    return layer_bytes(model, dtype) + models.split_parameters(model)["head"] * WIDER_BITS[dtype] / 8
+
+
 def decode_work(model, dtype, cached, cache_bytes):
     """Of one token behind `cached` others. cache_bytes: per token, as `azimuth info` says."""
     parts = models.split_parameters(model)
     weights = parts["layers"] + parts["head"]
-    return Work(
-        weights * BITS[dtype] / 8 + cached * cache_bytes, 2 * weights, models.attention_operations(model, 1, cached)
-    )
+    read = decoder_bytes(model, dtype) + cached * cache_bytes
+    return Work(read, 2 * weights, models.attention_operations(model, 1, cached))
 
 
 def prefill_work(model, dtype, tokens):
     weights = models.split_parameters(model)["layers"]
     attention = models.attention_operations(model, tokens, (tokens + 1) / 2)
-    return Work(weights * BITS[dtype] / 8, 2 * weights * tokens, attention)
+    return Work(layer_bytes(model, dtype), 2 * weights * tokens, attention)
 
 
 def vision_work(model, dtype, patches):
@@ -113,7 +124,8 @@ def memory_limit_mb(model, dtype, cached, cache_bytes):
     parts = models.split_parameters(model)
     matrices = parts["layers"] + parts["head"] + parts["tower"]
     rest = models.count(model.tensors(model.config)) - matrices
-    return MEMORY_MARGIN * (matrices * BITS[dtype] / 8 + 4 * rest + cached * cache_bytes) / 2**20
+    weights = decoder_bytes(model, dtype) + parts["tower"] * BITS[dtype] / 8 + 4 * rest
+    return MEMORY_MARGIN * (weights + cached * cache_bytes) / 2**20
 
 
 def growth_limit(model, dtype, short, long, cache_bytes):
