@@ -80,19 +80,11 @@ class Azimuth:
 
     def first_token(self, dtype):
         """Seconds from the start of the command to its end, after one token for a question of eight."""
-        command = [
-            self.command,
-            "run",
-            self.quantised(dtype),
-            EIGHT_TOKENS,
-            "--dtype",
-            dtype,
-            "--threads",
-            self.threads,
-        ]
-        return process.run([*command, "--max-tokens", 1, "--temperature", 0], self.environment).seconds
+        command = [self.command, "run", self.quantised(dtype), EIGHT_TOKENS, "--dtype", dtype]
+        command += ["--threads", self.threads, "--max-tokens", 1, "--temperature", 0]
+        return process.run(command, self.environment).seconds
 
     def accuracy(self, dtype):
-        """How far a type is from f32, of the checkpoint quantised at load. Raises Failed where the command cannot say."""
+        """How far a type is from f32, of the checkpoint quantised at load; Failed where the command cannot say."""
         command = [self.command, "bench", self.checkpoint, "--dtype", dtype, "--threads", self.threads]
         return parse_accuracy(process.run([*command, "--accuracy", "--json"], self.environment).stdout)
