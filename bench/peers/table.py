@@ -125,7 +125,8 @@ class Tables:
 
     def memory(self, dtype, cached):
         row = Row("memory", dtype, self.samples.median("azimuth", dtype, "memory"))
-        row.transformers = tuple(self.samples.median("transformers", t, "memory") for t in ("f32", "bf16"))
+        if dtype in ("f32", "bf16"):
+            row.transformers = tuple(self.samples.median("transformers", t, "memory") for t in ("f32", "bf16"))
         limit = rules.memory_limit_mb(self.model, dtype, cached, self.cache_bytes)
         row.target, row.met = f"{limit:.0f} MB", rules.at_most(row.azimuth, limit)
         return row
