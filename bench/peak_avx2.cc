@@ -57,7 +57,7 @@ int64_t peak_maddubs_maddwd(int64_t rounds, float* sink) {
   const __m256i other = _mm256_set1_epi8(-2), ones = _mm256_set1_epi16(1);
   byte_chains(
       rounds,
-      [&](__m256i& sum) __attribute__((always_inline)) {
+      [&](__m256i & sum) __attribute__((always_inline)) {
         asm volatile("" : "+x"(bytes));  // as if they were new: equal products would be computed once
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, other), ones));
       },
@@ -70,7 +70,7 @@ int64_t peak_maddubs_paddw(int64_t rounds, float* sink) {
   const __m256i other = _mm256_set1_epi8(-2);
   byte_chains(
       rounds,
-      [&](__m256i& sum) __attribute__((always_inline)) {
+      [&](__m256i & sum) __attribute__((always_inline)) {
         asm volatile("" : "+x"(bytes));
         sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(bytes, other));
       },
