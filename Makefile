@@ -15,6 +15,8 @@ QUESTION ?= What is in the picture?
 TINY := models/azimuth-tiny
 AZIMUTH := build/release/azimuth
 ORACLE := build/oracle-venv
+# Options of bench/peers/compare.py.
+PEERS ?=
 SOURCES = $(shell git ls-files '*.h' '*.cc' ':!third_party')
 
 # $(call configure,PRESET): only where that has not been done with this cargo; cmake itself notices later changes of its
@@ -30,7 +32,7 @@ compile = $(call configure,$(1)); \
   echo "build: $(2), preset $(1), $(JOBS) jobs"; \
   cmake --build build/$(1) --target $(2) -j $(JOBS)
 
-.PHONY: help setup build demo test asan test-oracle test-pages page-pictures golden mutants fuzz bench format tidy clean
+.PHONY: help setup build demo test asan test-oracle test-pages page-pictures golden mutants fuzz bench peers format tidy clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +95,16 @@ fuzz: setup  ## run every fuzz target for FUZZ_SECONDS=60
 bench: setup  ## figures per stage of the bundled model, then of the kernels
 	@$(call compile,release,all)
 	@scripts/bench.sh build/release $(TINY)
+
+build/peers/ready: bench/peers/requirements.txt $(ORACLE)/ready
+	@echo "peers: installing what llama.cpp converts with into $(ORACLE)"
+	@$(ORACLE)/bin/python -m pip install --quiet --requirement $<
+	@mkdir -p build/peers && touch $@
+
+peers: setup build/peers/ready  ## compare with llama.cpp and transformers; PEERS="--quick" for a first look, hours without
+	@scripts/setup.sh peers
+	@$(call compile,release,azimuth limits)
+	@python3 bench/peers/compare.py --json build/peers/figures.json $(PEERS)
 
 format:  ## clang-format over all C++
 	@scripts/setup.sh clang

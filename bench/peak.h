@@ -1,14 +1,32 @@
-// The largest rate of f32 multiply-adds that a level allows: chains that live in registers and depend on nothing else.
+// The largest rates of arithmetic that a level allows: chains that live in registers and depend on nothing else.
 #pragma once
 
 #include <stdint.h>
 
 namespace azimuth::bench {
 
-// Runs `rounds` rounds of multiply-adds and returns the number of floating-point operations per round; *sink keeps the
-// compiler from dropping them.
+// Each runs `rounds` rounds of one kind of instruction and returns the number of operations per round, two for each
+// multiply-add; *sink keeps the compiler from dropping them. All but peak_generic need a processor that has the kind.
+using Peak = int64_t (*)(int64_t rounds, float* sink);
+
+// Multiply-adds of f32.
 int64_t peak_generic(int64_t rounds, float* sink);
 int64_t peak_avx2(int64_t rounds, float* sink);
 int64_t peak_avx512(int64_t rounds, float* sink);
+
+// Multiply-adds of bytes, u8 by s8. On AVX2 three instructions make 32 of them sums of 32 bits (vpmaddubsw, vpmaddwd,
+// vpaddd); with vpaddw in place of the last two, sums stay in 16 bits, which few steps fill: a bound that no product of
+// whole bytes reaches, but products that widen their sums now and then come between the two.
+int64_t peak_maddubs_maddwd(int64_t rounds, float* sink);
+int64_t peak_maddubs_paddw(int64_t rounds, float* sink);
+int64_t peak_vnni(int64_t rounds, float* sink);      // VPDPBUSD of 512 bits
+int64_t peak_amx_int8(int64_t rounds, float* sink);  // TDPBUSD; call request_amx() once before
+
+// Multiply-adds of bf16 into sums of f32.
+int64_t peak_avx512_bf16(int64_t rounds, float* sink);  // VDPBF16PS
+int64_t peak_amx_bf16(int64_t rounds, float* sink);     // TDPBF16PS; call request_amx() once before
+
+// Asks the kernel for the tile registers of this process and its threads; false where it has none to give.
+bool request_amx();
 
 }  // namespace azimuth::bench

@@ -33,4 +33,49 @@ int64_t peak_avx2(int64_t rounds, float* sink) {
   return 12 * 8 * 2;
 }
 
+namespace {
+
+// Runs `step` on twelve sums of their own, each round once.
+template <typename Step>
+void byte_chains(int64_t rounds, const Step& step, float* sink) {
+  __m256i a = _mm256_set1_epi32(1), b = _mm256_set1_epi32(2), c = _mm256_set1_epi32(3), d = _mm256_set1_epi32(4);
+  __m256i e = _mm256_set1_epi32(5), f = _mm256_set1_epi32(6), g = _mm256_set1_epi32(7), h = _mm256_set1_epi32(8);
+  __m256i i = _mm256_set1_epi32(9), j = _mm256_set1_epi32(10), k = _mm256_set1_epi32(11), l = _mm256_set1_epi32(12);
+  for (int64_t round = 0; round < rounds; ++round) {
+    step(a), step(b), step(c), step(d), step(e), step(f), step(g), step(h), step(i), step(j), step(k), step(l);
+  }
+  const __m256i sum = _mm256_xor_si256(
+      _mm256_xor_si256(_mm256_xor_si256(_mm256_xor_si256(a, b), _mm256_xor_si256(c, d)), _mm256_xor_si256(e, f)),
+      _mm256_xor_si256(_mm256_xor_si256(_mm256_xor_si256(g, h), _mm256_xor_si256(i, j)), _mm256_xor_si256(k, l)));
+  *sink = static_cast<float>(_mm256_extract_epi32(sum, 0));
+}
+
+}  // namespace
+
+int64_t peak_maddubs_maddwd(int64_t rounds, float* sink) {
+  __m256i bytes = _mm256_set1_epi8(3);
+  const __m256i other = _mm256_set1_epi8(-2), ones = _mm256_set1_epi16(1);
+  byte_chains(
+      rounds,
+      [&](__m256i & sum) __attribute__((always_inline)) {
+        asm volatile("" : "+x"(bytes));  // as if they were new: equal products would be computed once
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, other), ones));
+      },
+      sink);
+  return 12 * 32 * 2;
+}
+
+int64_t peak_maddubs_paddw(int64_t rounds, float* sink) {
+  __m256i bytes = _mm256_set1_epi8(3);
+  const __m256i other = _mm256_set1_epi8(-2);
+  byte_chains(
+      rounds,
+      [&](__m256i & sum) __attribute__((always_inline)) {
+        asm volatile("" : "+x"(bytes));
+        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(bytes, other));
+      },
+      sink);
+  return 12 * 32 * 2;
+}
+
 }  // namespace azimuth::bench

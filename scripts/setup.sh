@@ -4,6 +4,7 @@
 #   scripts/setup.sh build    compiler, libraries and Rust toolchain: the command, its tests and its benchmarks
 #   scripts/setup.sh clang    clang and its tools: make fuzz, format and tidy
 #   scripts/setup.sh oracle   Python with virtual environments: make test-oracle and golden
+#   scripts/setup.sh peers    npm, for published tokenizers: make peers
 #   scripts/setup.sh pages    Chromium and Python: make test-pages and page-pictures
 #
 # Installs only what is missing, so that a second run asks no server and needs no root. Leaves build/setup.env, which
@@ -112,7 +113,8 @@ case "${1:-build}" in
     ;;
   clang) install_packages "${clang_packages[@]}" ;;
   oracle) install_packages "${oracle_packages[@]}" ;;
+  peers) command -v npm >/dev/null || install_packages npm ;;
   pages) install_packages "${pages_packages[@]}" ;;
-  *) fail "expected build, clang, oracle or pages, found '$1'" ;;
+  *) fail "expected build, clang, oracle, peers or pages, found '$1'" ;;
 esac
 say "everything for ${1:-build} is here"
