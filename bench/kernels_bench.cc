@@ -19,10 +19,12 @@
 
 #include "bench/peak.h"
 #include "kernels/kernels.h"
+#include "kernels/kv_blocks.h"
 
 namespace azimuth::bench {
 namespace {
 
+using kernels::CacheType;
 using kernels::CpuLevel;
 using kernels::WeightType;
 
@@ -135,7 +137,7 @@ class Bench {
       rates.push_back(amount * repeats / time);
       ratios.push_back(rates.back() / limits.back());
     }
-    std::printf("| %-11s | %d | %-42s | %8.1f | %8.1f | %-7s | %5.2f |\n",
+    std::printf("| %-11s | %d | %-52s | %8.1f | %8.1f | %-7s | %5.2f |\n",
                 std::string(kernels::to_string(level_)).c_str(), pool_.threads(), name.c_str(), median(rates) / 1e9,
                 median(limits) / 1e9, unit, median(ratios));
     std::fflush(stdout);
@@ -165,20 +167,20 @@ void bench_product(Bench& bench, WeightType type, int64_t rows, int64_t outputs,
 }
 
 // Every query sees the keys up to itself (causal) or all of them; the keys end with the last query.
-void bench_attention(Bench& bench, const std::string& what, int64_t queries, int64_t keys, int query_heads,
-                     int kv_heads, int head_dim, bool causal) {
-  const std::string name = "attention " + what + " " + std::to_string(queries) + " x " + std::to_string(keys) + " x " +
+void bench_attention(Bench& bench, const std::string& what, CacheType type, int64_t queries, int64_t keys,
+                     int query_heads, int kv_heads, int head_dim, bool causal) {
+  const std::string name = "attention " + std::string(kernels::to_string(type)) + " " + what + " " +
+                           std::to_string(queries) + " x " + std::to_string(keys) + ", " + std::to_string(query_heads) +
+                           (kv_heads == query_heads ? "" : " on " + std::to_string(kv_heads)) + " x " +
                            std::to_string(head_dim);
   if (!bench.wants(name)) return;
-  const int64_t blocks = (keys + kernels::kAttentionBlock - 1) / kernels::kAttentionBlock;
-  const int64_t block_size = kv_heads * kernels::kAttentionBlock * head_dim;
   const std::vector<float> q = random_floats(queries * query_heads * head_dim);
-  const std::vector<float> k = random_floats(blocks * block_size);
-  const std::vector<float> v = random_floats(blocks * block_size);
+  const std::vector<float> rows = random_floats(keys * kv_heads * head_dim);
+  kernels::KvBlocks key_blocks(kernels::KvRole::keys, type, kv_heads, head_dim);
+  kernels::KvBlocks value_blocks(kernels::KvRole::values, type, kv_heads, head_dim);
+  key_blocks.append(rows.data(), keys, kv_heads * head_dim);
+  value_blocks.append(rows.data(), keys, kv_heads * head_dim);
   std::vector<float> out(q.size());
-  std::vector<const float*> key_blocks, value_blocks;
-  for (int64_t b = 0; b < blocks; ++b) key_blocks.push_back(k.data() + b * block_size);
-  for (int64_t b = 0; b < blocks; ++b) value_blocks.push_back(v.data() + b * block_size);
   std::vector<kernels::KeyRange> ranges;
   double seen = 0.0;
   for (int64_t i = 0; i < queries; ++i) {
@@ -193,15 +195,16 @@ void bench_attention(Bench& bench, const std::string& what, int64_t queries, int
   args.kv_heads = kv_heads;
   args.head_dim = head_dim;
   args.value_dim = head_dim;
-  args.key_blocks = key_blocks;
-  args.value_blocks = value_blocks;
+  args.cache = type;
+  args.key_blocks = key_blocks.blocks();
+  args.value_blocks = value_blocks.blocks();
   args.ranges = ranges.data();
   args.scale = 0.1f;
   args.output = out.data();
   args.output_stride = args.query_stride;
   auto work = [&] { kernels::attention(args, bench.pool()); };
   if (queries == 1)
-    bench.memory(name, 8.0 * static_cast<double>(keys * kv_heads * head_dim), work);
+    bench.memory(name, static_cast<double>(key_blocks.bytes() + value_blocks.bytes()), work);
   else
     bench.compute(name, 4.0 * seen * query_heads * head_dim, work);
 }
@@ -274,11 +277,23 @@ void run_all(const Options& options, CpuLevel level, int threads) {
     bench_product(bench, type, 1, 16384, 4096);
     bench_product(bench, type, 1, 2048, 2048);
   }
-  bench_attention(bench, "vision", slow ? 256 : 2048, slow ? 256 : 2048, 4, 4, 72, false);
-  bench_attention(bench, "vision", 512, 512, 4, 4, 64, false);
-  bench_attention(bench, "prefill", 512, 512, 8, 2, 128, true);
-  bench_attention(bench, "chunk", 64, 2048, 8, 2, 128, true);
-  bench_attention(bench, "decode", 1, 8192, 8, 2, 128, true);
+  for (const CacheType type : {CacheType::f32, CacheType::bf16, CacheType::q8}) {
+    if (slow) {
+      bench_attention(bench, "vision", type, 256, 256, 4, 4, 72, false);
+      continue;
+    }
+    if (type != CacheType::q8) {
+      bench_attention(bench, "vision", type, 5292, 5292, 16, 16, 64, false);
+      bench_attention(bench, "vision", type, 468, 468, 16, 16, 64, false);
+      bench_attention(bench, "vision", type, 2048, 2048, 4, 4, 72, false);
+    }
+    bench_attention(bench, "prefill", type, 256, 256, 16, 8, 128, true);
+    bench_attention(bench, "prefill", type, 2048, 2048, 16, 8, 128, true);
+    bench_attention(bench, "chunk", type, 64, 2048, 16, 8, 128, true);
+    bench_attention(bench, "decode", type, 1, 1024, 16, 8, 128, true);
+    bench_attention(bench, "decode", type, 1, 8192, 16, 8, 128, true);
+    bench_attention(bench, "decode", type, 1, 8192, 16, 16, 64, true);
+  }
   bench_rows(bench);
   bench_resample(bench);
 }

@@ -32,7 +32,7 @@ bool has_amx() {
   constexpr long kRequestPermission = 0x1023;
   constexpr long kTileData = 18;
   return has_bf16() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
-         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+         __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
   return false;
 #endif
@@ -50,6 +50,8 @@ KernelTable with_bf16_products() {
   KernelTable table = with_vnni_products();
   table.name = "avx512_bf16";
   table.bf16 = kAvx512Bf16Products;
+  table.attention[1] = kAvx512Bf16AttentionBf16;
+  table.attention[2] = kAvx512Bf16AttentionQ8;
   return table;
 }
 
@@ -61,6 +63,8 @@ KernelTable with_amx_products() {
   table.q8.name = table.q4.name = "amx";
   table.q8.many = table.q4.many = kAmxRows;
   table.q8.many_from = table.q4.many_from = kWorthTiles;
+  table.attention[1] = kAmxAttentionBf16;
+  table.attention[2] = kAmxAttentionQ8;
   return table;
 }
 
