@@ -14,7 +14,10 @@ namespace azimuth {
 
 struct EngineOptions {
   std::string dtype = "bf16";  // of the weights: f32 (exact) or bf16
-  int threads = 0;             // 0: one per core
+  // Of keys and values: f32, bf16 or q8 (8 bits and a scale for each token and head). "": f32 beside f32 weights, else
+  // bf16. Encodings that change scores keep f32 whatever is said here.
+  std::string cache;
+  int threads = 0;  // 0: one per core
   Compat compat = Compat::azimuth;
   std::string resize;                             // "": as the checkpoint says; "torchvision" or "pillow" otherwise
   bool apply_orientation = true;                  // turn pictures by their EXIF orientation
@@ -48,6 +51,7 @@ struct ModelInfo {
   int64_t checkpoint_bytes = 0;
   int64_t cache_bytes_per_token = 0;
   std::string dtype;
+  std::string cache;
   int threads = 0;
 };
 

@@ -189,6 +189,13 @@ Status load_generation_config(const Checkpoint& checkpoint, Engine::Impl& impl) 
   return ok_status();
 }
 
+Result<kernels::CacheType> parse_cache(const std::string& name, kernels::WeightType weights) {
+  if (name.empty()) return kernels::cache_type_of(weights);
+  for (const kernels::CacheType type : {kernels::CacheType::f32, kernels::CacheType::bf16, kernels::CacheType::q8})
+    if (kernels::to_string(type) == name) return type;
+  return invalid_argument("cache expected f32, bf16 or q8, found \"" + name + "\"");
+}
+
 void count_parameters(Engine::Impl& impl) {
   for (const auto& [slot, rule] : impl.spec.weights.rules()) {
     if (rule.optional) continue;
@@ -202,7 +209,7 @@ Status load_weights(const Checkpoint& checkpoint, Engine::Impl& impl) {
   AZ_ASSIGN_OR_RETURN(const kernels::WeightType type, parse_dtype(impl.options.dtype));
   WeightReader reader(checkpoint, impl.spec.weights, type, *impl.pool, impl.options.progress);
   AZ_ASSIGN_OR_RETURN(decoder::DecoderWeights weights, engine::load_decoder_weights(impl.spec.text, reader));
-  impl.decoder.emplace(impl.spec.text, std::move(weights));
+  impl.decoder.emplace(impl.spec.text, std::move(weights), impl.cache);
   AZ_ASSIGN_OR_RETURN(impl.position_weights, engine::PositionWeights::read(checkpoint));
   if (impl.spec.text.learned_positions > 0) {
     Tensor table;
@@ -226,6 +233,8 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   impl->pool = std::make_unique<ThreadPool>(options.threads);
+  AZ_ASSIGN_OR_RETURN(const kernels::WeightType type, parse_dtype(options.dtype));
+  AZ_ASSIGN_OR_RETURN(impl->cache, parse_cache(options.cache, type));
   formats::CheckpointOptions checkpoint_options;
   checkpoint_options.weights = options.load_weights;
   AZ_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::open(model, checkpoint_options));

@@ -60,9 +60,16 @@ void add_model_options(CLI::App& command, ModelOptions& options, const std::stri
   command.add_option("MODEL", options.model, "Directory of a checkpoint, or org/name in the hub cache")
       ->type_name("")
       ->required();
-  command.add_option("--dtype", options.engine.dtype, "Weights in memory: f32 (exact), bf16, q8 or q4 [" + default_dtype + "]")
+  command
+      .add_option("--dtype", options.engine.dtype,
+                  "Weights in memory: f32 (exact), bf16, q8 or q4 [" + default_dtype + "]")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"f32", "bf16", "q8", "q4"}).description(""));
+  command
+      .add_option("--cache", options.engine.cache,
+                  "Keys and values in memory: f32, bf16 or q8 [f32 beside f32 weights, else bf16]")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"f32", "bf16", "q8"}).description(""));
   command.add_option("--threads", options.engine.threads, "Threads [one per core]")
       ->type_name("N")
       ->check(in_range(1, 1024));

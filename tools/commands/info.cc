@@ -49,8 +49,8 @@ void print_text(const ModelInfo& info) {
   std::printf("context      %lld tokens\n", static_cast<long long>(info.context_length));
   std::printf("parameters   %.2f M decoder, %.2f M tower\n", static_cast<double>(info.text_parameters) / 1e6,
               static_cast<double>(info.vision_parameters) / 1e6);
-  std::printf("memory       %.1f MB of weights in %s, %.1f kB of cache per token\n", weight_megabytes(info),
-              info.dtype.c_str(), static_cast<double>(info.cache_bytes_per_token) / 1e3);
+  std::printf("memory       %.1f MB of weights in %s, %.1f kB of cache per token in %s\n", weight_megabytes(info),
+              info.dtype.c_str(), static_cast<double>(info.cache_bytes_per_token) / 1e3, info.cache.c_str());
 }
 
 nlohmann::json to_json(const ModelInfo& info) {
@@ -76,7 +76,8 @@ nlohmann::json to_json(const ModelInfo& info) {
           {"text_parameters", info.text_parameters},
           {"vision_parameters", info.vision_parameters},
           {"cache_bytes_per_token", info.cache_bytes_per_token},
-          {"dtype", info.dtype}};
+          {"dtype", info.dtype},
+          {"cache", info.cache}};
 }
 
 int info_command(InfoCommand& command) {
