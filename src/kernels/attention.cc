@@ -106,8 +106,10 @@ class Task {
         kv_head_(kv_head),
         query_begin_(tile * plan.queries),
         rows_((std::min(query_begin_ + plan.queries, args_.query_count) - query_begin_) * plan.group) {
+    common_ = {0, rows_ > 0 ? range(0).end : 0};
     for (int64_t row = 0; row < rows_; row += plan.group) {
       const KeyRange r = range(row);
+      common_ = {std::max(common_.begin, r.begin), std::min(common_.end, r.end)};
       if (r.begin >= r.end) continue;
       seen_.begin = seen_.end == 0 ? r.begin : std::min(seen_.begin, r.begin);
       seen_.end = std::max(seen_.end, r.end);
@@ -122,10 +124,12 @@ class Task {
   struct Work {
     float* packed;
     std::byte* scratch;
+    uint8_t* begins;  // [rows], and as many ends
   };
-  static int64_t work_floats(const Plan& plan) { return plan.query_floats() + plan.scratch_floats(); }
+  static int64_t work_floats(const Plan& plan) { return plan.query_floats() + plan.scratch_floats() + plan.rows; }
   Work pack(float* memory) const {
-    Work work{memory, reinterpret_cast<std::byte*>(memory + plan_.query_floats())};
+    Work work{memory, reinterpret_cast<std::byte*>(memory + plan_.query_floats()),
+              reinterpret_cast<uint8_t*>(memory + plan_.query_floats() + plan_.scratch_floats())};
     // Rows go one by one where the level has them together: the scratch memory is not in use yet, but may be small.
     static thread_local Workspace staging;
     float* rows = staging.ensure<float>(static_cast<size_t>(rows_ * args_.head_dim));
@@ -189,7 +193,11 @@ class Task {
     return {std::clamp<int64_t>(range.begin, 0, limit), std::clamp<int64_t>(range.end, 0, limit)};
   }
 
+  bool all_rows_see(int64_t block) const {
+    return common_.begin <= block * kBlock && (block + 1) * kBlock <= common_.end;
+  }
   bool any_row_sees(int64_t block) const {
+    if (all_rows_see(block)) return true;
     for (int64_t row = 0; row < rows_; row += plan_.group) {
       const KeyRange r = range(row);
       if (std::max(r.begin, block * kBlock) < std::min(r.end, (block + 1) * kBlock)) return true;
@@ -205,10 +213,15 @@ class Task {
   }
 
   void add_block(int64_t block, int64_t next, const Work& work, Sums& sums) const {
-    uint8_t begins[kMostRows], ends[kMostRows];
+    uint8_t* const begins = work.begins;
+    uint8_t* const ends = work.begins + plan_.rows;
     AttentionTile tile = {};
     tile.whole = true;
-    for (int64_t row = 0; row < rows_; ++row) {
+    if (all_rows_see(block)) {
+      std::fill_n(begins, rows_, uint8_t{0});
+      std::fill_n(ends, rows_, uint8_t{kBlock});
+    }
+    for (int64_t row = 0; row < rows_ && !all_rows_see(block); ++row) {
       const KeyRange r = range(row);
       begins[row] = static_cast<uint8_t>(std::clamp<int64_t>(r.begin - block * kBlock, 0, kBlock));
       ends[row] = static_cast<uint8_t>(std::clamp<int64_t>(r.end - block * kBlock, 0, kBlock));
@@ -269,14 +282,13 @@ class Task {
     args_.log_sum_exp[query(row) * args_.query_heads + head(row)] = empty ? kNothing : highest + std::log(total);
   }
 
-  static constexpr int kMostRows = 4096;  // query heads of one KV head, of a model that has many
-
   const Plan& plan_;
   const AttentionArgs& args_;
   const int kv_head_;
   const int64_t query_begin_;
   const int64_t rows_;
-  KeyRange seen_;  // by any row
+  KeyRange seen_;    // by any row
+  KeyRange common_;  // by all rows
 };
 
 // One task for each KV head and run of queries.

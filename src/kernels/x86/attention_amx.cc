@@ -1,6 +1,7 @@
 // Attention by AMX tiles (TDPBF16PS): 16 rows x 16 keys x 32 channels in one instruction, and 16 rows x 16 channels x
-// 32 keys. Keys and values lie in blocks as the right-hand tiles want them. Sixteen rows are a group; the scores of the
-// next group are on their way while the vector registers turn those of one into weights.
+// 32 keys. Keys and values lie in blocks as the right-hand tiles want them. Sixteen rows are a group; while the
+// vector registers turn the scores of one into weights, the tiles have those of the next and the values of the one
+// before it to multiply.
 #include "kernels/x86/vector_avx512.h"
 // The vector comes first: the following are written in terms of it.
 #include "kernels/x86/wide_soft_rows.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr int64_t kLine = 64;
 constexpr int kTileKeys = 16;
 constexpr int kTileChannels = 32;
+constexpr int kBatch = 4;  // groups
 
 struct alignas(64) TileConfig {
   uint8_t palette = 1;
@@ -41,9 +43,11 @@ void finish() {
   g_configured = false;
 }
 
-// Queries [16, channels] bf16 x keys [channels / 2][64][2] bf16 -> scores [16, 64]
-AZ_WIDE void score_group(const uint16_t* queries, const uint16_t* keys, int channels, float* scores, Fetch& fetch,
-                         int lines) {
+// A product goes in two steps, because a store right behind it waits for it: multiply into tiles 0 to 3, and store them
+// when other work has been done.
+
+// Queries [16, channels] bf16 x keys [channels / 2][64][2] bf16 -> tiles
+AZ_WIDE void multiply_keys(const uint16_t* queries, const uint16_t* keys, int channels) {
   constexpr int64_t kKeyStride = kRowKeys * 4;
   _tile_zero(0);
   _tile_zero(1);
@@ -56,50 +60,42 @@ AZ_WIDE void score_group(const uint16_t* queries, const uint16_t* keys, int chan
     _tile_dpbf16ps(0, 4, 5);
     _tile_loadd(6, k + 2 * kTileKeys, kKeyStride);
     _tile_dpbf16ps(1, 4, 6);
-    fetch.lines(lines);
-    _tile_loadd(5, k + 4 * kTileKeys, kKeyStride);
-    _tile_dpbf16ps(2, 4, 5);
-    _tile_loadd(6, k + 6 * kTileKeys, kKeyStride);
-    _tile_dpbf16ps(3, 4, 6);
-    fetch.lines(lines);
+    _tile_loadd(7, k + 4 * kTileKeys, kKeyStride);
+    _tile_dpbf16ps(2, 4, 7);
+    _tile_loadd(5, k + 6 * kTileKeys, kKeyStride);
+    _tile_dpbf16ps(3, 4, 5);
   }
-  _tile_stored(0, scores, kRowKeys * 4);
-  _tile_stored(1, scores + kTileKeys, kRowKeys * 4);
-  _tile_stored(2, scores + 2 * kTileKeys, kRowKeys * 4);
-  _tile_stored(3, scores + 3 * kTileKeys, kRowKeys * 4);
 }
 
-// sums [16, channels] += weights [16, 64] bf16 x values [32][channels][2] bf16
-AZ_WIDE void weigh_group(const uint16_t* weights, const uint16_t* values, int channels, float* sums, int64_t stride,
-                         Fetch& fetch, int lines) {
-  const int64_t value_stride = 4 * static_cast<int64_t>(channels), sum_bytes = 4 * stride;
+// Tiles -> up to four tiles of c, which has rows of `bytes` bytes.
+AZ_WIDE void store_tiles(float* c, int64_t bytes, int tiles) {
+  _tile_stored(0, c, bytes);
+  if (tiles > 1) _tile_stored(1, c + kTileKeys, bytes);
+  if (tiles > 2) _tile_stored(2, c + 2 * kTileKeys, bytes);
+  if (tiles > 3) _tile_stored(3, c + 3 * kTileKeys, bytes);
+}
+
+// sums [16, up to 64 of channels] + weights [16, 64] bf16 x values [32][channels][2] bf16 -> tiles
+AZ_WIDE void multiply_values(const uint16_t* weights, const uint16_t* values, int channels, const float* sums,
+                             int64_t bytes, int tiles) {
+  const int64_t stride = 4 * static_cast<int64_t>(channels);
   const uint16_t* later = values + static_cast<int64_t>(channels) * (kRowKeys / 2);
   _tile_loadd(4, weights, 2 * kRowKeys);
   _tile_loadd(5, weights + kRowKeys / 2, 2 * kRowKeys);
-  int c = 0;
-  for (; c + 2 * kTileKeys <= channels; c += 2 * kTileKeys) {
-    _tile_loadd(0, sums + c, sum_bytes);
-    _tile_loadd(6, values + 2 * c, value_stride);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(1, sums + c + kTileKeys, sum_bytes);
-    _tile_loadd(7, values + 2 * (c + kTileKeys), value_stride);
-    _tile_dpbf16ps(1, 4, 7);
-    fetch.lines(lines);
-    _tile_loadd(6, later + 2 * c, value_stride);
-    _tile_dpbf16ps(0, 5, 6);
-    _tile_loadd(7, later + 2 * (c + kTileKeys), value_stride);
-    _tile_dpbf16ps(1, 5, 7);
-    _tile_stored(0, sums + c, sum_bytes);
-    _tile_stored(1, sums + c + kTileKeys, sum_bytes);
-    fetch.lines(lines);
+#define AZ_FIRST(i)                                     \
+  if (tiles > i) {                                      \
+    _tile_loadd(i, sums + i * kTileKeys, bytes);        \
+    _tile_loadd(6, values + 2 * i * kTileKeys, stride); \
+    _tile_dpbf16ps(i, 4, 6);                            \
   }
-  if (c == channels) return;
-  _tile_loadd(0, sums + c, sum_bytes);
-  _tile_loadd(6, values + 2 * c, value_stride);
-  _tile_dpbf16ps(0, 4, 6);
-  _tile_loadd(7, later + 2 * c, value_stride);
-  _tile_dpbf16ps(0, 5, 7);
-  _tile_stored(0, sums + c, sum_bytes);
+#define AZ_SECOND(i)                                   \
+  if (tiles > i) {                                     \
+    _tile_loadd(7, later + 2 * i * kTileKeys, stride); \
+    _tile_dpbf16ps(i, 5, 7);                           \
+  }
+  AZ_FIRST(0) AZ_FIRST(1) AZ_FIRST(2) AZ_FIRST(3) AZ_SECOND(0) AZ_SECOND(1) AZ_SECOND(2) AZ_SECOND(3)
+#undef AZ_FIRST
+#undef AZ_SECOND
 }
 
 struct Group {
@@ -113,7 +109,7 @@ void add_block(const AttentionTile& t) {
   configure();
   constexpr bool kScaled = kStored == Stored::q8;
   Group* const groups = static_cast<Group*>(t.scratch);
-  static_assert(2 * sizeof(Group) <= kAttentionScratch);
+  static_assert(kBatch * sizeof(Group) <= kAttentionScratch);
   const uint16_t* keys = static_cast<const uint16_t*>(t.keys);
   const uint16_t* values = static_cast<const uint16_t*>(t.values);
   if constexpr (kScaled) {
@@ -127,26 +123,52 @@ void add_block(const AttentionTile& t) {
   }
   const int count = (t.rows + kRowGroup - 1) / kRowGroup;
   Fetch next_keys(t.next, t.next_bytes), next_values(t.next_values, t.next_value_bytes);
-  const int key_lines = lines_of_share(t.next_bytes, count * 2 * t.key_channels / kTileChannels);
-  const int value_lines = lines_of_share(t.next_value_bytes, count * t.value_channels / kTileKeys);
-  const auto score = [&](int g) {
-    score_group(static_cast<const uint16_t*>(t.queries) + static_cast<int64_t>(g) * kRowGroup * t.key_channels, keys,
-                t.key_channels, groups[g % 2].scores, next_keys, key_lines);
+  const int key_lines = lines_of_share(t.next_bytes, 2 * count);
+  const int value_lines = lines_of_share(t.next_value_bytes, 2 * count);
+  const int64_t sum_bytes = 4 * t.sum_stride;
+  const auto multiply_scores = [&](int g) __attribute__((always_inline)) {
+    multiply_keys(static_cast<const uint16_t*>(t.queries) + static_cast<int64_t>(g) * kRowGroup * t.key_channels, keys,
+                  t.key_channels);
+    next_keys.lines(key_lines);
   };
-  // Rows that do not exist have weights too: those of the last group that did, or of a block before; all finite.
-  score(0);
+  const auto store_scores = [&](int g) __attribute__((always_inline)) {
+    store_tiles(groups[g % 2].scores, 4 * kRowKeys, 4);
+    next_keys.lines(key_lines);
+  };
+  // Of sums: all tiles but the last four are stored at once.
+  const int last = (t.value_channels - 1) / (4 * kTileKeys) * 4 * kTileKeys;
+  const auto tiles_at = [&](int c) { return (t.value_channels - c) / kTileKeys; };
+  const auto multiply_sums = [&](int g) __attribute__((always_inline)) {
+    float* sums = t.sums + g * kRowGroup * t.sum_stride;
+    for (int c = 0; c <= last; c += 4 * kTileKeys) {
+      multiply_values(groups[g % 2].weights, values + 2 * c, t.value_channels, sums + c, sum_bytes, tiles_at(c));
+      if (c < last) store_tiles(sums + c, sum_bytes, 4);
+    }
+    next_values.lines(value_lines);
+  };
+  const auto store_sums = [&](int g) __attribute__((always_inline)) {
+    store_tiles(t.sums + g * kRowGroup * t.sum_stride + last, sum_bytes, tiles_at(last));
+    next_values.lines(value_lines);
+  };
+  multiply_scores(0);
+  store_scores(0);
   for (int g = 0; g < count; ++g) {
-    if (g + 1 < count) score(g + 1);
     Group& group = groups[g % 2];
     const int first = g * kRowGroup, rows = t.rows - first < kRowGroup ? t.rows - first : kRowGroup;
-    for (int r = rows; r < kRowGroup; ++r)
+    for (int r = rows; r < kRowGroup; ++r)  // rows that do not exist must not bring NaN
       for (int k = 0; k < kRowKeys; k += 32)
         _mm512_store_si512(group.weights + r * kRowKeys + k, _mm512_setzero_si512());
-    const __mmask16 changed = soften_rows<kScaled>(t, first, rows, group.scores, group.weights, group.corrections);
+    const __mmask16 changed = soften_rows<kScaled>(
+        t, first, rows, group.scores, group.weights, group.corrections, [&](int share) __attribute__((always_inline)) {
+          if (share == 0 && g > 0) multiply_sums(g - 1);
+          if (share == 1 && g > 0) store_sums(g - 1);
+          if (share == 2 && g + 1 < count) multiply_scores(g + 1);
+          if (share == 3 && g + 1 < count) store_scores(g + 1);
+        });
     if (changed) correct_sums(t, first, changed, group.corrections);
-    weigh_group(group.weights, values, t.value_channels, t.sums + first * t.sum_stride, t.sum_stride, next_values,
-                value_lines);
   }
+  multiply_sums(count - 1);
+  store_sums(count - 1);
 }
 
 // [rows, channels] bf16, whole groups

@@ -147,7 +147,8 @@ void add_block(const AttentionTile& t) {
       score_tile(queries + static_cast<int64_t>(r) * t.key_channels, keys, pairs, count, group.scores + r * kRowKeys,
                  next_keys, key_lines);
     });
-    const __mmask16 changed = soften_rows<kScaled>(t, first, rows, group.scores, group.weights, group.corrections);
+    const __mmask16 changed =
+        soften_rows<kScaled>(t, first, rows, group.scores, group.weights, group.corrections, [](int) {});
     if (changed) correct_sums(t, first, changed, group.corrections);
     each_tile([&](int r, int count) __attribute__((always_inline)) {
       weigh_tile(group.weights + r * kRowKeys, values, t.value_channels, count, t.sums + (first + r) * t.sum_stride,

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kRowKeys = 64;  // of one block
 constexpr int kRowGroup = 16;
+constexpr int kShares = 4;
 constexpr float kLog2E = 1.44269504f;
 
 // 2^x. 2^f on [0, 1) as 1 + f + f (1 - f) P(f), 1.03e-4 at most.
@@ -59,9 +60,10 @@ void cap_scores(const AttentionTile& t, int count, float* scores) {
 
 // Rows [first, first + count) of the tile: scores [16, 64] raw products in, weights [16, 64] bf16 out, zero for keys
 // that a row does not see. Updates maxima and totals. Returns which rows' sums have to be scaled, by corrections [16].
-template <bool kWhole, bool kKeyScales, bool kValueScales>
+// Calls between(0) to between(3) on the way: other work, for units that would wait.
+template <bool kWhole, bool kKeyScales, bool kValueScales, typename Between>
 AZ_WIDE __mmask16 soften_group(const AttentionTile& t, int first, int count, const float* scores, float factor,
-                               uint16_t* weights, float* corrections) {
+                               uint16_t* weights, float* corrections, const Between& between) {
   const __m512 nothing = _mm512_set1_ps(-__builtin_inff());
   [[maybe_unused]] __m512 k0, k1, k2, k3;  // scales of keys
   if constexpr (kKeyScales) {
@@ -105,7 +107,7 @@ AZ_WIDE __mmask16 soften_group(const AttentionTile& t, int first, int count, con
     v2 = _mm512_loadu_ps(t.value_scales + 32);
     v3 = _mm512_loadu_ps(t.value_scales + 48);
   }
-  for (int r = 0; r < count; ++r) {
+  const auto soften = [&](int r) __attribute__((always_inline)) {
     const float* s = scores + r * kRowKeys;
     const __m512 shift = _mm512_set1_ps(shifts[r]);
     __m512 e0 = exp2_of(_mm512_fmadd_ps(AZ_SCORE(0), f, shift)), e1 = exp2_of(_mm512_fmadd_ps(AZ_SCORE(1), f, shift));
@@ -131,6 +133,11 @@ AZ_WIDE __mmask16 soften_group(const AttentionTile& t, int first, int count, con
     uint16_t* w = weights + r * kRowKeys;
     _mm512_store_si512(w, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(e1, e0)));
     _mm512_store_si512(w + 32, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(e3, e2)));
+  };
+  constexpr int kShare = kRowGroup / kShares;
+  for (int share = 0; share < kShares; ++share) {
+    for (int r = share * kShare; r < count && r < (share + 1) * kShare; ++r) soften(r);
+    between(share);
   }
 #undef AZ_SCORE
 #undef AZ_SEEN
@@ -138,16 +145,17 @@ AZ_WIDE __mmask16 soften_group(const AttentionTile& t, int first, int count, con
 }
 
 // The same for any tile. kScaled: keys and values have scales.
-template <bool kScaled>
+template <bool kScaled, typename Between>
 AZ_WIDE __mmask16 soften_rows(const AttentionTile& t, int first, int count, float* scores, uint16_t* weights,
-                              float* corrections) {
+                              float* corrections, const Between& between) {
   if (t.soft_cap > 0.0f) {
     cap_scores<kScaled>(t, count, scores);
-    return soften_group<false, false, kScaled>(t, first, count, scores, kLog2E, weights, corrections);
+    return soften_group<false, false, kScaled>(t, first, count, scores, kLog2E, weights, corrections, between);
   }
   const float factor = t.scale * kLog2E;
-  return t.whole ? soften_group<true, kScaled, kScaled>(t, first, count, scores, factor, weights, corrections)
-                 : soften_group<false, kScaled, kScaled>(t, first, count, scores, factor, weights, corrections);
+  return t.whole
+             ? soften_group<true, kScaled, kScaled>(t, first, count, scores, factor, weights, corrections, between)
+             : soften_group<false, kScaled, kScaled>(t, first, count, scores, factor, weights, corrections, between);
 }
 
 // Scales the sums of the rows in `changed`.
