@@ -68,9 +68,9 @@ class Bench {
   ThreadPool& pool() { return pool_; }
   bool wants(const std::string& name) const { return name.find(options_.word) != std::string::npos; }
 
-  // `work` does `operations` floating-point operations; compared with the multiply-add peak.
-  void compute(const std::string& name, double operations, const std::function<void()>& work) {
-    report(name, "GFLOP/s", operations, work, [this] { return peak_rate(); });
+  // `work` does `operations` floating-point operations; compared with the multiply-add peak, of f32 or of bf16.
+  void compute(const std::string& name, double operations, const std::function<void()>& work, bool bf16 = false) {
+    report(name, "GFLOP/s", operations, work, [this, bf16] { return peak_rate(bf16); });
   }
   // `work` moves `bytes` bytes; compared with the memory read rate.
   void memory(const std::string& name, double bytes, const std::function<void()>& work) {
@@ -85,19 +85,24 @@ class Bench {
     return (now(clock) - start) / (options_.wall ? 1 : pool_.threads());
   }
 
+  // The multiply-adds of f32 that the level has, or those of pairs of bf16 where it has them.
+  auto peak_of(bool bf16) const {
+#ifdef AZIMUTH_KERNELS_X86
+    if (bf16 && level_ == CpuLevel::amx) return &peak_amx;
+    if (bf16 && level_ == CpuLevel::avx512_bf16) return &peak_avx512_bf16;
+    if (level_ >= CpuLevel::avx512) return &peak_avx512;
+    if (level_ == CpuLevel::avx2) return &peak_avx2;
+#endif
+    return &peak_generic;
+  }
+
   // Floating-point operations per second of all threads together.
-  double peak_rate() {
+  double peak_rate(bool bf16) {
     constexpr int64_t kRounds = 400'000;
     int64_t per_round = 0;
     auto run = [&](int64_t, int64_t) {
       float sink = 0.0f;
-      per_round = level_ == CpuLevel::generic ? peak_generic(kRounds, &sink)
-#ifdef AZIMUTH_KERNELS_X86
-                  : level_ == CpuLevel::avx2 ? peak_avx2(kRounds, &sink)
-                                             : peak_avx512(kRounds, &sink);
-#else
-                                              : 0;
-#endif
+      per_round = peak_of(bf16)(kRounds, &sink);
       g_float_sink = sink;
     };
     const double time = seconds([&] { pool_.for_each(pool_.threads() * 4, 1, run); });
@@ -206,7 +211,7 @@ void bench_attention(Bench& bench, const std::string& what, CacheType type, int6
   if (queries == 1)
     bench.memory(name, static_cast<double>(key_blocks.bytes() + value_blocks.bytes()), work);
   else
-    bench.compute(name, 4.0 * seen * query_heads * head_dim, work);
+    bench.compute(name, 4.0 * seen * query_heads * head_dim, work, type != CacheType::f32);
 }
 
 void bench_rows(Bench& bench) {

@@ -10,5 +10,8 @@ namespace azimuth::bench {
 int64_t peak_generic(int64_t rounds, float* sink);
 int64_t peak_avx2(int64_t rounds, float* sink);
 int64_t peak_avx512(int64_t rounds, float* sink);
+// The same for products of bf16: VDPBF16PS, TDPBF16PS.
+int64_t peak_avx512_bf16(int64_t rounds, float* sink);
+int64_t peak_amx(int64_t rounds, float* sink);
 
 }  // namespace azimuth::bench
