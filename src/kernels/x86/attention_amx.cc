@@ -47,7 +47,7 @@ void finish() {
 // when other work has been done.
 
 // Queries [16, channels] bf16 x keys [channels / 2][64][2] bf16 -> tiles
-AZ_WIDE void multiply_keys(const uint16_t* queries, const uint16_t* keys, int channels) {
+AZ_WIDE void multiply_keys(const uint16_t* queries, const uint16_t* keys, int channels, Fetch& fetch) {
   constexpr int64_t kKeyStride = kRowKeys * 4;
   _tile_zero(0);
   _tile_zero(1);
@@ -60,10 +60,12 @@ AZ_WIDE void multiply_keys(const uint16_t* queries, const uint16_t* keys, int ch
     _tile_dpbf16ps(0, 4, 5);
     _tile_loadd(6, k + 2 * kTileKeys, kKeyStride);
     _tile_dpbf16ps(1, 4, 6);
+    fetch.some();
     _tile_loadd(7, k + 4 * kTileKeys, kKeyStride);
     _tile_dpbf16ps(2, 4, 7);
     _tile_loadd(5, k + 6 * kTileKeys, kKeyStride);
     _tile_dpbf16ps(3, 4, 5);
+    fetch.some();
   }
 }
 
@@ -77,7 +79,7 @@ AZ_WIDE void store_tiles(float* c, int64_t bytes, int tiles) {
 
 // sums [16, up to 64 of channels] + weights [16, 64] bf16 x values [32][channels][2] bf16 -> tiles
 AZ_WIDE void multiply_values(const uint16_t* weights, const uint16_t* values, int channels, const float* sums,
-                             int64_t bytes, int tiles) {
+                             int64_t bytes, int tiles, Fetch& fetch) {
   const int64_t stride = 4 * static_cast<int64_t>(channels);
   const uint16_t* later = values + static_cast<int64_t>(channels) * (kRowKeys / 2);
   _tile_loadd(4, weights, 2 * kRowKeys);
@@ -93,7 +95,18 @@ AZ_WIDE void multiply_values(const uint16_t* weights, const uint16_t* values, in
     _tile_loadd(7, later + 2 * i * kTileKeys, stride); \
     _tile_dpbf16ps(i, 5, 7);                           \
   }
-  AZ_FIRST(0) AZ_FIRST(1) AZ_FIRST(2) AZ_FIRST(3) AZ_SECOND(0) AZ_SECOND(1) AZ_SECOND(2) AZ_SECOND(3)
+  AZ_FIRST(0)
+  AZ_FIRST(1)
+  fetch.some();
+  AZ_FIRST(2)
+  AZ_FIRST(3)
+  fetch.some();
+  AZ_SECOND(0)
+  AZ_SECOND(1)
+  fetch.some();
+  AZ_SECOND(2)
+  AZ_SECOND(3)
+  fetch.some();
 #undef AZ_FIRST
 #undef AZ_SECOND
 }
@@ -112,28 +125,21 @@ void add_block(const AttentionTile& t) {
   static_assert(kBatch * sizeof(Group) <= kAttentionScratch);
   const uint16_t* keys = static_cast<const uint16_t*>(t.keys);
   const uint16_t* values = static_cast<const uint16_t*>(t.values);
-  if constexpr (kScaled) {
-    uint16_t* room = reinterpret_cast<uint16_t*>(static_cast<uint8_t*>(t.scratch) + kAttentionScratch);
-    const int64_t key_count = static_cast<int64_t>(t.key_channels) * kRowKeys;
-    const int64_t value_count = static_cast<int64_t>(t.value_channels) * kRowKeys;
-    widen_quants(t.keys, key_count, room);
-    widen_quants(t.values, value_count, room + key_count);
-    keys = room;
-    values = room + key_count;
-  }
   const int count = (t.rows + kRowGroup - 1) / kRowGroup;
-  Fetch next_keys(t.next, t.next_bytes), next_values(t.next_values, t.next_value_bytes);
-  const int key_lines = lines_of_share(t.next_bytes, 2 * count);
-  const int value_lines = lines_of_share(t.next_value_bytes, 2 * count);
+  Fetch fetch(
+      t, kScaled ? widen_shares(t) : count * (2 * t.key_channels / kTileChannels + 4 * ((t.value_channels + 63) / 64)));
+  if constexpr (kScaled) {
+    const Widened widened = widen_block(t, fetch);
+    keys = widened.keys;
+    values = widened.values;
+  }
   const int64_t sum_bytes = 4 * t.sum_stride;
   const auto multiply_scores = [&](int g) __attribute__((always_inline)) {
     multiply_keys(static_cast<const uint16_t*>(t.queries) + static_cast<int64_t>(g) * kRowGroup * t.key_channels, keys,
-                  t.key_channels);
-    next_keys.lines(key_lines);
+                  t.key_channels, fetch);
   };
   const auto store_scores = [&](int g) __attribute__((always_inline)) {
     store_tiles(groups[g % 2].scores, 4 * kRowKeys, 4);
-    next_keys.lines(key_lines);
   };
   // Of sums: all tiles but the last four are stored at once.
   const int last = (t.value_channels - 1) / (4 * kTileKeys) * 4 * kTileKeys;
@@ -141,14 +147,12 @@ void add_block(const AttentionTile& t) {
   const auto multiply_sums = [&](int g) __attribute__((always_inline)) {
     float* sums = t.sums + g * kRowGroup * t.sum_stride;
     for (int c = 0; c <= last; c += 4 * kTileKeys) {
-      multiply_values(groups[g % 2].weights, values + 2 * c, t.value_channels, sums + c, sum_bytes, tiles_at(c));
+      multiply_values(groups[g % 2].weights, values + 2 * c, t.value_channels, sums + c, sum_bytes, tiles_at(c), fetch);
       if (c < last) store_tiles(sums + c, sum_bytes, 4);
     }
-    next_values.lines(value_lines);
   };
   const auto store_sums = [&](int g) __attribute__((always_inline)) {
     store_tiles(t.sums + g * kRowGroup * t.sum_stride + last, sum_bytes, tiles_at(last));
-    next_values.lines(value_lines);
   };
   multiply_scores(0);
   store_scores(0);

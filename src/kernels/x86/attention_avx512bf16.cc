@@ -84,10 +84,9 @@ void weigh_rows(const uint16_t* a, const uint16_t* b, int channels, float* c, in
     default: CALL(8); break;    \
   }
 
-void score_tile(const uint16_t* queries, const uint16_t* keys, int pairs, int rows, float* scores, Fetch& fetch,
-                int lines) {
+void score_tile(const uint16_t* queries, const uint16_t* keys, int pairs, int rows, float* scores, Fetch& fetch) {
   for (int key = 0; key < kRowKeys; key += 2 * kWidth) {
-    fetch.lines(lines);
+    fetch.some();
 #define AZ_CALL(n) score_rows<n>(queries, keys + 2 * key, pairs, scores + key)
     AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
@@ -95,10 +94,10 @@ void score_tile(const uint16_t* queries, const uint16_t* keys, int pairs, int ro
 }
 
 void weigh_tile(const uint16_t* weights, const uint16_t* values, int channels, int rows, float* sums, int64_t stride,
-                Fetch& fetch, int lines) {
+                Fetch& fetch) {
   int c = 0;
   for (; c + 2 * kWidth <= channels; c += 2 * kWidth) {
-    fetch.lines(lines);
+    fetch.some();
 #define AZ_CALL(n) weigh_rows<n, true>(weights, values + 2 * c, channels, sums + c, stride)
     AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
@@ -123,20 +122,15 @@ void add_block(const AttentionTile& t) {
   static_assert(sizeof(Group) <= kAttentionScratch);
   const uint16_t* keys = static_cast<const uint16_t*>(t.keys);
   const uint16_t* values = static_cast<const uint16_t*>(t.values);
-  if constexpr (kScaled) {
-    uint16_t* room = reinterpret_cast<uint16_t*>(static_cast<uint8_t*>(t.scratch) + kAttentionScratch);
-    const int64_t key_count = static_cast<int64_t>(t.key_channels) * kRowKeys;
-    widen_quants(t.keys, key_count, room);
-    widen_quants(t.values, static_cast<int64_t>(t.value_channels) * kRowKeys, room + key_count);
-    keys = room;
-    values = room + key_count;
-  }
-  Fetch next_keys(t.next, t.next_bytes), next_values(t.next_values, t.next_value_bytes);
   const int pairs = (t.head_dim + 1) / 2;
   const int tiles = (t.rows + kTile - 1) / kTile;
-  const int key_lines = lines_of_share(t.next_bytes, 2 * tiles);
-  const int value_lines =
-      lines_of_share(t.next_value_bytes, (t.value_channels + 2 * kWidth - 1) / (2 * kWidth) * tiles);
+  Fetch fetch(t, kScaled ? widen_shares(t)
+                         : tiles * (kRowKeys / (2 * kWidth) + (t.value_channels + 2 * kWidth - 1) / (2 * kWidth)));
+  if constexpr (kScaled) {
+    const Widened widened = widen_block(t, fetch);
+    keys = widened.keys;
+    values = widened.values;
+  }
   for (int first = 0; first < t.rows; first += kRowGroup) {
     const int rows = t.rows - first < kRowGroup ? t.rows - first : kRowGroup;
     const auto each_tile = [&](const auto& work) __attribute__((always_inline)) {
@@ -145,14 +139,14 @@ void add_block(const AttentionTile& t) {
     const uint16_t* queries = static_cast<const uint16_t*>(t.queries) + static_cast<int64_t>(first) * t.key_channels;
     each_tile([&](int r, int count) __attribute__((always_inline)) {
       score_tile(queries + static_cast<int64_t>(r) * t.key_channels, keys, pairs, count, group.scores + r * kRowKeys,
-                 next_keys, key_lines);
+                 fetch);
     });
     const __mmask16 changed =
         soften_rows<kScaled>(t, first, rows, group.scores, group.weights, group.corrections, [](int) {});
     if (changed) correct_sums(t, first, changed, group.corrections);
     each_tile([&](int r, int count) __attribute__((always_inline)) {
       weigh_tile(group.weights + r * kRowKeys, values, t.value_channels, count, t.sums + (first + r) * t.sum_stride,
-                 t.sum_stride, next_values, value_lines);
+                 t.sum_stride, fetch);
     });
   }
 }

@@ -169,17 +169,6 @@ AZ_WIDE void correct_sums(const AttentionTile& t, int first, __mmask16 changed, 
   }
 }
 
-// Quants [count], a multiple of 32 -> bf16, exactly.
-AZ_WIDE void widen_quants(const void* quants, int64_t count, uint16_t* out) {
-  const int8_t* in = static_cast<const int8_t*>(quants);
-  for (int64_t i = 0; i < count; i += 32) {
-    const auto half = [&](int64_t at) __attribute__((always_inline)) {
-      return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i + at))));
-    };
-    _mm512_store_si512(out + i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(half(16), half(0))));
-  }
-}
-
 // To nearest, ties to even. x [count] -> out [channels], filled up with zeros; channels: a multiple of 32.
 AZ_WIDE void round_to_bf16(const float* x, int count, int channels, uint16_t* out) {
   for (int c = 0; c < channels; c += 16) {
@@ -190,20 +179,67 @@ AZ_WIDE void round_to_bf16(const float* x, int count, int channels, uint16_t* ou
   }
 }
 
-// Cache lines of each of `steps` shares of `bytes`.
-AZ_WIDE int lines_of_share(int64_t bytes, int steps) {
-  return static_cast<int>((bytes / 64 + steps - 1) / steps);
-}
-
-// Asks for `bytes` bytes from `from` on, in steps between other work.
+// Asks for the keys and values of the block that will be read next, in `calls` shares between other work: as four
+// streams, which is how memory is read fastest.
 struct Fetch {
-  const char* next;
-  const char* end;
-  Fetch(const void* from, int64_t bytes) : next(static_cast<const char*>(from)), end(next ? next + bytes : next) {}
-  inline __attribute__((always_inline)) void lines(int count) {
-    for (int i = 0; i < count && next < end; ++i, next += 64) _mm_prefetch(next, _MM_HINT_T1);
+  const char* keys;
+  const char* values;
+  int64_t half_keys;  // bytes
+  int64_t half_values;
+  int64_t at = 0;
+  int64_t end;
+  int64_t share;
+
+  Fetch(const AttentionTile& t, int calls)
+      : keys(static_cast<const char*>(t.next)),
+        values(static_cast<const char*>(t.next_values)),
+        half_keys(t.next_bytes / 128 * 64),
+        half_values(t.next_value_bytes / 128 * 64),
+        end(keys == nullptr           ? 0
+            : half_keys > half_values ? half_keys
+                                      : half_values),
+        share((end / 64 + calls - 1) / calls) {}
+
+  inline __attribute__((always_inline)) void some() {
+    for (int64_t i = 0; i < share && at < end; ++i, at += 64) {
+      if (at < half_keys) {
+        _mm_prefetch(keys + at, _MM_HINT_T1);
+        _mm_prefetch(keys + half_keys + at, _MM_HINT_T1);
+      }
+      if (at < half_values) {
+        _mm_prefetch(values + at, _MM_HINT_T1);
+        _mm_prefetch(values + half_values + at, _MM_HINT_T1);
+      }
+    }
   }
 };
+
+// Keys and values of a block in 8 bits -> bf16, exactly, to `room`.
+struct Widened {
+  const uint16_t* keys;
+  const uint16_t* values;
+};
+constexpr int kWidenRun = 512;  // quants between two shares of what is asked for
+AZ_WIDE int widen_shares(const AttentionTile& t) {
+  return (t.key_channels + t.value_channels) * kRowKeys / kWidenRun;
+}
+AZ_WIDE void widen_quants(const void* quants, int64_t count, uint16_t* out, Fetch& fetch) {
+  const int8_t* in = static_cast<const int8_t*>(quants);
+  for (int64_t i = 0; i < count; i += 32) {
+    const auto half = [&](int64_t at) __attribute__((always_inline)) {
+      return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + i + at))));
+    };
+    _mm512_store_si512(out + i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(half(16), half(0))));
+    if (i % kWidenRun == 0) fetch.some();
+  }
+}
+AZ_WIDE Widened widen_block(const AttentionTile& t, Fetch& fetch) {
+  uint16_t* room = reinterpret_cast<uint16_t*>(static_cast<uint8_t*>(t.scratch) + kAttentionScratch);
+  const int64_t key_count = static_cast<int64_t>(t.key_channels) * kRowKeys;
+  widen_quants(t.keys, key_count, room, fetch);
+  widen_quants(t.values, static_cast<int64_t>(t.value_channels) * kRowKeys, room + key_count, fetch);
+  return {room, room + key_count};
+}
 
 }  // namespace
 }  // namespace azimuth::kernels
