@@ -6,15 +6,12 @@ namespace azimuth::bench {
 
 int64_t peak_avx512_bf16(int64_t rounds, float* sink) {
   const __m512bh factor = reinterpret_cast<__m512bh>(_mm512_set1_epi16(0x3f00));
-  __m512 sums[12];
+  __m512 sums[12];  // chains that start alike would be merged into one
 #pragma GCC unroll 12
   for (int i = 0; i < 12; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
   for (int64_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
-    for (int i = 0; i < 12; ++i) {
-      sums[i] = _mm512_dpbf16_ps(sums[i], factor, factor);
-      asm volatile("" : "+v"(sums[i]));  // chains that look alike stay apart
-    }
+    for (int i = 0; i < 12; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], factor, factor);
   }
   float lanes[16];
   for (int i = 0; i < 12; ++i) {

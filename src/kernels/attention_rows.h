@@ -1,4 +1,4 @@
-// Attention in f32, in terms of what the including file defines beside it: kTileRows, and
+// Attention in f32, in terms of what the including file defines beside it: kTileRows, kPanelWidth, and
 //
 //   score_tile    [rows, head_dim] packed x keys [head_dim][64] -> scores [rows, 64], of the keys in [begin, end) and
 //                 as many around them as is convenient
@@ -13,6 +13,7 @@
 // never used.
 #pragma once
 
+#include "kernels/attention_fetch.h"
 #include "kernels/attention_tile.h"
 
 namespace azimuth::kernels {
@@ -38,12 +39,13 @@ struct Block {
   const float* values;  // [64], value_stride apart
   int64_t value_stride;
   float* scores;  // [kTileRows, 64]
+  Fetch* fetch;
 };
 
 inline void weigh_clip(const AttentionTile& t, const Block& block, int row, int r, int count, Clip clip) {
   if (clip.empty()) return;
   weigh_block(block.scores + r * kKeys + clip.begin, block.values + clip.begin * block.value_stride, block.value_stride,
-              clip.end - clip.begin, count, t.value_dim, t.sums + row * t.sum_stride, t.sum_stride);
+              clip.end - clip.begin, count, t.value_dim, t.sums + row * t.sum_stride, t.sum_stride, *block.fetch);
 }
 
 inline void soften(const AttentionTile& t, const Block& block, int row, int r, Clip clip) {
@@ -67,7 +69,7 @@ inline void add_tile(const AttentionTile& t, const Block& block, int first) {
   }
   if (seen.empty()) return;
   const float* queries = static_cast<const float*>(t.queries) + static_cast<int64_t>(first) * t.head_dim;
-  score_tile(queries, block.keys, t.head_dim, count, seen.begin, seen.end, block.scores);
+  score_tile(queries, block.keys, t.head_dim, count, seen.begin, seen.end, block.scores, *block.fetch);
   for (int r = 0; r < count; ++r)
     if (!clip(r).empty()) soften(t, block, first + r, r, clip(r));
   if (common.empty()) common = {kKeys, kKeys};
@@ -77,26 +79,23 @@ inline void add_tile(const AttentionTile& t, const Block& block, int first) {
   for (int r = 0; r < count; ++r) weigh_clip(t, block, first + r, r, 1, {most(clip(r).begin, common.end), clip(r).end});
 }
 
-// Asks for memory that will be read after this block: a few rows alone would wait for it.
-inline void fetch(const void* from, int64_t bytes) {
-  if (from == nullptr) return;
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(from) + i, 0, 2);
-}
-
 template <Stored kStored>
 void add_block_in_f32(const AttentionTile& t) {
   float* scratch = static_cast<float*>(t.scratch);
   float* room = scratch + kAttentionScratch / 4;
-  Block block{static_cast<const float*>(t.keys), static_cast<const float*>(t.values), t.value_dim, scratch};
-  fetch(t.next, t.next_bytes);
+  Block block{static_cast<const float*>(t.keys), static_cast<const float*>(t.values), t.value_dim, scratch, nullptr};
+  const int tiles = (t.rows + kTileRows - 1) / kTileRows;
+  // Where a block is unpacked, one share for each row of pairs; else one for each panel of keys and channels of values.
+  Fetch fetch(t, kStored != Stored::f32 ? t.key_channels / 2 + kKeys / 2
+                                        : tiles * (kKeys + t.value_dim + kPanelWidth - 1) / kPanelWidth);
   if constexpr (kStored != Stored::f32) {
     float* keys = room;
     float* values = room + kKeys * static_cast<int64_t>(t.key_channels);
-    unpack_keys<kStored>(t.keys, t.key_channels / 2, t.key_scales, keys);
-    unpack_values<kStored>(t.values, t.value_channels, t.value_scales, values);
-    block = {keys, values, t.value_channels, scratch};
+    unpack_keys<kStored>(t.keys, t.key_channels / 2, t.key_scales, keys, fetch);
+    unpack_values<kStored>(t.values, t.value_channels, t.value_scales, values, fetch);
+    block = {keys, values, t.value_channels, scratch, nullptr};
   }
-  fetch(t.next_values, t.next_value_bytes);
+  block.fetch = &fetch;
   for (int first = 0; first < t.rows; first += kTileRows) add_tile(t, block, first);
 }
 

@@ -4,12 +4,14 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/attention_fetch.h"
 #include "kernels/generic/generic.h"
 
 namespace azimuth::kernels {
 namespace {
 
 constexpr int kTileRows = 4;
+constexpr int kPanelWidth = 16;
 constexpr int kRowKeys = 64;
 
 float bf16_value(uint16_t bits) {
@@ -35,7 +37,8 @@ void pack_tile(const float* rows, int head_dim, int count, float* out) {
     for (int r = 0; r < count; ++r) *out++ = kRounded ? to_bf16(rows[r * head_dim + d]) : rows[r * head_dim + d];
 }
 
-void score_tile(const float* rows, const float* keys, int head_dim, int count, int begin, int end, float* scores) {
+void score_tile(const float* rows, const float* keys, int head_dim, int count, int begin, int end, float* scores,
+                Fetch&) {
   for (int r = 0; r < count; ++r)
     for (int k = begin; k < end; ++k) {
       float sum = 0.0f;
@@ -72,7 +75,7 @@ void scale_row(float* x, int64_t count, float factor) {
 }
 
 void weigh_block(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
-                 float* c, int64_t ldc) {
+                 float* c, int64_t ldc, Fetch&) {
   for (int r = 0; r < rows; ++r)
     for (int64_t k = 0; k < count; ++k)
       for (int j = 0; j < columns; ++j) c[r * ldc + j] += weights[r * kRowKeys + k] * values[k * value_stride + j];
@@ -85,7 +88,7 @@ float element(const void* pairs, int64_t index) {
 }
 
 template <Stored kStored>
-void unpack_keys(const void* stored, int pairs, const float* scales, float* out) {
+void unpack_keys(const void* stored, int pairs, const float* scales, float* out, Fetch&) {
   for (int64_t p = 0; p < pairs; ++p)
     for (int64_t k = 0; k < kRowKeys; ++k)
       for (int64_t side = 0; side < 2; ++side)
@@ -94,7 +97,7 @@ void unpack_keys(const void* stored, int pairs, const float* scales, float* out)
 }
 
 template <Stored kStored>
-void unpack_values(const void* stored, int channels, const float* scales, float* out) {
+void unpack_values(const void* stored, int channels, const float* scales, float* out, Fetch&) {
   for (int64_t p = 0; p < kRowKeys / 2; ++p)
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t side = 0; side < 2; ++side)

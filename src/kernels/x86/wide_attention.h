@@ -1,6 +1,7 @@
 // Attention in f32, for any Vec.
 #pragma once
 
+#include "kernels/attention_fetch.h"
 #include "kernels/attention_tile.h"
 #include "kernels/x86/wide_math.h"
 #include "kernels/x86/wide_products.h"
@@ -42,8 +43,10 @@ void score_rows(const float* a, const float* b, int count, float* c) {
 #undef AZ_STORE
 #undef AZ_EACH_ROW
 
-void score_tile(const float* rows, const float* keys, int head_dim, int count, int begin, int end, float* scores) {
+void score_tile(const float* rows, const float* keys, int head_dim, int count, int begin, int end, float* scores,
+                Fetch& fetch) {
   for (int key = begin / kPanelWidth * kPanelWidth; key < end; key += kPanelWidth) {
+    fetch.some();
 #define AZ_CALL(n) \
   if constexpr (n <= kTileRows) score_rows<n>(rows, keys + key, head_dim, scores + key)
     AZ_FOR_ROWS(count, AZ_CALL)
@@ -52,10 +55,12 @@ void score_tile(const float* rows, const float* keys, int head_dim, int count, i
 }
 
 void weigh_block(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
-                 float* c, int64_t ldc) {
-  for (int j = 0; j < columns; j += kPanelWidth)
+                 float* c, int64_t ldc, Fetch& fetch) {
+  for (int j = 0; j < columns; j += kPanelWidth) {
+    fetch.some();
     weigh_values(weights, values + j, value_stride, count, rows, columns - j < kPanelWidth ? columns - j : kPanelWidth,
                  c + j, ldc);
+  }
 }
 
 void scale_row(float* x, int64_t count, float factor) {  // count: a multiple of 16
@@ -82,10 +87,11 @@ AZ_WIDE void unpack(const uint8_t* in, Vec::F* first, Vec::F* second) {
 }
 
 template <Stored kStored>
-void unpack_keys(const void* stored, int pairs, const float* scales, float* out) {
+void unpack_keys(const void* stored, int pairs, const float* scales, float* out, Fetch& fetch) {
   constexpr int kPairBytes = kStored == Stored::bf16 ? 4 : 2;
   const uint8_t* in = static_cast<const uint8_t*>(stored);
-  for (int p = 0; p < pairs; ++p, out += 2 * kRowKeys)
+  for (int p = 0; p < pairs; ++p, out += 2 * kRowKeys) {
+    fetch.some();
     for (int k = 0; k < kRowKeys; k += Vec::kWidth, in += kPairBytes * Vec::kWidth) {
       Vec::F first, second;
       unpack<kStored>(in, &first, &second);
@@ -97,13 +103,15 @@ void unpack_keys(const void* stored, int pairs, const float* scales, float* out)
       Vec::store(out + k, first);
       Vec::store(out + kRowKeys + k, second);
     }
+  }
 }
 
 template <Stored kStored>
-void unpack_values(const void* stored, int channels, const float* scales, float* out) {
+void unpack_values(const void* stored, int channels, const float* scales, float* out, Fetch& fetch) {
   constexpr int kPairBytes = kStored == Stored::bf16 ? 4 : 2;
   const uint8_t* in = static_cast<const uint8_t*>(stored);
-  for (int p = 0; p < kRowKeys / 2; ++p, out += 2 * channels)
+  for (int p = 0; p < kRowKeys / 2; ++p, out += 2 * channels) {
+    fetch.some();
     for (int c = 0; c < channels; c += Vec::kWidth, in += kPairBytes * Vec::kWidth) {
       Vec::F first, second;
       unpack<kStored>(in, &first, &second);
@@ -114,6 +122,7 @@ void unpack_values(const void* stored, int channels, const float* scales, float*
       Vec::store(out + c, first);
       Vec::store(out + channels + c, second);
     }
+  }
 }
 
 // kAll: every key of the block is seen. The order of sums is by key, the same in both cases.

@@ -3,6 +3,7 @@
 // with BF16; include behind vector_avx512.h.
 #pragma once
 
+#include "kernels/attention_fetch.h"
 #include "kernels/attention_tile.h"
 #include "kernels/x86/wide_math.h"
 
@@ -178,41 +179,6 @@ AZ_WIDE void round_to_bf16(const float* x, int count, int channels, uint16_t* ou
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), reinterpret_cast<__m256i>(rounded));
   }
 }
-
-// Asks for the keys and values of the block that will be read next, in `calls` shares between other work: as four
-// streams, which is how memory is read fastest.
-struct Fetch {
-  const char* keys;
-  const char* values;
-  int64_t half_keys;  // bytes
-  int64_t half_values;
-  int64_t at = 0;
-  int64_t end;
-  int64_t share;
-
-  Fetch(const AttentionTile& t, int calls)
-      : keys(static_cast<const char*>(t.next)),
-        values(static_cast<const char*>(t.next_values)),
-        half_keys(t.next_bytes / 128 * 64),
-        half_values(t.next_value_bytes / 128 * 64),
-        end(keys == nullptr           ? 0
-            : half_keys > half_values ? half_keys
-                                      : half_values),
-        share((end / 64 + calls - 1) / calls) {}
-
-  inline __attribute__((always_inline)) void some() {
-    for (int64_t i = 0; i < share && at < end; ++i, at += 64) {
-      if (at < half_keys) {
-        _mm_prefetch(keys + at, _MM_HINT_T1);
-        _mm_prefetch(keys + half_keys + at, _MM_HINT_T1);
-      }
-      if (at < half_values) {
-        _mm_prefetch(values + at, _MM_HINT_T1);
-        _mm_prefetch(values + half_values + at, _MM_HINT_T1);
-      }
-    }
-  }
-};
 
 // Keys and values of a block in 8 bits -> bf16, exactly, to `room`.
 struct Widened {
