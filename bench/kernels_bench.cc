@@ -214,6 +214,29 @@ void bench_attention(Bench& bench, const std::string& what, CacheType type, int6
     bench.compute(name, 4.0 * seen * query_heads * head_dim, work, type != CacheType::f32);
 }
 
+// What a layer does with fresh queries and keys besides: turning them, and writing keys and values to the cache.
+void bench_cache(Bench& bench) {
+  constexpr int64_t kTokens = 2048, kWidth = 8 * 128;
+  std::vector<float> x = random_floats(kTokens * kWidth);
+  const std::vector<float> angles = random_floats(kTokens * 64);
+  if (bench.wants("rotate 2048 x 8 x 128"))
+    bench.memory("rotate 2048 x 8 x 128", 8.0 * kTokens * kWidth, [&] {
+      kernels::rotate(x.data(), kTokens, 8, 128, kWidth, angles.data(), angles.data(), 64, 1, true, bench.pool());
+    });
+  for (const CacheType type : {CacheType::f32, CacheType::bf16, CacheType::q8}) {
+    for (const kernels::KvRole role : {kernels::KvRole::keys, kernels::KvRole::values}) {
+      const std::string name = "append " + std::string(kernels::to_string(type)) +
+                               (role == kernels::KvRole::keys ? " keys" : " values") + " 2048 x 8 x 128";
+      if (!bench.wants(name)) continue;
+      kernels::KvBlocks blocks(role, type, 8, 128);
+      bench.memory(name, 4.0 * kTokens * kWidth + kTokens * static_cast<double>(blocks.layout().token_bytes()), [&] {
+        blocks.truncate(0);
+        blocks.append(x.data(), kTokens, kWidth, &bench.pool());
+      });
+    }
+  }
+}
+
 void bench_rows(Bench& bench) {
   constexpr int64_t kRows = 256, kWidth = 2048, kCount = kRows * kWidth;
   constexpr double kReadAndWritten = 8.0 * kCount;
@@ -299,6 +322,7 @@ void run_all(const Options& options, CpuLevel level, int threads) {
     bench_attention(bench, "decode", type, 1, 8192, 16, 8, 128, true);
     bench_attention(bench, "decode", type, 1, 8192, 16, 16, 64, true);
   }
+  bench_cache(bench);
   bench_rows(bench);
   bench_resample(bench);
 }

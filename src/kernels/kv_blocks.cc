@@ -1,7 +1,7 @@
 #include "kernels/kv_blocks.h"
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -27,24 +27,49 @@ std::shared_ptr<std::byte[]> new_block(size_t bytes) {
   return {data, [](std::byte* p) { ::operator delete[](p, kAlignment); }};
 }
 
-bool all_finite(const float* row, int count) {
-  return std::all_of(row, row + count, [](float x) { return std::isfinite(x); });
+// Loops over plain arrays, without calls and branches, which compilers turn into vectors.
+
+bool all_finite(const float* row, size_t count) {
+  constexpr uint32_t kInfinity = 0x7f800000u;
+  uint32_t bad = 0;
+  for (size_t c = 0; c < count; ++c) bad |= (std::bit_cast<uint32_t>(row[c]) & kInfinity) == kInfinity ? 1u : 0u;
+  return bad == 0;
 }
 
-struct Quantised {
-  float scale;
-  float factor;  // what channels are multiplied by
-};
-
-Quantised scale_of(const float* row, int count) {
-  float most = 0.0f;
-  for (int i = 0; i < count; ++i) most = std::max(most, std::abs(row[i]));
-  if (most < kSmallestActivation) return {0.0f, 0.0f};
-  return {most / kLargestQuant, kLargestQuant / most};
+void round_finite(const float* row, size_t count, uint16_t* out) {
+  for (size_t c = 0; c < count; ++c) {
+    const uint32_t bits = std::bit_cast<uint32_t>(row[c]);
+    out[c] = static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  }
 }
 
-int8_t quant(float x, float factor) {
-  return static_cast<int8_t>(std::lrintf(x * factor));
+// To nearest, ties to even, by the place of the point in a large number. Returns the scale.
+float quantise(const float* row, size_t count, int8_t* out) {
+  int32_t bits = 0;  // of magnitudes, in whose order they are
+  for (size_t c = 0; c < count; ++c) bits = std::max(bits, std::bit_cast<int32_t>(row[c]) & 0x7fffffff);
+  const float most = std::bit_cast<float>(bits);
+  const bool nothing = most < kSmallestActivation;
+  const float factor = nothing ? 0.0f : kLargestQuant / most;
+  constexpr float kPoint = 0x1.8p23f;
+  for (size_t c = 0; c < count; ++c)
+    out[c] = static_cast<int8_t>(std::bit_cast<int32_t>(row[c] * factor + kPoint) - std::bit_cast<int32_t>(kPoint));
+  return nothing ? 0.0f : most / kLargestQuant;
+}
+
+// Elements of one token to where the layout has them: pairs of channels of keys, halves of pairs of values.
+template <typename Element>
+void scatter(const Element* row, size_t count, size_t slot, bool keys, size_t channels, Element* out) {
+  if (keys) {
+    out += 2 * slot;
+    for (size_t c = 0; c + 2 <= count; c += 2, out += 2 * kBlock) {
+      out[0] = row[c];
+      out[1] = row[c + 1];
+    }
+    if (count % 2 != 0) out[0] = row[count - 1];
+    return;
+  }
+  out += slot / 2 * channels * 2 + slot % 2;
+  for (size_t c = 0; c < count; ++c) out[2 * c] = row[c];
 }
 
 }  // namespace
@@ -76,12 +101,8 @@ size_t KvLayout::head_bytes() const {
 
 void KvLayout::write(std::byte* head, int64_t slot, const float* row) const {
   const auto s = static_cast<size_t>(slot);
-  const auto width = static_cast<size_t>(dim);
-  // Where channel c lies, in elements: keys have their tokens side by side, values their channels.
+  const auto width = static_cast<size_t>(dim), stored = static_cast<size_t>(channels());
   const bool keys = role == KvRole::keys;
-  const auto paired = [&](size_t c) {
-    return keys ? (c / 2 * kBlock + s) * 2 + c % 2 : (s / 2 * static_cast<size_t>(channels()) + c) * 2 + s % 2;
-  };
   if (type == CacheType::f32) {
     auto* out = reinterpret_cast<float*>(head);
     if (!keys) {
@@ -91,27 +112,27 @@ void KvLayout::write(std::byte* head, int64_t slot, const float* row) const {
     }
     return;
   }
-  bool finite = true;
+  const bool finite = all_finite(row, width);
   if (role == KvRole::values) {
-    finite = all_finite(row, dim);
     auto* bits = reinterpret_cast<uint64_t*>(head + finite_offset());
     *bits = finite ? *bits | uint64_t{1} << s : *bits & ~(uint64_t{1} << s);
   }
   if (type == CacheType::bf16) {
-    auto* out = reinterpret_cast<uint16_t*>(head);
-    for (size_t c = 0; c < width; ++c) out[paired(c)] = finite ? f32_to_bf16(row[c]) : uint16_t{0};
+    static thread_local std::vector<uint16_t> rounded;
+    rounded.assign(width, 0);
+    if (finite) {
+      round_finite(row, width, rounded.data());
+    } else if (keys) {
+      std::transform(row, row + width, rounded.begin(), f32_to_bf16);
+    }
+    scatter(rounded.data(), width, s, keys, stored, reinterpret_cast<uint16_t*>(head));
     return;
   }
-  auto* out = reinterpret_cast<int8_t*>(head);
-  float* scale = reinterpret_cast<float*>(head + scales_offset()) + s;
-  if (!all_finite(row, dim)) {
-    for (size_t c = 0; c < width; ++c) out[paired(c)] = 0;
-    *scale = keys ? std::numeric_limits<float>::quiet_NaN() : 0.0f;
-    return;
-  }
-  const Quantised quantised = scale_of(row, dim);
-  for (size_t c = 0; c < width; ++c) out[paired(c)] = quant(row[c], quantised.factor);
-  *scale = quantised.scale;
+  static thread_local std::vector<int8_t> quants;
+  quants.assign(width, 0);
+  float& scale = reinterpret_cast<float*>(head + scales_offset())[s];
+  scale = finite ? quantise(row, width, quants.data()) : keys ? std::numeric_limits<float>::quiet_NaN() : 0.0f;
+  scatter(quants.data(), width, s, keys, stored, reinterpret_cast<int8_t*>(head));
 }
 
 void KvLayout::read(const std::byte* head, int64_t slot, float* row) const {
