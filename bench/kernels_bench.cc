@@ -19,10 +19,12 @@
 
 #include "bench/peak.h"
 #include "kernels/kernels.h"
+#include "kernels/kv_blocks.h"
 
 namespace azimuth::bench {
 namespace {
 
+using kernels::CacheType;
 using kernels::CpuLevel;
 using kernels::WeightType;
 
@@ -56,6 +58,9 @@ std::vector<float> random_floats(int64_t count) {
 volatile float g_float_sink;
 volatile uint64_t g_bits_sink;
 
+// What is multiplied.
+enum class Operands { f32, bf16, bytes };
+
 class Bench {
  public:
   Bench(const Options& options, CpuLevel level, int threads)
@@ -66,9 +71,11 @@ class Bench {
   ThreadPool& pool() { return pool_; }
   bool wants(const std::string& name) const { return name.find(options_.word) != std::string::npos; }
 
-  // `work` does `operations` floating-point operations; compared with the multiply-add peak.
-  void compute(const std::string& name, double operations, const std::function<void()>& work) {
-    report(name, "GFLOP/s", operations, work, [this] { return peak_rate(); });
+  // `work` does `operations` operations; compared with the multiply-add peak of the level for what is multiplied.
+  void compute(const std::string& name, double operations, const std::function<void()>& work,
+               Operands operands = Operands::f32) {
+    report(name, operands == Operands::bytes ? "GOP/s" : "GFLOP/s", operations, work,
+           [this, operands] { return peak_rate(operands); });
   }
   // `work` moves `bytes` bytes; compared with the memory read rate.
   void memory(const std::string& name, double bytes, const std::function<void()>& work) {
@@ -83,19 +90,30 @@ class Bench {
     return (now(clock) - start) / (options_.wall ? 1 : pool_.threads());
   }
 
-  // Floating-point operations per second of all threads together.
-  double peak_rate() {
+  // The fastest multiply-adds that the level has for the operands; those of f32 where it has no others.
+  Peak peak_of(Operands operands) const {
+#ifdef AZIMUTH_KERNELS_X86
+    const bool bytes = operands == Operands::bytes, bf16 = operands == Operands::bf16;
+#ifdef AZIMUTH_BENCH_AMX
+    if (bytes && level_ == CpuLevel::amx) return &peak_amx_int8;
+    if (bf16 && level_ == CpuLevel::amx) return &peak_amx_bf16;
+#endif
+    if (bf16 && level_ == CpuLevel::avx512_bf16) return &peak_avx512_bf16;
+    if (bytes && level_ >= CpuLevel::avx512_vnni) return &peak_vnni;
+    if (bytes && level_ == CpuLevel::avx2) return &peak_maddubs_maddwd;
+    if (level_ >= CpuLevel::avx512) return &peak_avx512;
+    if (level_ == CpuLevel::avx2) return &peak_avx2;
+#endif
+    return &peak_generic;
+  }
+
+  // Operations per second of all threads together.
+  double peak_rate(Operands operands) {
     constexpr int64_t kRounds = 400'000;
     int64_t per_round = 0;
     auto run = [&](int64_t, int64_t) {
       float sink = 0.0f;
-      per_round = level_ == CpuLevel::generic ? peak_generic(kRounds, &sink)
-#ifdef AZIMUTH_KERNELS_X86
-                  : level_ == CpuLevel::avx2 ? peak_avx2(kRounds, &sink)
-                                             : peak_avx512(kRounds, &sink);
-#else
-                                              : 0;
-#endif
+      per_round = peak_of(operands)(kRounds, &sink);
       g_float_sink = sink;
     };
     const double time = seconds([&] { pool_.for_each(pool_.threads() * 4, 1, run); });
@@ -135,7 +153,7 @@ class Bench {
       rates.push_back(amount * repeats / time);
       ratios.push_back(rates.back() / limits.back());
     }
-    std::printf("| %-11s | %d | %-42s | %8.1f | %8.1f | %-7s | %5.2f |\n",
+    std::printf("| %-11s | %d | %-52s | %8.1f | %8.1f | %-7s | %5.2f |\n",
                 std::string(kernels::to_string(level_)).c_str(), pool_.threads(), name.c_str(), median(rates) / 1e9,
                 median(limits) / 1e9, unit, median(ratios));
     std::fflush(stdout);
@@ -161,24 +179,27 @@ void bench_product(Bench& bench, WeightType type, int64_t rows, int64_t outputs,
   if (rows == 1)
     bench.memory(name, static_cast<double>(packed->bytes()), work);
   else
-    bench.compute(name, 2.0 * static_cast<double>(rows * outputs * inputs), work);
+    bench.compute(name, 2.0 * static_cast<double>(rows * outputs * inputs), work,
+                  is_quantised(type)         ? Operands::bytes
+                  : type == WeightType::bf16 ? Operands::bf16
+                                             : Operands::f32);
 }
 
 // Every query sees the keys up to itself (causal) or all of them; the keys end with the last query.
-void bench_attention(Bench& bench, const std::string& what, int64_t queries, int64_t keys, int query_heads,
-                     int kv_heads, int head_dim, bool causal) {
-  const std::string name = "attention " + what + " " + std::to_string(queries) + " x " + std::to_string(keys) + " x " +
+void bench_attention(Bench& bench, const std::string& what, CacheType type, int64_t queries, int64_t keys,
+                     int query_heads, int kv_heads, int head_dim, bool causal) {
+  const std::string name = "attention " + std::string(kernels::to_string(type)) + " " + what + " " +
+                           std::to_string(queries) + " x " + std::to_string(keys) + ", " + std::to_string(query_heads) +
+                           (kv_heads == query_heads ? "" : " on " + std::to_string(kv_heads)) + " x " +
                            std::to_string(head_dim);
   if (!bench.wants(name)) return;
-  const int64_t blocks = (keys + kernels::kAttentionBlock - 1) / kernels::kAttentionBlock;
-  const int64_t block_size = kv_heads * kernels::kAttentionBlock * head_dim;
   const std::vector<float> q = random_floats(queries * query_heads * head_dim);
-  const std::vector<float> k = random_floats(blocks * block_size);
-  const std::vector<float> v = random_floats(blocks * block_size);
+  const std::vector<float> rows = random_floats(keys * kv_heads * head_dim);
+  kernels::KvBlocks key_blocks(kernels::KvRole::keys, type, kv_heads, head_dim);
+  kernels::KvBlocks value_blocks(kernels::KvRole::values, type, kv_heads, head_dim);
+  key_blocks.append(rows.data(), keys, kv_heads * head_dim);
+  value_blocks.append(rows.data(), keys, kv_heads * head_dim);
   std::vector<float> out(q.size());
-  std::vector<const float*> key_blocks, value_blocks;
-  for (int64_t b = 0; b < blocks; ++b) key_blocks.push_back(k.data() + b * block_size);
-  for (int64_t b = 0; b < blocks; ++b) value_blocks.push_back(v.data() + b * block_size);
   std::vector<kernels::KeyRange> ranges;
   double seen = 0.0;
   for (int64_t i = 0; i < queries; ++i) {
@@ -193,17 +214,42 @@ void bench_attention(Bench& bench, const std::string& what, int64_t queries, int
   args.kv_heads = kv_heads;
   args.head_dim = head_dim;
   args.value_dim = head_dim;
-  args.key_blocks = key_blocks;
-  args.value_blocks = value_blocks;
+  args.cache = type;
+  args.key_blocks = key_blocks.blocks();
+  args.value_blocks = value_blocks.blocks();
   args.ranges = ranges.data();
   args.scale = 0.1f;
   args.output = out.data();
   args.output_stride = args.query_stride;
   auto work = [&] { kernels::attention(args, bench.pool()); };
   if (queries == 1)
-    bench.memory(name, 8.0 * static_cast<double>(keys * kv_heads * head_dim), work);
+    bench.memory(name, static_cast<double>(key_blocks.bytes() + value_blocks.bytes()), work);
   else
-    bench.compute(name, 4.0 * seen * query_heads * head_dim, work);
+    bench.compute(name, 4.0 * seen * query_heads * head_dim, work,
+                  type == CacheType::f32 ? Operands::f32 : Operands::bf16);
+}
+
+// What a layer does with fresh queries and keys besides: turning them, and writing keys and values to the cache.
+void bench_cache(Bench& bench) {
+  constexpr int64_t kTokens = 2048, kWidth = 8 * 128;
+  std::vector<float> x = random_floats(kTokens * kWidth);
+  const std::vector<float> angles = random_floats(kTokens * 64);
+  if (bench.wants("rotate 2048 x 8 x 128"))
+    bench.memory("rotate 2048 x 8 x 128", 8.0 * kTokens * kWidth, [&] {
+      kernels::rotate(x.data(), kTokens, 8, 128, kWidth, angles.data(), angles.data(), 64, 1, true, bench.pool());
+    });
+  for (const CacheType type : {CacheType::f32, CacheType::bf16, CacheType::q8}) {
+    for (const kernels::KvRole role : {kernels::KvRole::keys, kernels::KvRole::values}) {
+      const std::string name = "append " + std::string(kernels::to_string(type)) +
+                               (role == kernels::KvRole::keys ? " keys" : " values") + " 2048 x 8 x 128";
+      if (!bench.wants(name)) continue;
+      kernels::KvBlocks blocks(role, type, 8, 128);
+      bench.memory(name, 4.0 * kTokens * kWidth + kTokens * static_cast<double>(blocks.layout().token_bytes()), [&] {
+        blocks.truncate(0);
+        blocks.append(x.data(), kTokens, kWidth, &bench.pool());
+      });
+    }
+  }
 }
 
 void bench_rows(Bench& bench) {
@@ -275,11 +321,24 @@ void run_all(const Options& options, CpuLevel level, int threads) {
     bench_product(bench, type, 1, 16384, 4096);
     bench_product(bench, type, 1, 2048, 2048);
   }
-  bench_attention(bench, "vision", slow ? 256 : 2048, slow ? 256 : 2048, 4, 4, 72, false);
-  bench_attention(bench, "vision", 512, 512, 4, 4, 64, false);
-  bench_attention(bench, "prefill", 512, 512, 8, 2, 128, true);
-  bench_attention(bench, "chunk", 64, 2048, 8, 2, 128, true);
-  bench_attention(bench, "decode", 1, 8192, 8, 2, 128, true);
+  for (const CacheType type : {CacheType::f32, CacheType::bf16, CacheType::q8}) {
+    if (slow) {
+      bench_attention(bench, "vision", type, 256, 256, 4, 4, 72, false);
+      continue;
+    }
+    if (type != CacheType::q8) {
+      bench_attention(bench, "vision", type, 5292, 5292, 16, 16, 64, false);
+      bench_attention(bench, "vision", type, 468, 468, 16, 16, 64, false);
+      bench_attention(bench, "vision", type, 2048, 2048, 4, 4, 72, false);
+    }
+    bench_attention(bench, "prefill", type, 256, 256, 16, 8, 128, true);
+    bench_attention(bench, "prefill", type, 2048, 2048, 16, 8, 128, true);
+    bench_attention(bench, "chunk", type, 64, 2048, 16, 8, 128, true);
+    bench_attention(bench, "decode", type, 1, 1024, 16, 8, 128, true);
+    bench_attention(bench, "decode", type, 1, 8192, 16, 8, 128, true);
+    bench_attention(bench, "decode", type, 1, 8192, 16, 16, 64, true);
+  }
+  bench_cache(bench);
   bench_rows(bench);
   bench_resample(bench);
 }

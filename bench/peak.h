@@ -13,6 +13,9 @@ using Peak = int64_t (*)(int64_t rounds, float* sink);
 int64_t peak_generic(int64_t rounds, float* sink);
 int64_t peak_avx2(int64_t rounds, float* sink);
 int64_t peak_avx512(int64_t rounds, float* sink);
+// The same for products of bf16: VDPBF16PS, TDPBF16PS.
+int64_t peak_avx512_bf16(int64_t rounds, float* sink);
+int64_t peak_amx(int64_t rounds, float* sink);
 
 // Multiply-adds of bytes, u8 by s8. On AVX2 three instructions make 32 of them sums of 32 bits (vpmaddubsw, vpmaddwd,
 // vpaddd); with vpaddw in place of the last two, sums stay in 16 bits, which few steps fill: a bound that no product of

@@ -17,6 +17,9 @@ struct EngineOptions {
   // and default_dtype for other checkpoints.
   std::string dtype;
   std::string default_dtype = "bf16";
+  // Of keys and values: f32, bf16 or q8 (8 bits and a scale for each token and head). "": f32 beside f32 weights, else
+  // bf16. Encodings that change scores keep f32 whatever is said here.
+  std::string cache;
   int threads = 0;  // 0: one per core
   Compat compat = Compat::azimuth;
   std::string resize;                // "": as the checkpoint says; "torchvision" or "pillow" otherwise
@@ -56,6 +59,7 @@ struct ModelInfo {
   int64_t cache_bytes_per_token = 0;
   std::string dtype;
   bool quantised = false;  // the directory holds its weights in this type already
+  std::string cache;
   int threads = 0;
 };
 

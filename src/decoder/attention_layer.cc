@@ -28,6 +28,7 @@ void attend(const LayerSpec& spec, int layer, const SequenceChunk& chunk, const 
   args.kv_heads = spec.kv_heads;
   args.head_dim = spec.head_dim;
   args.value_dim = spec.value_dim;
+  args.cache = keys.type();
   args.key_blocks = keys.blocks();
   args.value_blocks = cache.values.blocks();
   args.ranges = ranges.data();
@@ -79,11 +80,11 @@ kernels::KvBlocks turned_keys(const LayerSpec& spec, const kernels::KvBlocks& ra
   Tensor rows({raw.length(), int64_t{spec.kv_heads} * spec.head_dim});
   for (int64_t token = 0; token < raw.length(); ++token) {
     for (int head = 0; head < spec.kv_heads; ++head)
-      std::copy_n(raw.row(head, token), spec.head_dim, rows.row(token) + int64_t{head} * spec.head_dim);
+      raw.read(head, token, rows.row(token) + int64_t{head} * spec.head_dim);
   }
   rotate_rows(spec, history, halves, 0, raw.length(), spec.kv_heads, rows.data(), pool);
-  kernels::KvBlocks turned(spec.kv_heads, spec.head_dim);
-  turned.append(rows.data(), raw.length(), rows.row_elements());
+  kernels::KvBlocks turned(kernels::KvRole::keys, raw.type(), spec.kv_heads, spec.head_dim);
+  turned.append(rows.data(), raw.length(), rows.row_elements(), &pool);
   return turned;
 }
 
@@ -197,8 +198,8 @@ void attention_layer(const LayerSpec& spec, const LayerWeights& weights, int lay
     LayerCache& cache = chunk.cache->layer(shared ? spec.kv_source : layer);
     const CacheIndex cached = shared ? cache.length() - chunk.tokens() : cache.length();
     if (!shared) {
-      cache.keys.append(work.keys.data() + row * key_width, chunk.tokens(), key_width);
-      cache.values.append(work.values.data() + row * value_width, chunk.tokens(), value_width);
+      cache.keys.append(work.keys.data() + row * key_width, chunk.tokens(), key_width, &pool);
+      cache.values.append(work.values.data() + row * value_width, chunk.tokens(), value_width, &pool);
     }
     if (rotation != nullptr && rotation->has_history(i)) {
       const kernels::KvBlocks keys = turned_keys(spec, cache.keys, rotation->history[i], rotation->halves, pool);

@@ -17,14 +17,15 @@ void LayerCache::truncate(const LayerSpec& spec, CacheIndex length) {
   state.truncate(std::min(length, state.length()));
 }
 
-CacheState::CacheState(const TextSpec& spec, KeyStorage keys) : key_storage_(keys), specs_(spec.layers) {
+CacheState::CacheState(const TextSpec& spec, KeyStorage keys, kernels::CacheType type)
+    : key_storage_(keys), specs_(spec.layers) {
   for (const LayerSpec& layer : spec.layers) {
     LayerCache cache;
     if (layer.mixer == MixerKind::linear_attention) {
       cache.recurrent = std::make_shared<RecurrentState>(RecurrentState::empty(*layer.linear));
     } else {
-      cache.keys = kernels::KvBlocks(layer.kv_heads, layer.head_dim);
-      cache.values = kernels::KvBlocks(layer.kv_heads, layer.value_dim);
+      cache.keys = kernels::KvBlocks(kernels::KvRole::keys, type, layer.kv_heads, layer.head_dim);
+      cache.values = kernels::KvBlocks(kernels::KvRole::values, type, layer.kv_heads, layer.value_dim);
     }
     layers_.push_back(std::move(cache));
   }

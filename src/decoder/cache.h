@@ -21,14 +21,15 @@ enum class KeyStorage : uint8_t { rotated, raw };
 
 // Of cross-attention: keys and values of all features outside of the sequence, which stay while it has tokens.
 struct LayerCache {
-  kernels::KvBlocks keys;    // [kv_heads, head_dim] per token from `first` on, rotated or raw
-  kernels::KvBlocks values;  // [kv_heads, value_dim] per token from `first` on
+  kernels::KvBlocks keys;    // [kv_heads, head_dim] per token from `first` on, rotated or raw; plain rows of a term
+  kernels::KvBlocks values;  // [kv_heads, value_dim] per token from `first` on; the same
   kernels::KvBlocks state;   // what a score term keeps per token, from token 0 on; empty without a term
   CacheIndex first = 0;      // 0 unless a term with segments has left earlier keys and values behind
 
   std::shared_ptr<const RecurrentState> recurrent;  // of linear attention, in place of keys and values; or nullptr
 
   CacheIndex length() const { return recurrent ? recurrent->length : first + keys.length(); }
+  // Of plain rows only.
   const float* key(int kv_head, CacheIndex index) const { return keys.row(kv_head, index - first); }
   const float* value(int kv_head, CacheIndex index) const { return values.row(kv_head, index - first); }
   // Forgets the tokens from `length` on, which is at most length(), and of linear attention all of it or none.
@@ -38,7 +39,8 @@ struct LayerCache {
 // Copyable: a copy is a snapshot that shares full blocks with the original (forking a prefix costs one block a layer).
 class CacheState {
  public:
-  explicit CacheState(const TextSpec& spec, KeyStorage keys = KeyStorage::rotated);
+  explicit CacheState(const TextSpec& spec, KeyStorage keys = KeyStorage::rotated,
+                      kernels::CacheType type = kernels::CacheType::f32);
 
   KeyStorage key_storage() const { return key_storage_; }
 

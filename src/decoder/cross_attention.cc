@@ -19,8 +19,8 @@ void read_features(const LayerSpec& spec, const LayerWeights& weights, const Ten
   Tensor keys({rows, key_width});
   Tensor values({rows, value_width});
   project_keys(spec, weights, features, keys, values, pool);
-  cache.keys.append(keys.data(), rows, key_width);
-  cache.values.append(values.data(), rows, value_width);
+  cache.keys.append(keys.data(), rows, key_width, &pool);
+  cache.values.append(values.data(), rows, value_width, &pool);
 }
 
 // Queries of one chunk, which start at row `row` of the pass, over its features.
@@ -34,6 +34,7 @@ void attend_features(const LayerSpec& spec, const SequenceChunk& chunk, const La
   args.kv_heads = spec.kv_heads;
   args.head_dim = spec.head_dim;
   args.value_dim = spec.value_dim;
+  args.cache = cache.keys.type();
   args.key_blocks = cache.keys.blocks();
   args.value_blocks = cache.values.blocks();
   args.ranges = chunk.input->features.ranges.data() + chunk.begin;

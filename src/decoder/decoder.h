@@ -146,11 +146,14 @@ class PassHooks;
 
 class Decoder {
  public:
-  Decoder(TextSpec spec, DecoderWeights weights) : spec_(std::move(spec)), weights_(std::move(weights)) {}
+  // `cache`: how the caches of new sequences keep keys and values.
+  Decoder(TextSpec spec, DecoderWeights weights, kernels::CacheType cache = kernels::CacheType::f32)
+      : spec_(std::move(spec)), weights_(std::move(weights)), cache_(cache) {}
 
   const TextSpec& spec() const { return spec_; }
   const Tensor& media_tokens() const { return weights_.media_tokens; }
-  CacheState new_cache(KeyStorage keys = KeyStorage::rotated) const { return CacheState(spec_, keys); }
+  CacheState new_cache(KeyStorage keys = KeyStorage::rotated) const { return CacheState(spec_, keys, cache_); }
+  kernels::CacheType cache_type() const { return cache_; }
 
   // Embedding rows of `ids`, scaled as the spec says: [ids, hidden]. out_of_range for an id outside the vocabulary.
   Result<Tensor> embed(std::span<const int32_t> ids) const;
@@ -170,6 +173,7 @@ class Decoder {
 
   TextSpec spec_;
   DecoderWeights weights_;
+  kernels::CacheType cache_;
 };
 
 }  // namespace azimuth::decoder

@@ -132,8 +132,17 @@ TEST(ScoreAttention, EqualsTheKernelWhereATermAddsNothing) {
   args.kv_heads = 2;
   args.head_dim = 11;
   args.value_dim = 13;
-  args.key_blocks = setup.cache.keys.blocks();
-  args.value_blocks = setup.cache.values.blocks();
+  kernels::KvBlocks keys(kernels::KvRole::keys, kernels::CacheType::f32, 2, 11);
+  kernels::KvBlocks values(kernels::KvRole::values, kernels::CacheType::f32, 2, 13);
+  for (int64_t token = 0; token < Fixture::kTokens; ++token) {
+    std::vector<float> row(26);
+    for (int head = 0; head < 2; ++head) setup.cache.keys.read(head, token, row.data() + head * 11);
+    keys.append(row.data(), 1, 22);
+    for (int head = 0; head < 2; ++head) setup.cache.values.read(head, token, row.data() + head * 13);
+    values.append(row.data(), 1, 26);
+  }
+  args.key_blocks = keys.blocks();
+  args.value_blocks = values.blocks();
   args.ranges = ranges.data();
   args.scale = setup.spec.attention_scale;
   args.soft_cap = setup.spec.attention_soft_cap;

@@ -49,6 +49,10 @@ void attend_with_term(const LayerSpec& spec, const LayerWeights& weights, int la
   LayerCache& cache = chunk.cache->layer(layer);
   const CacheIndex cached = cache.length();
   const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk);
+  if (cached == 0) {  // terms read single rows, which other layouts do not have
+    cache.keys = kernels::KvBlocks(spec.kv_heads, spec.head_dim);
+    cache.values = kernels::KvBlocks(spec.kv_heads, spec.value_dim);
+  }
   for (int64_t done = 0; done < chunk.tokens();) {
     const CacheIndex first = cached + done;
     int64_t count = chunk.tokens() - done;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decoder/dot.h"
-
 namespace azimuth::decoder {
 
 WeightRows::WeightRows(const RunContext& context, const TapPoint& at, int64_t queries, int heads, CacheIndex keys)
@@ -25,22 +23,15 @@ float* WeightRows::row(int64_t query) {
 }
 
 void WeightRows::recompute(const kernels::AttentionArgs& args) {
-  const int group = args.query_heads / args.kv_heads;
   context_.pool.for_each(static_cast<int64_t>(rows_.size()) * heads_, 1, [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item) {
       Row& row = rows_[static_cast<size_t>(item / heads_)];
       const int64_t head = item % heads_;
-      const float* query = args.queries + row.query * args.query_stride + head * args.head_dim;
       const float log_sum_exp = args.log_sum_exp[row.query * args.query_heads + head];
-      float* weights = row.weights.data() + head * keys_;
+      float* weights = row.weights.data() + head * keys_ + args.ranges[row.query].begin;
       const kernels::KeyRange& range = args.ranges[row.query];
-      for (int64_t key = range.begin; key < range.end; ++key) {
-        const float* block = args.key_blocks[static_cast<size_t>(key / kernels::kAttentionBlock)];
-        const int64_t in_block = head / group * kernels::kAttentionBlock + key % kernels::kAttentionBlock;
-        float score = args.scale * dot(query, block + in_block * args.head_dim, args.head_dim);
-        if (args.soft_cap > 0.0f) score = args.soft_cap * std::tanh(score / args.soft_cap);
-        weights[key] = std::exp(score - log_sum_exp);
-      }
+      kernels::attention_scores(args, row.query, static_cast<int>(head), weights);
+      for (int64_t key = 0; key < range.end - range.begin; ++key) weights[key] = std::exp(weights[key] - log_sum_exp);
     }
   });
 }

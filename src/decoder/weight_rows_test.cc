@@ -26,8 +26,8 @@ Tensor random(const Shape& shape, uint64_t seed) {
 }
 
 struct Setup {
-  kernels::KvBlocks keys{kKvHeads, kHeadDim};
-  kernels::KvBlocks values{kKvHeads, kHeadDim};
+  kernels::KvBlocks keys{kernels::KvRole::keys, kernels::CacheType::f32, kKvHeads, kHeadDim};
+  kernels::KvBlocks values{kernels::KvRole::values, kernels::CacheType::f32, kKvHeads, kHeadDim};
   Tensor key_rows = random({kTokens, kKvHeads, kHeadDim}, 1);
   Tensor queries = random({kTokens, kHeads, kHeadDim}, 2);
   std::vector<kernels::KeyRange> ranges;

@@ -1,4 +1,5 @@
 #include "engine/model.h"
+#include "kernels/kv_blocks.h"
 
 namespace azimuth {
 
@@ -35,10 +36,13 @@ ModelInfo Engine::info() const {
   info.weight_bytes = impl.weight_bytes;
   for (const LayerSpec& each : text.layers) {
     if (each.kv_source >= 0 || each.mixer != MixerKind::attention) continue;
-    info.cache_bytes_per_token += int64_t{each.kv_heads} * (each.head_dim + each.value_dim) * int64_t{sizeof(float)};
+    info.cache_bytes_per_token +=
+        kernels::KvLayout{kernels::KvRole::keys, impl.cache, each.kv_heads, each.head_dim}.token_bytes() +
+        kernels::KvLayout{kernels::KvRole::values, impl.cache, each.kv_heads, each.value_dim}.token_bytes();
   }
   info.dtype = impl.options.dtype;
   info.quantised = impl.quantised;
+  info.cache = kernels::to_string(impl.cache);
   info.threads = impl.pool->threads();
   return info;
 }

@@ -219,6 +219,13 @@ size_t bound_of(int64_t bytes) {
   return static_cast<size_t>(std::max<int64_t>(bytes, 0));
 }
 
+Result<kernels::CacheType> parse_cache(const std::string& name, kernels::WeightType weights) {
+  if (name.empty()) return kernels::cache_type_of(weights);
+  for (const kernels::CacheType type : {kernels::CacheType::f32, kernels::CacheType::bf16, kernels::CacheType::q8})
+    if (kernels::to_string(type) == name) return type;
+  return invalid_argument("cache expected f32, bf16 or q8, found \"" + name + "\"");
+}
+
 void count_parameters(Engine::Impl& impl) {
   for (const auto& [slot, rule] : impl.spec.weights.rules()) {
     if (rule.optional) continue;
@@ -231,7 +238,7 @@ void count_parameters(Engine::Impl& impl) {
 Status load_weights(const Checkpoint& checkpoint, WeightReader& reader, Engine::Impl& impl) {
   AZ_ASSIGN_OR_RETURN(engine::ModelWeights weights, engine::load_model_weights(impl.spec, reader));
   weights.decoder.intact = impl.intact;
-  impl.decoder.emplace(impl.spec.text, std::move(weights.decoder));
+  impl.decoder.emplace(impl.spec.text, std::move(weights.decoder), impl.cache);
   AZ_ASSIGN_OR_RETURN(impl.position_weights, engine::PositionWeights::read(checkpoint));
   if (!weights.positions.empty()) impl.position_weights.add("table", std::move(weights.positions));
   if (weights.tower) impl.tower.emplace(*impl.spec.vision, std::move(*weights.tower));
@@ -285,6 +292,7 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
   AZ_RETURN_IF_ERROR(engine::choose_policy(impl->spec.text, "").status().with_context("config.json"));
   AZ_ASSIGN_OR_RETURN(const kernels::WeightType type, settle_dtype(description, impl->directory, impl->options));
   impl->quantised = description.has_value();
+  AZ_ASSIGN_OR_RETURN(impl->cache, parse_cache(options.cache, type));
   count_parameters(*impl);
   if (!options.load_weights) {
     AZ_RETURN_IF_ERROR(load_text_and_processors(checkpoint, *impl));

@@ -25,6 +25,7 @@ namespace azimuth {
 
 struct Engine::Impl {
   EngineOptions options;
+  kernels::CacheType cache = kernels::CacheType::f32;
   ModelSpec spec;
   std::string directory;
   int64_t checkpoint_bytes = 0;

@@ -1,220 +1,393 @@
 // Attention by blocks of keys with an online softmax (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022).
 //
-// A task owns one KV head and a tile of rows, a row being one query head of one query. For each block of 64 keys that
-// any row sees: keys are transposed into panels, scores are products of packed query rows with these panels, one call
-// per row turns scores into weights, and weights times values are added to the row's sums. A row's arithmetic is the
-// same chain of operations whichever rows share its tile: keys that all rows of a tile see are summed for the tile at
-// once, the others row by row, in the order of keys.
+// A task owns one KV head and a run of rows, a row being one query head of one query, and goes over the blocks of 64
+// keys that any row sees; what happens in a block is the level's (attention_tile.h). Every span of 16 blocks, at
+// absolute multiples, is summed from nothing and merged into the row's sums, in order: where there are fewer tasks than
+// threads, the spans are tasks of their own without changing a bit.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
+#include "base/float16.h"
 #include "kernels/dispatch.h"
 #include "kernels/kernels.h"
+#include "kernels/kv_blocks.h"
 #include "kernels/workspace.h"
 
 namespace azimuth::kernels {
 namespace {
 
-constexpr int kBlock = static_cast<int>(kAttentionBlock);
-constexpr int kTaskRows = 96;
-constexpr int kMaxTileRows = 16;
+constexpr int64_t kBlock = kAttentionBlock;
+constexpr int64_t kSpanBlocks = 16;
+constexpr int64_t kSpan = kSpanBlocks * kBlock;
+constexpr int kTaskRows = 128;
+constexpr int kRowGroup = 16;  // rows are padded to a multiple of it
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
 int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Keys of one block, counted from the block's start.
-struct Clip {
-  int begin = 0;
-  int end = 0;
-  bool empty() const { return begin >= end; }
+// What the online softmax of some rows has come to.
+struct Sums {
+  float* values;  // [rows, stride]
+  float* maxima;  // [rows]
+  float* totals;  // [rows, kTotalParts]
+  int64_t stride;
+
+  static int64_t floats(int64_t rows, int64_t stride) { return rows * (stride + 1 + kTotalParts); }
+  Sums(float* memory, int64_t rows, int64_t value_stride)
+      : values(memory),
+        maxima(values + rows * value_stride + rows * kTotalParts),
+        totals(values + rows * value_stride),
+        stride(value_stride) {}
+
+  void clear(int64_t rows) {
+    std::fill_n(values, rows * stride, 0.0f);
+    std::fill_n(maxima, rows, kNothing);
+    std::fill_n(totals, rows * kTotalParts, 0.0f);
+  }
+  void copy_row(int64_t row, const Sums& from) {
+    std::copy_n(from.values + row * stride, stride, values + row * stride);
+    std::copy_n(from.totals + row * kTotalParts, kTotalParts, totals + row * kTotalParts);
+    maxima[row] = from.maxima[row];
+  }
+  // Adds the sums of later keys.
+  void merge_row(int64_t row, const Sums& later, bool base2) {
+    const float highest = std::max(maxima[row], later.maxima[row]);
+    const auto factor = [&](float maximum) {
+      return base2 ? std::exp2(maximum - highest) : std::exp(maximum - highest);
+    };
+    const float mine = factor(maxima[row]), other = factor(later.maxima[row]);
+    float* a = values + row * stride;
+    const float* b = later.values + row * stride;
+    for (int64_t i = 0; i < stride; ++i) a[i] = a[i] * mine + b[i] * other;
+    a = totals + row * kTotalParts;
+    b = later.totals + row * kTotalParts;
+    for (int i = 0; i < kTotalParts; ++i) a[i] = a[i] * mine + b[i] * other;
+    maxima[row] = highest;
+  }
 };
 
-Clip clip_to_block(const KeyRange& range, int64_t block) {
-  const int64_t start = block * kBlock;
-  return {static_cast<int>(std::clamp<int64_t>(range.begin - start, 0, kBlock)),
-          static_cast<int>(std::clamp<int64_t>(range.end - start, 0, kBlock))};
-}
+// Shapes and memory that all tasks of one call share.
+struct Plan {
+  const AttentionArgs& args;
+  const AttentionKernels& kernels;
+  KvLayout keys;
+  KvLayout values;
+  int group;        // query heads per KV head
+  int64_t queries;  // of a task
+  int64_t rows;     // most rows of a task, padded
+  int64_t stride;   // of sums
+
+  explicit Plan(const AttentionArgs& a)
+      : args(a),
+        kernels(active_table().attention[static_cast<size_t>(a.cache)]),
+        keys{KvRole::keys, a.cache, a.kv_heads, a.head_dim},
+        values{KvRole::values, a.cache, a.kv_heads, a.value_dim},
+        group(a.query_heads / a.kv_heads),
+        queries(std::max(1, kTaskRows / group)),
+        rows(round_up(std::min(queries, a.query_count) * group, kRowGroup)),
+        stride(round_up(a.value_dim, 16)) {}
+
+  int64_t tiles() const { return (args.query_count + queries - 1) / queries; }
+  int64_t query_floats() const { return rows * round_up(args.head_dim, 32); }
+  int64_t scratch_floats() const {
+    return kAttentionScratch / 4 + kBlock * (round_up(args.head_dim, 32) + round_up(args.value_dim, 16));
+  }
+};
 
 class Task {
  public:
-  Task(const AttentionArgs& args, int kv_head, int64_t query_begin, int64_t query_end, Workspace& workspace)
-      : args_(args),
-        table_(active_table()),
+  Task(const Plan& plan, int kv_head, int64_t tile)
+      : plan_(plan),
+        args_(plan.args),
         kv_head_(kv_head),
-        query_begin_(query_begin),
-        group_(args.query_heads / args.kv_heads),
-        rows_(static_cast<int>(query_end - query_begin) * group_),
-        tile_rows_(table_.f32.tile_rows),
-        sum_stride_(round_up(args.value_dim, 16)) {
-    const size_t queries = static_cast<size_t>(rows_) * args.head_dim;
-    const size_t keys = static_cast<size_t>(kBlock) * args.head_dim;
-    const size_t sums = static_cast<size_t>(rows_) * sum_stride_;
-    float* next = workspace.ensure<float>(round_up(queries, 16) + keys + sums + kMaxTileRows * kBlock + 2 * rows_);
-    packed_queries_ = next;
-    keys_ = packed_queries_ + round_up(queries, 16);
-    scores_ = keys_ + keys;
-    sums_ = scores_ + kMaxTileRows * kBlock;
-    maxima_ = sums_ + sums;
-    totals_ = maxima_ + rows_;
+        query_begin_(tile * plan.queries),
+        rows_((std::min(query_begin_ + plan.queries, args_.query_count) - query_begin_) * plan.group) {
+    common_ = {0, rows_ > 0 ? range(0).end : 0};
+    for (int64_t row = 0; row < rows_; row += plan.group) {
+      const KeyRange r = range(row);
+      common_ = {std::max(common_.begin, r.begin), std::min(common_.end, r.end)};
+      if (r.begin >= r.end) continue;
+      seen_.begin = seen_.end == 0 ? r.begin : std::min(seen_.begin, r.begin);
+      seen_.end = std::max(seen_.end, r.end);
+    }
   }
 
-  void run() {
-    pack_queries();
-    std::fill_n(sums_, rows_ * sum_stride_, 0.0f);
-    std::fill_n(maxima_, rows_, -std::numeric_limits<float>::infinity());
-    std::fill_n(totals_, rows_, 0.0f);
-    const KeyRange all = union_of_ranges();
-    for (int64_t block = all.begin / kBlock; block * kBlock < all.end; ++block)
-      if (any_row_sees(block)) add_block(block);
-    for (int row = 0; row < rows_; ++row) finish(row);
+  // Spans of keys that some row sees.
+  int64_t first_span() const { return seen_.begin / kSpan; }
+  int64_t last_span() const { return (seen_.end + kSpan - 1) / kSpan; }
+
+  // Queries in the form that the level reads, and memory for it.
+  struct Work {
+    float* packed;
+    std::byte* scratch;
+    uint8_t* begins;  // [rows], and as many ends
+  };
+  static int64_t work_floats(const Plan& plan) { return plan.query_floats() + plan.scratch_floats() + plan.rows; }
+  Work pack(float* memory) const {
+    Work work{memory, reinterpret_cast<std::byte*>(memory + plan_.query_floats()),
+              reinterpret_cast<uint8_t*>(memory + plan_.query_floats() + plan_.scratch_floats())};
+    // Rows go one by one where the level has them together: the scratch memory is not in use yet, but may be small.
+    static thread_local Workspace staging;
+    float* rows = staging.ensure<float>(static_cast<size_t>(rows_ * args_.head_dim));
+    for (int64_t row = 0; row < rows_; ++row)
+      std::copy_n(args_.queries + query(row) * args_.query_stride + head(row) * args_.head_dim, args_.head_dim,
+                  rows + row * args_.head_dim);
+    plan_.kernels.pack_queries(rows, static_cast<int>(rows_), args_.head_dim, work.packed);
+    return work;
+  }
+
+  // Adds the keys of one span to cleared sums.
+  void add_span(int64_t span, const Work& work, Sums sums) const {
+    const int64_t end = std::min((span + 1) * kSpanBlocks, (seen_.end + kBlock - 1) / kBlock);
+    int64_t block = std::max(span * kSpanBlocks, seen_.begin / kBlock);
+    while (block < end && !any_row_sees(block)) ++block;
+    while (block < end) {
+      int64_t next = block + 1;
+      while (next < end && !any_row_sees(next)) ++next;
+      add_block(block, next < end ? next : -1, work, sums);
+      block = next;
+    }
+  }
+
+  // Spans in order, into `sums`, by way of `part`.
+  void run(const Work& work, Sums sums, Sums part) const {
+    sums.clear(plan_.rows);
+    const int64_t first = first_span(), last = last_span();
+    for (int64_t span = first; span < last; ++span) {
+      if (span == first) {
+        add_span(span, work, sums);
+      } else {
+        part.clear(plan_.rows);
+        add_span(span, work, part);
+        merge(span, sums, part);
+      }
+    }
+  }
+
+  void merge(int64_t span, Sums& sums, const Sums& part) const {
+    for (int64_t row = 0; row < rows_; ++row) {
+      const KeyRange r = range(row);
+      if (std::max(r.begin, span * kSpan) >= std::min(r.end, (span + 1) * kSpan)) continue;
+      if (r.begin >= span * kSpan) {
+        sums.copy_row(row, part);  // its first keys
+      } else {
+        sums.merge_row(row, part, plan_.kernels.base2);
+      }
+    }
+  }
+
+  void finish(const Sums& sums) const {
+    for (int64_t row = 0; row < rows_; ++row) finish_row(row, sums);
   }
 
  private:
-  int64_t query(int row) const { return query_begin_ + row / group_; }
-  int head(int row) const { return kv_head_ * group_ + row % group_; }
-  KeyRange range(int row) const {
+  int64_t query(int64_t row) const { return query_begin_ + row / plan_.group; }
+  int64_t head(int64_t row) const { return int64_t{kv_head_} * plan_.group + row % plan_.group; }
+  KeyRange range(int64_t row) const {
     const KeyRange& range = args_.ranges[query(row)];
     const int64_t limit = static_cast<int64_t>(args_.key_blocks.size()) * kBlock;
     return {std::clamp<int64_t>(range.begin, 0, limit), std::clamp<int64_t>(range.end, 0, limit)};
   }
-  int tile_size(int first) const { return std::min(tile_rows_, rows_ - first); }
 
-  // [tiles][head_dim][rows of the tile]
-  void pack_queries() {
-    for (int first = 0; first < rows_; first += tile_rows_) {
-      const int count = tile_size(first);
-      float* rows = keys_;  // not in use yet; [count, head_dim]
-      for (int r = 0; r < count; ++r)
-        std::copy_n(args_.queries + query(first + r) * args_.query_stride + int64_t{head(first + r)} * args_.head_dim,
-                    args_.head_dim, rows + int64_t{r} * args_.head_dim);
-      table_.f32.pack_rows(rows, args_.head_dim, count, args_.head_dim,
-                           packed_queries_ + int64_t{first} * args_.head_dim);
-    }
+  bool all_rows_see(int64_t block) const {
+    return common_.begin <= block * kBlock && (block + 1) * kBlock <= common_.end;
   }
-
-  KeyRange union_of_ranges() const {
-    KeyRange all{std::numeric_limits<int64_t>::max(), 0};
-    for (int row = 0; row < rows_; row += group_) {
-      const KeyRange r = range(row);
-      if (r.begin >= r.end) continue;
-      all.begin = std::min(all.begin, r.begin);
-      all.end = std::max(all.end, r.end);
-    }
-    return all.begin < all.end ? all : KeyRange{};
-  }
-
   bool any_row_sees(int64_t block) const {
-    for (int row = 0; row < rows_; row += group_)
-      if (!clip_to_block(range(row), block).empty()) return true;
+    if (all_rows_see(block)) return true;
+    for (int64_t row = 0; row < rows_; row += plan_.group) {
+      const KeyRange r = range(row);
+      if (std::max(r.begin, block * kBlock) < std::min(r.end, (block + 1) * kBlock)) return true;
+    }
     return false;
   }
 
-  void add_block(int64_t block) {
-    const float* values = args_.value_blocks[block] + static_cast<int64_t>(kv_head_) * kBlock * args_.value_dim;
-    fetch(values, static_cast<int64_t>(kBlock) * args_.value_dim);
-    table_.transpose_keys(args_.key_blocks[block] + static_cast<int64_t>(kv_head_) * kBlock * args_.head_dim,
-                          args_.head_dim, keys_);
-    for (int first = 0; first < rows_; first += tile_rows_) add_tile(block, first, values);
+  const std::byte* keys(int64_t block) const {
+    return args_.key_blocks[static_cast<size_t>(block)] + static_cast<size_t>(kv_head_) * plan_.keys.head_bytes();
+  }
+  const std::byte* values(int64_t block) const {
+    return args_.value_blocks[static_cast<size_t>(block)] + static_cast<size_t>(kv_head_) * plan_.values.head_bytes();
   }
 
-  // Asks for memory that will be read after the keys: a few rows alone would wait for it.
-  static void fetch(const float* from, int64_t count) {
-    for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 2);
-  }
-
-  // Adds one block of keys to the sums of one tile of rows.
-  void add_tile(int64_t block, int first, const float* values) {
-    const int count = tile_size(first);
-    Clip clips[kMaxTileRows];
-    Clip seen{kBlock, 0};    // by any row
-    Clip common{0, kBlock};  // by all rows
-    for (int r = 0; r < count; ++r) {
-      clips[r] = clip_to_block(range(first + r), block);
-      common = {std::max(common.begin, clips[r].begin), std::min(common.end, clips[r].end)};
-      if (clips[r].empty()) continue;
-      seen = {std::min(seen.begin, clips[r].begin), std::max(seen.end, clips[r].end)};
+  void add_block(int64_t block, int64_t next, const Work& work, Sums& sums) const {
+    uint8_t* const begins = work.begins;
+    uint8_t* const ends = work.begins + plan_.rows;
+    AttentionTile tile = {};
+    tile.whole = true;
+    if (all_rows_see(block)) {
+      std::fill_n(begins, rows_, uint8_t{0});
+      std::fill_n(ends, rows_, uint8_t{kBlock});
     }
-    if (seen.empty()) return;
-    score_tile(first, count, seen);
-    for (int r = 0; r < count; ++r)
-      if (!clips[r].empty()) soften(first + r, r, clips[r]);
-    if (common.empty()) common = {kBlock, kBlock};
-    for (int r = 0; r < count; ++r)
-      weigh(first + r, r, 1, {clips[r].begin, std::min(clips[r].end, common.begin)}, values);
-    weigh(first, 0, count, common, values);
-    for (int r = 0; r < count; ++r)
-      weigh(first + r, r, 1, {std::max(clips[r].begin, common.end), clips[r].end}, values);
+    for (int64_t row = 0; row < rows_ && !all_rows_see(block); ++row) {
+      const KeyRange r = range(row);
+      begins[row] = static_cast<uint8_t>(std::clamp<int64_t>(r.begin - block * kBlock, 0, kBlock));
+      ends[row] = static_cast<uint8_t>(std::clamp<int64_t>(r.end - block * kBlock, 0, kBlock));
+      if (begins[row] >= ends[row]) begins[row] = ends[row] = 0;
+      tile.whole = tile.whole && begins[row] == 0 && ends[row] == kBlock;
+    }
+    tile.rows = static_cast<int>(rows_);
+    tile.head_dim = args_.head_dim;
+    tile.value_dim = args_.value_dim;
+    tile.key_channels = plan_.keys.channels();
+    tile.value_channels = plan_.values.channels();
+    tile.scale = args_.scale;
+    tile.soft_cap = args_.soft_cap;
+    tile.queries = work.packed;
+    tile.begins = begins;
+    tile.ends = ends;
+    tile.keys = keys(block);
+    tile.values = values(block);
+    tile.key_scales = reinterpret_cast<const float*>(keys(block) + plan_.keys.scales_offset());
+    tile.value_scales = reinterpret_cast<const float*>(values(block) + plan_.values.scales_offset());
+    if (next >= 0) {
+      tile.next = keys(next);
+      tile.next_values = values(next);
+      tile.next_bytes = static_cast<int64_t>(plan_.keys.head_bytes());
+      tile.next_value_bytes = static_cast<int64_t>(plan_.values.head_bytes());
+    }
+    tile.sums = sums.values;
+    tile.sum_stride = sums.stride;
+    tile.maxima = sums.maxima;
+    tile.totals = sums.totals;
+    tile.scratch = work.scratch;
+    plan_.kernels.add_block(tile);
+    if (args_.cache != CacheType::f32) mark_bad_values(block, begins, ends, sums);
   }
 
-  // scores [count, kBlock] of the panels that hold a key which some row sees
-  void score_tile(int first, int count, Clip seen) {
-    const int width = table_.f32.panel_width;
-    const float* queries = packed_queries_ + static_cast<int64_t>(first) * args_.head_dim;
-    for (int key = seen.begin / width * width; key < seen.end; key += width)
-      table_.f32.tile(queries, keys_ + static_cast<int64_t>(key) * args_.head_dim, args_.head_dim, count, scores_ + key,
-                      kBlock, nullptr, false, keys_, 0);
+  // Rows that see a value which is not finite: the block holds zeros in its place.
+  void mark_bad_values(int64_t block, const uint8_t* begins, const uint8_t* ends, Sums& sums) const {
+    uint64_t finite;
+    std::memcpy(&finite, values(block) + plan_.values.finite_offset(), sizeof finite);
+    if (finite == ~uint64_t{0}) return;
+    const auto below = [](int bit) { return bit >= 64 ? ~uint64_t{0} : (uint64_t{1} << bit) - 1; };
+    for (int64_t row = 0; row < rows_; ++row)
+      if ((~finite & below(ends[row]) & ~below(begins[row])) != 0)
+        sums.totals[row * kTotalParts] = std::numeric_limits<float>::quiet_NaN();
   }
 
-  void soften(int row, int r, Clip clip) {
-    const float correction = table_.softmax_block(scores_ + r * kBlock, clip.begin, clip.end, args_.scale,
-                                                  args_.soft_cap, maxima_ + row, totals_ + row);
-    if (correction == 1.0f) return;
-    table_.scale(sums_ + row * sum_stride_, sum_stride_, correction);
-  }
-
-  void weigh(int row, int r, int count, Clip clip, const float* values) {
-    if (clip.empty()) return;
-    const int width = table_.f32.panel_width;
-    for (int j = 0; j < args_.value_dim; j += width)
-      table_.weigh_values(scores_ + r * kBlock + clip.begin,
-                          values + static_cast<int64_t>(clip.begin) * args_.value_dim + j, args_.value_dim,
-                          clip.end - clip.begin, count, std::min(width, args_.value_dim - j),
-                          sums_ + row * sum_stride_ + j, sum_stride_);
-  }
-
-  void finish(int row) const {
+  void finish_row(int64_t row, const Sums& sums) const {
     const KeyRange r = range(row);
     const bool empty = r.begin >= r.end;
-    float* out = args_.output + query(row) * args_.output_stride + static_cast<int64_t>(head(row)) * args_.value_dim;
-    const float* sums = sums_ + row * sum_stride_;
-    for (int j = 0; j < args_.value_dim; ++j) out[j] = empty ? 0.0f : sums[j] / totals_[row];
-    if (args_.log_sum_exp != nullptr)
-      args_.log_sum_exp[query(row) * args_.query_heads + head(row)] = maxima_[row] + std::log(totals_[row]);
+    float total = 0.0f;
+    for (int i = 0; i < kTotalParts; ++i) total += sums.totals[row * kTotalParts + i];
+    float* out = args_.output + query(row) * args_.output_stride + head(row) * args_.value_dim;
+    const float* values = sums.values + row * sums.stride;
+    for (int j = 0; j < args_.value_dim; ++j) out[j] = empty ? 0.0f : values[j] / total;
+    if (args_.log_sum_exp == nullptr) return;
+    constexpr float kLn2 = 0.693147181f;
+    const float highest = plan_.kernels.base2 ? sums.maxima[row] * kLn2 : sums.maxima[row];
+    args_.log_sum_exp[query(row) * args_.query_heads + head(row)] = empty ? kNothing : highest + std::log(total);
   }
 
+  const Plan& plan_;
   const AttentionArgs& args_;
-  const KernelTable& table_;
   const int kv_head_;
   const int64_t query_begin_;
-  const int group_;  // query heads per KV head
-  const int rows_;
-  const int tile_rows_;
-  const int64_t sum_stride_;
-  float* packed_queries_ = nullptr;
-  float* keys_ = nullptr;    // [kBlock / panel_width][head_dim][panel_width]
-  float* scores_ = nullptr;  // [kMaxTileRows, kBlock]
-  float* sums_ = nullptr;    // [rows, sum_stride]
-  float* maxima_ = nullptr;  // [rows]
-  float* totals_ = nullptr;  // [rows]
+  const int64_t rows_;
+  KeyRange seen_;    // by any row
+  KeyRange common_;  // by all rows
 };
+
+// One task for each KV head and run of queries.
+void run_tasks(const Plan& plan, ThreadPool& pool) {
+  const int64_t tiles = plan.tiles();
+  pool.for_each(plan.args.kv_heads * tiles, 1, [&](int64_t begin, int64_t end) {
+    static thread_local Workspace workspace;
+    const int64_t sums = Sums::floats(plan.rows, plan.stride);
+    for (int64_t t = begin; t < end; ++t) {
+      float* memory = workspace.ensure<float>(static_cast<size_t>(2 * sums + Task::work_floats(plan)));
+      const Task task(plan, static_cast<int>(t / tiles), t % tiles);
+      const Sums whole(memory, plan.rows, plan.stride), part(memory + sums, plan.rows, plan.stride);
+      task.run(task.pack(memory + 2 * sums), whole, part);
+      task.finish(whole);
+    }
+    if (plan.kernels.finish != nullptr) plan.kernels.finish();
+  });
+}
+
+// The same with a task for each span as well: `spans` of them from `first` on.
+void run_spans(const Plan& plan, int64_t first, int64_t spans, ThreadPool& pool) {
+  static thread_local Workspace shared;
+  const int64_t tiles = plan.tiles();
+  const int64_t sums = Sums::floats(plan.rows, plan.stride);
+  float* memory = shared.ensure<float>(static_cast<size_t>(plan.args.kv_heads * tiles * spans * sums));
+  const auto part_of = [&](int64_t t, int64_t span) {
+    return Sums(memory + (t * spans + span) * sums, plan.rows, plan.stride);
+  };
+  pool.for_each(plan.args.kv_heads * tiles * spans, 1, [&](int64_t begin, int64_t end) {
+    static thread_local Workspace workspace;
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t t = item / spans, span = item % spans;
+      const Task task(plan, static_cast<int>(t / tiles), t % tiles);
+      if (first + span < task.first_span() || first + span >= task.last_span()) continue;
+      Sums part = part_of(t, span);
+      part.clear(plan.rows);
+      task.add_span(first + span, task.pack(workspace.ensure<float>(static_cast<size_t>(Task::work_floats(plan)))),
+                    part);
+    }
+    if (plan.kernels.finish != nullptr) plan.kernels.finish();
+  });
+  for (int64_t t = 0; t < plan.args.kv_heads * tiles; ++t) {
+    const Task task(plan, static_cast<int>(t / tiles), t % tiles);
+    Sums whole = part_of(t, std::clamp<int64_t>(task.first_span() - first, 0, spans - 1));
+    if (task.first_span() >= task.last_span()) whole.clear(plan.rows);
+    for (int64_t span = task.first_span() + 1; span < task.last_span(); ++span)
+      task.merge(span, whole, part_of(t, span - first));
+    task.finish(whole);
+  }
+}
 
 }  // namespace
 
+std::string_view to_string(CacheType type) {
+  switch (type) {
+    case CacheType::f32: return "f32";
+    case CacheType::bf16: return "bf16";
+    case CacheType::q8: return "q8";
+  }
+  return "unknown";
+}
+
 void attention(const AttentionArgs& args, ThreadPool& pool) {
   if (args.query_count <= 0 || args.query_heads <= 0 || args.kv_heads <= 0) return;
-  const int group = args.query_heads / args.kv_heads;
-  const int64_t queries = std::max(1, kTaskRows / group);
-  const int64_t tiles = (args.query_count + queries - 1) / queries;
-  auto run = [&](int64_t begin, int64_t end) {
-    static thread_local Workspace workspace;
-    for (int64_t t = begin; t < end; ++t) {
-      const int64_t first = t % tiles * queries;
-      Task(args, static_cast<int>(t / tiles), first, std::min(first + queries, args.query_count), workspace).run();
-    }
-  };
-  pool.for_each(args.kv_heads * tiles, 1, std::cref(run));
+  const Plan plan(args);
+  int64_t begin = static_cast<int64_t>(args.key_blocks.size()) * kBlock, end = 0;
+  for (int64_t i = 0; i < args.query_count; ++i) {
+    if (args.ranges[i].begin >= args.ranges[i].end) continue;
+    begin = std::min(begin, std::max<int64_t>(args.ranges[i].begin, 0));
+    end = std::max(end, args.ranges[i].end);
+  }
+  end = std::min(end, static_cast<int64_t>(args.key_blocks.size()) * kBlock);
+  const int64_t first = begin / kSpan, spans = (end + kSpan - 1) / kSpan - first;
+  // A share for each thread, or smaller ones.
+  constexpr int64_t kMostSpanTiles = 8;
+  const bool few = plan.tiles() <= kMostSpanTiles && args.kv_heads * plan.tiles() < 4 * pool.threads();
+  if (few && pool.threads() > 1 && spans > 1) {
+    run_spans(plan, first, spans, pool);
+  } else {
+    run_tasks(plan, pool);
+  }
+}
+
+void attention_scores(const AttentionArgs& args, int64_t query, int head, float* scores) {
+  const KvLayout layout{KvRole::keys, args.cache, args.kv_heads, args.head_dim};
+  const size_t kv_head = static_cast<size_t>(head) / static_cast<size_t>(args.query_heads / args.kv_heads);
+  std::vector<float> key(static_cast<size_t>(args.head_dim)), row(key.size());
+  std::copy_n(args.queries + query * args.query_stride + int64_t{head} * args.head_dim, args.head_dim, row.data());
+  if (args.cache != CacheType::f32)
+    for (float& x : row) x = bf16_to_f32(f32_to_bf16(x));
+  const KeyRange& range = args.ranges[query];
+  for (int64_t k = range.begin; k < range.end; ++k) {
+    layout.read(args.key_blocks[static_cast<size_t>(k / kBlock)] + kv_head * layout.head_bytes(), k % kBlock,
+                key.data());
+    float sum = 0.0f;
+    for (size_t c = 0; c < key.size(); ++c) sum += row[c] * key[c];
+    const float score = args.scale * sum;
+    scores[k - range.begin] = args.soft_cap > 0.0f ? args.soft_cap * std::tanh(score / args.soft_cap) : score;
+  }
 }
 
 }  // namespace azimuth::kernels

@@ -101,7 +101,11 @@ std::vector<std::string> describe_kernels() {
       "level: " + std::string(table.name) + " (available:" + levels + ")",
       product_line("products with f32 weights", table.f32), product_line("products with bf16 weights", table.bf16),
       product_line("products with q8 weights", table.q8), product_line("products with q4 weights", table.q4)};
-  for (const char* what : {"attention", "norms", "activations", "rotary", "delta rule", "log-sum-exp", "resize"})
+  for (const CacheType type : {CacheType::f32, CacheType::bf16, CacheType::q8}) {
+    lines.push_back("attention on " + std::string(to_string(type)) +
+                    " keys and values: " + table.attention[static_cast<size_t>(type)].name);
+  }
+  for (const char* what : {"norms", "activations", "rotary", "delta rule", "log-sum-exp", "resize"})
     lines.push_back(std::string(what) + ": " + table.name);
   return lines;
 }

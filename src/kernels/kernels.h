@@ -4,6 +4,7 @@
 // chunks: each output element is summed in an order that depends on its own row and column alone.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -119,6 +120,15 @@ void matmul_gated(const Product& gate, const Product& up, Activation activation,
 // Keys and values live in blocks of kAttentionBlock tokens that start at absolute multiples of it (CacheIndex).
 inline constexpr int64_t kAttentionBlock = 64;
 
+// How keys and values are kept: exact, or in 16 or 8 bits, whose products are then of bf16: queries are rounded to it,
+// and at some levels the weights of the softmax. See kernels/kv_blocks.h for the layouts.
+enum class CacheType : uint8_t { f32, bf16, q8 };
+std::string_view to_string(CacheType type);
+// What goes with weights of a type: f32 is the exact mode in everything.
+inline CacheType cache_type_of(WeightType type) {
+  return type == WeightType::f32 ? CacheType::f32 : CacheType::bf16;
+}
+
 // The keys that one query sees: cache indices [begin, end). Causal, sliding-window, prefix, bidirectional-span,
 // block-diagonal and cross attention are all one such range per query; the caller computes it.
 struct KeyRange {
@@ -131,15 +141,16 @@ struct AttentionArgs {
   int64_t query_count = 0;
   int64_t query_stride = 0;
   int query_heads = 0;
-  int kv_heads = 0;   // divides query_heads; query head h reads KV head h / (query_heads / kv_heads)
-  int head_dim = 0;   // 1..512, any number
-  int value_dim = 0;  // may differ from head_dim
-  std::span<const float* const> key_blocks;    // each [kv_heads, kAttentionBlock, head_dim]
-  std::span<const float* const> value_blocks;  // each [kv_heads, kAttentionBlock, value_dim]
-  const KeyRange* ranges = nullptr;            // [queries]; an empty range gives zeros
-  float scale = 1.0f;                          // multiplies q.k
-  float soft_cap = 0.0f;                       // c > 0: score = c tanh(score / c)
-  float* output = nullptr;                     // [queries, query_heads, value_dim], row stride output_stride
+  int kv_heads = 0;                  // divides query_heads; query head h reads KV head h / (query_heads / kv_heads)
+  int head_dim = 0;                  // 1..512, any number
+  int value_dim = 0;                 // may differ from head_dim
+  CacheType cache = CacheType::f32;  // of keys and values
+  std::span<const std::byte* const> key_blocks;    // of KvBlocks that hold keys [kv_heads, head_dim]
+  std::span<const std::byte* const> value_blocks;  // of KvBlocks that hold values [kv_heads, value_dim]
+  const KeyRange* ranges = nullptr;                // [queries]; an empty range gives zeros
+  float scale = 1.0f;                              // > 0, multiplies q.k
+  float soft_cap = 0.0f;                           // c > 0: score = c tanh(score / c)
+  float* output = nullptr;                         // [queries, query_heads, value_dim], row stride output_stride
   int64_t output_stride = 0;
   float* log_sum_exp = nullptr;  // optional [queries, query_heads]; -inf for an empty range
 };
@@ -148,6 +159,10 @@ struct AttentionArgs {
 // result of a query depends on its own row, its range and the keys and values in it alone, bit for bit. Memory of a
 // block outside the range is never read as a number (it may hold NaN).
 void attention(const AttentionArgs& args, ThreadPool& pool);
+
+// The scores of one query and head, scaled and capped, from the numbers that attention reads: scores [end - begin] of
+// the query's range. For taps; in an order of sums of its own.
+void attention_scores(const AttentionArgs& args, int64_t query, int head, float* scores);
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Rows: x and y are [rows, width] with row strides ldx, ldy; y may be x.

@@ -2,22 +2,175 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "base/float16.h"
+#include "kernels/quantised.h"
 
 namespace azimuth::kernels {
+namespace {
 
-size_t KvBlocks::bytes() const {
-  return blocks_.size() * static_cast<size_t>(heads_) * kAttentionBlock * static_cast<size_t>(dim_) * sizeof(float);
+constexpr size_t kBlock = kAttentionBlock;
+constexpr size_t kLine = 64;
+
+size_t round_up(size_t value, size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
 }
 
-float* KvBlocks::writable_block(int64_t block) {
-  const size_t elements = static_cast<size_t>(heads_) * kAttentionBlock * static_cast<size_t>(dim_);
+// On a cache line; zeros, because paired products read a whole block.
+std::shared_ptr<std::byte[]> new_block(size_t bytes) {
+  constexpr std::align_val_t kAlignment{kLine};
+  auto* data = static_cast<std::byte*>(::operator new[](bytes, kAlignment));
+  std::memset(data, 0, bytes);
+  return {data, [](std::byte* p) { ::operator delete[](p, kAlignment); }};
+}
+
+// Loops over plain arrays, without calls and branches, which compilers turn into vectors.
+
+bool all_finite(const float* row, size_t count) {
+  constexpr uint32_t kInfinity = 0x7f800000u;
+  uint32_t bad = 0;
+  for (size_t c = 0; c < count; ++c) bad |= (std::bit_cast<uint32_t>(row[c]) & kInfinity) == kInfinity ? 1u : 0u;
+  return bad == 0;
+}
+
+void round_finite(const float* row, size_t count, uint16_t* out) {
+  for (size_t c = 0; c < count; ++c) {
+    const uint32_t bits = std::bit_cast<uint32_t>(row[c]);
+    out[c] = static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  }
+}
+
+// To nearest, ties to even, by the place of the point in a large number. Returns the scale.
+float quantise(const float* row, size_t count, int8_t* out) {
+  int32_t bits = 0;  // of magnitudes, in whose order they are
+  for (size_t c = 0; c < count; ++c) bits = std::max(bits, std::bit_cast<int32_t>(row[c]) & 0x7fffffff);
+  const float most = std::bit_cast<float>(bits);
+  const bool nothing = most < kSmallestActivation;
+  const float factor = nothing ? 0.0f : kLargestQuant / most;
+  constexpr float kPoint = 0x1.8p23f;
+  for (size_t c = 0; c < count; ++c)
+    out[c] = static_cast<int8_t>(std::bit_cast<int32_t>(row[c] * factor + kPoint) - std::bit_cast<int32_t>(kPoint));
+  return nothing ? 0.0f : most / kLargestQuant;
+}
+
+// Elements of one token to where the layout has them: pairs of channels of keys, halves of pairs of values.
+template <typename Element>
+void scatter(const Element* row, size_t count, size_t slot, bool keys, size_t channels, Element* out) {
+  if (keys) {
+    out += 2 * slot;
+    for (size_t c = 0; c + 2 <= count; c += 2, out += 2 * kBlock) {
+      out[0] = row[c];
+      out[1] = row[c + 1];
+    }
+    if (count % 2 != 0) out[0] = row[count - 1];
+    return;
+  }
+  out += slot / 2 * channels * 2 + slot % 2;
+  for (size_t c = 0; c < count; ++c) out[2 * c] = row[c];
+}
+
+}  // namespace
+
+int KvLayout::channels() const {
+  if (type == CacheType::f32) return dim;
+  const int multiple = role == KvRole::keys ? 32 : 16;
+  return (dim + multiple - 1) / multiple * multiple;
+}
+
+size_t KvLayout::scales_offset() const {
+  return kBlock * static_cast<size_t>(channels());
+}
+
+size_t KvLayout::finite_offset() const {
+  return type == CacheType::bf16 ? 2 * kBlock * static_cast<size_t>(channels()) : scales_offset() + 4 * kBlock;
+}
+
+size_t KvLayout::head_bytes() const {
+  const auto width = static_cast<size_t>(channels());
+  const size_t tail = role == KvRole::values ? kLine : 0;
+  switch (type) {
+    case CacheType::f32: return round_up(4 * kBlock * width, kLine);
+    case CacheType::bf16: return 2 * kBlock * width + tail;
+    case CacheType::q8: return scales_offset() + 4 * kBlock + tail;
+  }
+  return 0;
+}
+
+void KvLayout::write(std::byte* head, int64_t slot, const float* row) const {
+  const auto s = static_cast<size_t>(slot);
+  const auto width = static_cast<size_t>(dim), stored = static_cast<size_t>(channels());
+  const bool keys = role == KvRole::keys;
+  if (type == CacheType::f32) {
+    auto* out = reinterpret_cast<float*>(head);
+    if (!keys) {
+      std::copy_n(row, width, out + s * width);
+    } else {
+      for (size_t c = 0; c < width; ++c) out[c * kBlock + s] = row[c];
+    }
+    return;
+  }
+  const bool finite = all_finite(row, width);
+  if (role == KvRole::values) {
+    auto* bits = reinterpret_cast<uint64_t*>(head + finite_offset());
+    *bits = finite ? *bits | uint64_t{1} << s : *bits & ~(uint64_t{1} << s);
+  }
+  if (type == CacheType::bf16) {
+    static thread_local std::vector<uint16_t> rounded;
+    rounded.assign(width, 0);
+    if (finite) {
+      round_finite(row, width, rounded.data());
+    } else if (keys) {
+      std::transform(row, row + width, rounded.begin(), f32_to_bf16);
+    }
+    scatter(rounded.data(), width, s, keys, stored, reinterpret_cast<uint16_t*>(head));
+    return;
+  }
+  static thread_local std::vector<int8_t> quants;
+  quants.assign(width, 0);
+  float& scale = reinterpret_cast<float*>(head + scales_offset())[s];
+  scale = finite ? quantise(row, width, quants.data()) : keys ? std::numeric_limits<float>::quiet_NaN() : 0.0f;
+  scatter(quants.data(), width, s, keys, stored, reinterpret_cast<int8_t*>(head));
+}
+
+void KvLayout::read(const std::byte* head, int64_t slot, float* row) const {
+  const auto s = static_cast<size_t>(slot);
+  const auto width = static_cast<size_t>(dim);
+  const bool keys = role == KvRole::keys;
+  const auto paired = [&](size_t c) {
+    return keys ? (c / 2 * kBlock + s) * 2 + c % 2 : (s / 2 * static_cast<size_t>(channels()) + c) * 2 + s % 2;
+  };
+  if (type == CacheType::f32) {
+    const auto* in = reinterpret_cast<const float*>(head);
+    for (size_t c = 0; c < width; ++c) row[c] = keys ? in[c * kBlock + s] : in[s * width + c];
+    return;
+  }
+  if (role == KvRole::values && (*reinterpret_cast<const uint64_t*>(head + finite_offset()) >> s & uint64_t{1}) == 0) {
+    std::fill_n(row, width, std::numeric_limits<float>::quiet_NaN());
+    return;
+  }
+  if (type == CacheType::bf16) {
+    const auto* in = reinterpret_cast<const uint16_t*>(head);
+    for (size_t c = 0; c < width; ++c) row[c] = bf16_to_f32(in[paired(c)]);
+    return;
+  }
+  const auto* in = reinterpret_cast<const int8_t*>(head);
+  const float scale = reinterpret_cast<const float*>(head + scales_offset())[s];
+  for (size_t c = 0; c < width; ++c) row[c] = scale * static_cast<float>(in[paired(c)]);
+}
+
+std::byte* KvBlocks::writable_block(int64_t block) {
   const auto index = static_cast<size_t>(block);
+  const size_t bytes = layout_.block_bytes();
   if (index == blocks_.size()) {
-    blocks_.emplace_back(new float[elements]);
+    blocks_.push_back(new_block(bytes));
     pointers_.push_back(blocks_.back().get());
   } else if (blocks_[index].use_count() > 1) {
-    std::shared_ptr<float[]> copy(new float[elements]);
-    std::copy_n(blocks_[index].get(), elements, copy.get());
+    std::shared_ptr<std::byte[]> copy = new_block(bytes);
+    std::memcpy(copy.get(), blocks_[index].get(), bytes);
     blocks_[index] = std::move(copy);
     pointers_[index] = blocks_[index].get();
   } else {
@@ -27,26 +180,34 @@ float* KvBlocks::writable_block(int64_t block) {
   return blocks_[index].get();
 }
 
-void KvBlocks::append(const float* rows, int64_t count, int64_t stride) {
-  for (int64_t done = 0; done < count;) {
-    const int64_t slot = length_ % kAttentionBlock;
-    const int64_t run = std::min(count - done, kAttentionBlock - slot);
-    float* block = writable_block(length_ / kAttentionBlock);
-    for (int head = 0; head < heads_; ++head) {
-      for (int64_t i = 0; i < run; ++i) {
-        std::copy_n(rows + (done + i) * stride + int64_t{head} * dim_, dim_,
-                    block + (int64_t{head} * kAttentionBlock + slot + i) * dim_);
-      }
+void KvBlocks::append(const float* rows, int64_t count, int64_t stride, ThreadPool* pool) {
+  if (count <= 0) return;
+  const int64_t first = length_ / kAttentionBlock, last = (length_ + count - 1) / kAttentionBlock;
+  for (int64_t block = first; block <= last; ++block) writable_block(block);
+  const int64_t begin = length_, end = length_ + count;
+  const auto fill = [&](int64_t from, int64_t to) {  // of (block, head)
+    for (int64_t item = from; item < to; ++item) {
+      const int64_t block = first + item / layout_.heads, head = item % layout_.heads;
+      std::byte* part = blocks_[static_cast<size_t>(block)].get() + static_cast<size_t>(head) * layout_.head_bytes();
+      for (int64_t token = std::max(begin, block * kAttentionBlock);
+           token < std::min(end, (block + 1) * kAttentionBlock); ++token)
+        layout_.write(part, token % kAttentionBlock, rows + (token - begin) * stride + head * layout_.dim);
     }
-    done += run;
-    length_ += run;
+  };
+  const int64_t parts = (last - first + 1) * layout_.heads;
+  if (pool != nullptr && count >= kAttentionBlock) {
+    pool->for_each(parts, 4, fill);
+  } else {
+    fill(0, parts);
   }
+  length_ = end;
 }
 
 KvBlocks KvBlocks::share(int64_t begin, int64_t end) const {
   const int64_t first = begin / kAttentionBlock;
   const int64_t last = (end + kAttentionBlock - 1) / kAttentionBlock;
-  KvBlocks out(heads_, dim_);
+  KvBlocks out;
+  out.layout_ = layout_;
   out.length_ = end - begin;
   out.blocks_.assign(blocks_.begin() + first, blocks_.begin() + last);
   out.pointers_.assign(pointers_.begin() + first, pointers_.begin() + last);

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "kernels/attention_tile.h"
 #include "kernels/quantised.h"
 
 namespace azimuth::kernels {
@@ -31,8 +32,8 @@ struct ProductKernels {
   void (*widen)(const void* panel, int64_t count, float* out);
   // Inputs are filled up with zeros to a multiple of this.
   int input_multiple = 1;
-  // Steps of k between two visits of the results: a panel's slice stays in a near cache while all tiles pass. A multiple
-  // of input_multiple.
+  // Steps of k between two visits of the results: a panel's slice stays in a near cache while all tiles pass. A
+  // multiple of input_multiple.
   int64_t input_block = 384;
   // Called by a thread behind its last tile or vector; may be nullptr.
   void (*finish)() = nullptr;
@@ -47,18 +48,7 @@ struct KernelTable {
   QuantiseRecord quantise_q8;
   QuantiseRecord quantise_q4;
 
-  // keys [64, head_dim] -> out [64 / f32.panel_width][head_dim][f32.panel_width].
-  void (*transpose_keys)(const float* keys, int64_t head_dim, float* out);
-  // One row of an online softmax. scores [64]: raw q.k in, weights exp(s - maximum) out, zero outside [begin, end),
-  // where begin < end. Updates the running maximum and sum; returns the factor that earlier sums must be scaled by.
-  float (*softmax_block)(float* scores, int begin, int end, float scale, float soft_cap, float* maximum, float* sum);
-  // c [rows, columns] += weights [rows, count] (row stride 64) x values [count, columns] (row stride value_stride);
-  // rows <= f32.tile_rows, columns <= f32.panel_width. c may be written up to the next multiple of 16 columns.
-  void (*weigh_values)(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows,
-                       int columns, float* c, int64_t ldc);
-
-  // x *= factor
-  void (*scale)(float* x, int64_t count, float factor);
+  AttentionKernels attention[3];  // by CacheType
 
   void (*rms_norm)(const float* x, int64_t width, const float* weight, float eps, float* y);
   void (*layer_norm)(const float* x, int64_t width, const float* weight, const float* bias, float eps, float* y);

@@ -67,8 +67,8 @@ std::vector<kernels::KeyRange> whole_frame(FrameRows rows) {
 }
 
 // Rotates queries and keys of one frame and attends within it. `first` is the frame's first row.
-void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotations, int64_t first, FrameRows rows,
-                  TowerWorkspace& work, ThreadPool& pool) {
+void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotations, kernels::CacheType type,
+                  int64_t first, FrameRows rows, TowerWorkspace& work, ThreadPool& pool) {
   const int64_t width = int64_t{spec.heads} * spec.head_dim;
   const int kv_heads = spec.key_value_heads();
   const int64_t stride = spec.qkv_width();
@@ -77,10 +77,10 @@ void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotati
   const float* values = keys + int64_t{kv_heads} * spec.head_dim;
   rotate_patches(spec, rotations, rows.patches, spec.heads, stride, queries + rows.classes * stride, pool);
   rotate_patches(spec, rotations, rows.patches, kv_heads, stride, keys + rows.classes * stride, pool);
-  kernels::KvBlocks key_blocks(kv_heads, spec.head_dim);
-  kernels::KvBlocks value_blocks(kv_heads, spec.head_dim);
-  key_blocks.append(keys, rows.all(), stride);
-  value_blocks.append(values, rows.all(), stride);
+  kernels::KvBlocks key_blocks(kernels::KvRole::keys, type, kv_heads, spec.head_dim);
+  kernels::KvBlocks value_blocks(kernels::KvRole::values, type, kv_heads, spec.head_dim);
+  key_blocks.append(keys, rows.all(), stride, &pool);
+  value_blocks.append(values, rows.all(), stride, &pool);
   const std::vector<kernels::KeyRange> ranges = rows.windows == nullptr ? whole_frame(rows) : *rows.windows;
   kernels::AttentionArgs args;
   args.queries = queries;
@@ -89,6 +89,7 @@ void attend_frame(const VisionSpec& spec, const positions::TowerRotation& rotati
   args.query_heads = spec.heads;
   args.kv_heads = kv_heads;
   args.head_dim = args.value_dim = spec.head_dim;
+  args.cache = type;
   args.key_blocks = key_blocks.blocks();
   args.value_blocks = value_blocks.blocks();
   args.ranges = ranges.data();
@@ -162,7 +163,9 @@ void run_tower_layer(const VisionSpec& spec, const TowerLayerWeights& layer, Fra
   normalise(layer.attention_norm, spec.norm_eps, hidden, work.normed, pool);
   project_qkv(spec, layer, work.normed, work.qkv, pool);
   norm_qkv(spec, layer, work.qkv, pool);
-  for (int64_t first = 0; first < rows; first += frame.all()) attend_frame(spec, rotations, first, frame, work, pool);
+  const kernels::CacheType type = kernels::cache_type_of(layer.output.weight.type());
+  for (int64_t first = 0; first < rows; first += frame.all())
+    attend_frame(spec, rotations, type, first, frame, work, pool);
   layer.output.apply(work.attended.data(), rows, work.projected.data(), pool);
   add_update(spec, layer.attention_post_norm, layer.attention_scale, work.projected, hidden, pool);
 

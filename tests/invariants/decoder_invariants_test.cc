@@ -24,11 +24,19 @@ std::string golden(const std::string& name) {
   return std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/trace/" + name;
 }
 
-Engine load(const std::string& name, const std::string& dtype, int threads) {
+struct Setting {
+  std::string golden;
+  std::string dtype;
+  std::string cache;  // "": as the weights
+  kernels::CpuLevel level;
+};
+
+Engine load(const Setting& setting, int threads) {
   EngineOptions options;
-  options.dtype = dtype;
+  options.dtype = setting.dtype;
+  options.cache = setting.cache;
   options.threads = threads;
-  Result<Engine> engine = Engine::load(golden(name) + "/model", options);
+  Result<Engine> engine = Engine::load(golden(setting.golden) + "/model", options);
   EXPECT_TRUE(engine.ok()) << engine.status().message();
   return std::move(*engine);
 }
@@ -91,12 +99,6 @@ bool in_closed_region(const Prompt& prompt, int64_t end) {
                              [end](const auto& region) { return region.first < end && end < region.second; });
 }
 
-struct Setting {
-  std::string golden;
-  std::string dtype;
-  kernels::CpuLevel level;
-};
-
 class DecoderInvariants : public ::testing::TestWithParam<Setting> {
  protected:
   void SetUp() override { ASSERT_TRUE(kernels::force_level(GetParam().level).ok()); }
@@ -104,7 +106,7 @@ class DecoderInvariants : public ::testing::TestWithParam<Setting> {
 };
 
 TEST_P(DecoderInvariants, ChunkedPrefillEqualsOneShot) {
-  const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
+  const Engine engine = load(GetParam(), 1);
   for (const Request& request : requests(GetParam().golden)) {
     const Rows whole = run_alone(engine, request, 1 << 20);
     for (const int64_t pass_tokens : {1, 7, 64})
@@ -113,7 +115,7 @@ TEST_P(DecoderInvariants, ChunkedPrefillEqualsOneShot) {
 }
 
 TEST_P(DecoderInvariants, BatchEqualsAlone) {
-  const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
+  const Engine engine = load(GetParam(), 1);
   const std::vector<Request> all = requests(GetParam().golden);
   std::vector<Sequence> batch;
   for (int copies = 0; copies < 2; ++copies) {
@@ -125,13 +127,12 @@ TEST_P(DecoderInvariants, BatchEqualsAlone) {
 
 TEST_P(DecoderInvariants, AnyThreadCountGivesTheSameBits) {
   const Request request = requests(GetParam().golden)[0];
-  const Rows one = run_alone(load(GetParam().golden, GetParam().dtype, 1), request);
-  for (const int threads : {2, 3, 5})
-    EXPECT_EQ(run_alone(load(GetParam().golden, GetParam().dtype, threads), request), one) << threads;
+  const Rows one = run_alone(load(GetParam(), 1), request);
+  for (const int threads : {2, 3, 5}) EXPECT_EQ(run_alone(load(GetParam(), threads), request), one) << threads;
 }
 
 TEST_P(DecoderInvariants, CacheReuseEqualsFreshRun) {
-  const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
+  const Engine engine = load(GetParam(), 1);
   const Request request = requests(GetParam().golden)[0];
   const Rows fresh = run_alone(engine, request);
   const int64_t hidden = engine.impl().spec.text.hidden;
@@ -150,7 +151,7 @@ TEST_P(DecoderInvariants, CacheReuseEqualsFreshRun) {
 }
 
 TEST_P(DecoderInvariants, WritingToASnapshotLeavesItsOriginal) {
-  const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
+  const Engine engine = load(GetParam(), 1);
   const Request request = requests(GetParam().golden)[0];
   Sequence sequence = make_sequence(engine, request);
   run(engine, {&sequence, 1}, kPrefillTokens);
@@ -170,7 +171,7 @@ TEST_P(DecoderInvariants, WritingToASnapshotLeavesItsOriginal) {
 }
 
 TEST_P(DecoderInvariants, SettingATapChangesNoBit) {
-  const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
+  const Engine engine = load(GetParam(), 1);
   const Request request = requests(GetParam().golden)[0];
   const Rows unwatched = run_alone(engine, request);
   Sequence sequence = make_sequence(engine, request);
@@ -192,7 +193,7 @@ TEST_P(DecoderInvariants, SettingATapChangesNoBit) {
 
 // A token that was generated and a token of a prompt go the same way.
 TEST_P(DecoderInvariants, DecodingEqualsPrefillingAgain) {
-  const Engine engine = load(GetParam().golden, GetParam().dtype, 1);
+  const Engine engine = load(GetParam(), 1);
   const Request request = requests(GetParam().golden)[0];
   const int64_t hidden = engine.impl().spec.text.hidden;
   const PolicyChoice policy = own_policy(engine);
@@ -231,22 +232,25 @@ TEST_P(DecoderInvariants, DecodingEqualsPrefillingAgain) {
 std::vector<Setting> settings() {
   std::vector<Setting> all;
   for (const std::string name : {"qwen3_vl_two_images", "qwen3_vl_video_timestamps", "qwen2_v4_linear_window"}) {
-    for (const std::string dtype : {"f32", "bf16", "q8", "q4"}) {
-      for (const kernels::CpuLevel level : kernels::available_levels()) all.push_back({name, dtype, level});
+    for (const kernels::CpuLevel level : kernels::available_levels()) {
+      for (const std::string dtype : {"f32", "bf16", "q8", "q4"}) all.push_back({name, dtype, "", level});
+      all.push_back({name, "bf16", "q8", level});
     }
+    all.push_back({name, "f32", "bf16", kernels::available_levels().back()});
   }
   // One checkpoint of every other family, with whatever layers, masks and caches it has.
   for (const auto& [family, cases] : testing_support::golden_families()) {
     if (family == "qwen3_vl" || family == "qwen2") continue;
     for (const std::string dtype : {"f32", "q8", "q4"}) {
-      all.push_back({cases[0], dtype, kernels::available_levels().back()});
+      all.push_back({cases[0], dtype, "", kernels::available_levels().back()});
     }
   }
   return all;
 }
 
 std::string name_of(const ::testing::TestParamInfo<Setting>& info) {
-  return info.param.golden + "_" + info.param.dtype + "_" + std::string(kernels::to_string(info.param.level));
+  const std::string cache = info.param.cache.empty() ? "" : "_cache_" + info.param.cache;
+  return info.param.golden + "_" + info.param.dtype + cache + "_" + std::string(kernels::to_string(info.param.level));
 }
 
 INSTANTIATE_TEST_SUITE_P(Goldens, DecoderInvariants, ::testing::ValuesIn(settings()), name_of);

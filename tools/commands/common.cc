@@ -66,6 +66,11 @@ void add_model_options(CLI::App& command, ModelOptions& options, const std::stri
           "Weights in memory: f32 (exact), bf16, q8 or q4 [" + default_dtype + ", or what a quantised directory holds]")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"f32", "bf16", "q8", "q4"}).description(""));
+  command
+      .add_option("--cache", options.engine.cache,
+                  "Keys and values in memory: f32, bf16 or q8 [f32 beside f32 weights, else bf16]")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"f32", "bf16", "q8"}).description(""));
   command.add_option("--threads", options.engine.threads, "Threads [one per core]")
       ->type_name("N")
       ->check(in_range(1, 1024));

@@ -44,9 +44,9 @@ void print_text(const ModelInfo& info) {
   std::printf("context      %lld tokens\n", static_cast<long long>(info.context_length));
   std::printf("parameters   %.2f M decoder, %.2f M tower\n", static_cast<double>(info.text_parameters) / 1e6,
               static_cast<double>(info.vision_parameters) / 1e6);
-  std::printf("memory       %.1f MB of weights in %s, %.1f kB of cache per token\n",
+  std::printf("memory       %.1f MB of weights in %s, %.1f kB of cache per token in %s\n",
               static_cast<double>(info.weight_bytes) / 1e6, info.dtype.c_str(),
-              static_cast<double>(info.cache_bytes_per_token) / 1e3);
+              static_cast<double>(info.cache_bytes_per_token) / 1e3, info.cache.c_str());
 }
 
 nlohmann::json to_json(const ModelInfo& info) {
@@ -74,7 +74,8 @@ nlohmann::json to_json(const ModelInfo& info) {
           {"weight_bytes", info.weight_bytes},
           {"cache_bytes_per_token", info.cache_bytes_per_token},
           {"dtype", info.dtype},
-          {"quantised", info.quantised}};
+          {"quantised", info.quantised},
+          {"cache", info.cache}};
 }
 
 int info_command(InfoCommand& command) {

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "kernels/attention_tile.h"
+
 namespace azimuth::kernels::generic {
 
 inline constexpr int kTileRows = 4;
@@ -26,12 +28,10 @@ void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int r
 void quantise_record_q8(const float* weights, void* record);
 void quantise_record_q4(const float* weights, void* record);
 
-void transpose_keys(const float* keys, int64_t head_dim, float* out);
-float softmax_block(float* scores, int begin, int end, float scale, float soft_cap, float* maximum, float* sum);
-void weigh_values(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
-                  float* c, int64_t ldc);
+extern const AttentionKernels kAttentionF32;
+extern const AttentionKernels kAttentionBf16;
+extern const AttentionKernels kAttentionQ8;
 
-void scale(float* x, int64_t count, float factor);
 void rms_norm(const float* x, int64_t width, const float* weight, float eps, float* y);
 void layer_norm(const float* x, int64_t width, const float* weight, const float* bias, float eps, float* y);
 void activate(int activation, float* x, int64_t count);

@@ -22,10 +22,6 @@ float apply(Activation activation, float x) {
 
 }  // namespace
 
-void scale(float* x, int64_t count, float factor) {
-  for (int64_t i = 0; i < count; ++i) x[i] *= factor;
-}
-
 void rms_norm(const float* x, int64_t width, const float* weight, float eps, float* y) {
   double squares = 0.0;
   for (int64_t j = 0; j < width; ++j) squares += static_cast<double>(x[j]) * x[j];

@@ -5,7 +5,7 @@ namespace azimuth::kernels {
 
 const KernelTable* generic_table() {
   using namespace generic;
-  static constexpr KernelTable kTable = {
+  static const KernelTable kTable = {
       .name = "generic",
       .f32 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_f32, tile_f32, vector_f32, nullptr},
       .bf16 = {"generic", kTileRows, kPanelWidth, 4, pack_rows_bf16, tile_bf16, vector_bf16, nullptr, 2},
@@ -13,10 +13,7 @@ const KernelTable* generic_table() {
       .q4 = {.name = "generic", .few = {kTileRows, kQuantisedRowBytes, pack_rows_quantised, tile_q4}},
       .quantise_q8 = quantise_record_q8,
       .quantise_q4 = quantise_record_q4,
-      .transpose_keys = transpose_keys,
-      .softmax_block = softmax_block,
-      .weigh_values = weigh_values,
-      .scale = scale,
+      .attention = {kAttentionF32, kAttentionBf16, kAttentionQ8},
       .rms_norm = rms_norm,
       .layer_norm = layer_norm,
       .activate = activate,

@@ -50,6 +50,8 @@ KernelTable with_bf16_products() {
   KernelTable table = with_vnni_products();
   table.name = "avx512_bf16";
   table.bf16 = kAvx512Bf16Products;
+  table.attention[1] = kAvx512Bf16AttentionBf16;
+  table.attention[2] = kAvx512Bf16AttentionQ8;
   return table;
 }
 
@@ -62,6 +64,8 @@ KernelTable with_amx_products() {
   table.q8.name = table.q4.name = "amx";
   table.q8.many = table.q4.many = kAmxRows;
   table.q8.many_from = table.q4.many_from = kWorthTiles;
+  table.attention[1] = kAmxAttentionBf16;
+  table.attention[2] = kAmxAttentionQ8;
   return table;
 }
 

@@ -115,6 +115,10 @@ struct IVec {
   AZ_WIDE I down32(I a) {
     return _mm512_srli_epi32(a, kBits);
   }
+  template <int kBits>
+  AZ_WIDE I down32_signed(I a) {
+    return _mm512_srai_epi32(a, kBits);
+  }
   AZ_WIDE I add16(I a, I b) { return _mm512_add_epi16(a, b); }
   AZ_WIDE I add32(I a, I b) { return _mm512_add_epi32(a, b); }
   AZ_WIDE I max32(I a, I b) { return _mm512_max_epi32(a, b); }

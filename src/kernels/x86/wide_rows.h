@@ -26,12 +26,6 @@ AZ_WIDE void map_vectors(const float* x, int64_t width, float* y, const Step& st
   }
 }
 
-void scale(float* x, int64_t count, float factor) {
-  const Vec::F all = Vec::all(factor);
-  map_vectors(
-      x, count, x, [&](Vec::F v, auto) __attribute__((always_inline)) { return Vec::mul(v, all); });
-}
-
 // Four chains of vectors, joined at the end: fixed by the width alone.
 template <typename Term>
 AZ_WIDE float sum_of(const float* x, int64_t width, const Term& term) {

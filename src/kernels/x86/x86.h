@@ -17,5 +17,10 @@ extern const QuantisedRows kAmxRows;
 extern const ProductKernels kAmxBf16Products;
 // For those that multiply pairs of bf16 (VDPBF16PS).
 extern const ProductKernels kAvx512Bf16Products;
+extern const AttentionKernels kAvx512Bf16AttentionBf16;
+extern const AttentionKernels kAvx512Bf16AttentionQ8;
+// For those that multiply tiles of bf16 (TDPBF16PS).
+extern const AttentionKernels kAmxAttentionBf16;
+extern const AttentionKernels kAmxAttentionQ8;
 
 }  // namespace azimuth::kernels

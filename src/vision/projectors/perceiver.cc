@@ -39,14 +39,15 @@ Tensor attend(const PerceiverSpec& spec, const PerceiverLayerWeights& weights, c
   const int64_t key_width = int64_t{spec.kv_heads} * spec.head_dim;
   Tensor queries({count, query_width});
   weights.query.apply(latents.data(), count, queries.data(), pool);
-  kernels::KvBlocks keys(spec.kv_heads, spec.head_dim);
-  kernels::KvBlocks values(spec.kv_heads, spec.head_dim);
+  const kernels::CacheType type = kernels::cache_type_of(weights.query.weight.type());
+  kernels::KvBlocks keys(kernels::KvRole::keys, type, spec.kv_heads, spec.head_dim);
+  kernels::KvBlocks values(kernels::KvRole::values, type, spec.kv_heads, spec.head_dim);
   for (const Tensor* source : {&context, &latents}) {
     const int64_t rows = source->shape()[0];
     Tensor both({rows, 2 * key_width});
     weights.key_value.apply(source->data(), rows, both.data(), pool);
-    keys.append(both.data(), rows, 2 * key_width);
-    values.append(both.data() + key_width, rows, 2 * key_width);
+    keys.append(both.data(), rows, 2 * key_width, &pool);
+    values.append(both.data() + key_width, rows, 2 * key_width, &pool);
   }
   const int64_t all = context.shape()[0] + count;
   const std::vector<kernels::KeyRange> ranges(static_cast<size_t>(count), {0, all});
@@ -58,6 +59,7 @@ Tensor attend(const PerceiverSpec& spec, const PerceiverLayerWeights& weights, c
   args.query_heads = spec.heads;
   args.kv_heads = spec.kv_heads;
   args.head_dim = args.value_dim = spec.head_dim;
+  args.cache = type;
   args.key_blocks = keys.blocks();
   args.value_blocks = values.blocks();
   args.ranges = ranges.data();

@@ -10,13 +10,13 @@ namespace azimuth::vision {
 namespace {
 
 // softmax(scale Q K^T) V of all queries over all keys: [queries, heads * head_dim]
-Tensor attend(const QFormerSpec& spec, const Tensor& queries, const Tensor& keys, const Tensor& values,
-              ThreadPool& pool) {
+Tensor attend(const QFormerSpec& spec, kernels::CacheType type, const Tensor& queries, const Tensor& keys,
+              const Tensor& values, ThreadPool& pool) {
   const int head_dim = spec.hidden / spec.heads;
-  kernels::KvBlocks key_blocks(spec.heads, head_dim);
-  kernels::KvBlocks value_blocks(spec.heads, head_dim);
-  key_blocks.append(keys.data(), keys.shape()[0], spec.hidden);
-  value_blocks.append(values.data(), values.shape()[0], spec.hidden);
+  kernels::KvBlocks key_blocks(kernels::KvRole::keys, type, spec.heads, head_dim);
+  kernels::KvBlocks value_blocks(kernels::KvRole::values, type, spec.heads, head_dim);
+  key_blocks.append(keys.data(), keys.shape()[0], spec.hidden, &pool);
+  value_blocks.append(values.data(), values.shape()[0], spec.hidden, &pool);
   const std::vector<kernels::KeyRange> ranges(static_cast<size_t>(queries.shape()[0]), {0, keys.shape()[0]});
   Tensor attended(queries.shape());
   kernels::AttentionArgs args;
@@ -25,6 +25,7 @@ Tensor attend(const QFormerSpec& spec, const Tensor& queries, const Tensor& keys
   args.query_stride = args.output_stride = spec.hidden;
   args.query_heads = args.kv_heads = spec.heads;
   args.head_dim = args.value_dim = head_dim;
+  args.cache = type;
   args.key_blocks = key_blocks.blocks();
   args.value_blocks = value_blocks.blocks();
   args.ranges = ranges.data();
@@ -53,7 +54,8 @@ void run_attention(const QFormerSpec& spec, const QFormerAttention& weights, con
                    ThreadPool& pool) {
   const Tensor keys = apply(weights.key, source, pool);      // [rows, hidden]
   const Tensor values = apply(weights.value, source, pool);  // [rows, hidden]
-  const Tensor attended = attend(spec, apply(weights.query, hidden, pool), keys, values, pool);
+  const Tensor attended = attend(spec, kernels::cache_type_of(weights.query.weight.type()),
+                                 apply(weights.query, hidden, pool), keys, values, pool);
   add_and_norm(spec, weights.norm, apply(weights.output, attended, pool), hidden, pool);
 }
 
