@@ -239,8 +239,11 @@ std::vector<float> rows(const decoder::CacheState& cache, int index) {
   std::vector<float> out;
   const decoder::LayerCache& layer = cache.layer(index);
   for (int64_t i = 0; i < layer.keys.length(); ++i) {
-    EXPECT_EQ(*layer.key(1, i), *layer.value(0, i));
-    out.push_back(*layer.key(1, i));
+    float key[kHeadDim], value[kHeadDim];
+    layer.keys.read(1, i, key);
+    layer.values.read(0, i, value);
+    EXPECT_EQ(key[0], value[0]);
+    out.push_back(key[0]);
   }
   return out;
 }

@@ -215,6 +215,7 @@ KvBlocks KvBlocks::share(int64_t begin, int64_t end) const {
 }
 
 void KvBlocks::append_shared(const KvBlocks& other) {
+  if (length_ == 0) layout_ = other.layout_;
   blocks_.insert(blocks_.end(), other.blocks_.begin(), other.blocks_.end());
   pointers_.insert(pointers_.end(), other.pointers_.begin(), other.pointers_.end());
   length_ += other.length_;

@@ -64,7 +64,7 @@ class KvBlocks {
   // Rows [begin, end), in blocks that are shared with this; `begin` is a multiple of kAttentionBlock. A block that is
   // not full is copied by whoever writes to it next.
   KvBlocks share(int64_t begin, int64_t end) const;
-  // Appends the blocks of `other`, shared with it. Behind full blocks only.
+  // Appends the blocks of `other`, shared with it, whose layout an empty one takes over. Behind full blocks only.
   void append_shared(const KvBlocks& other);
   const std::vector<const std::byte*>& blocks() const { return pointers_; }
   // [dim] of one head and token; of plain rows only.

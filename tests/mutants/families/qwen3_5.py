@@ -3,6 +3,7 @@
 from fault import Fault
 
 LINEAR = "src/decoder/linear_attention.cc"
+DELTA = "src/kernels/x86/wide_delta.h"
 
 FAULTS = [
     Fault("delta-norm-forgotten", LINEAR, "unit(mixed + keys + key_head * spec_.key_dim, spec_.key_dim, 1.0f, key);",
@@ -11,10 +12,11 @@ FAULTS = [
     Fault("delta-query-unscaled", LINEAR, "unit(mixed + key_head * spec_.key_dim, spec_.key_dim, scale, query);",
           "unit(mixed + key_head * spec_.key_dim, spec_.key_dim, 1.0f + 0.0f * scale, query);",
           "queries of linear attention are not divided by the root of the head"),
-    Fault("delta-not-subtracted", LINEAR, "recalled[v] = (value[v] - recalled[v]) * write;", "recalled[v] = value[v] * write;",
+    Fault("delta-not-subtracted", DELTA, "Vec::mul(Vec::sub(load(value), recalled), Vec::all(write))",
+          "Vec::mul(load(value), Vec::all(write))",
           "what the memory holds under a key is not taken off the value"),
-    Fault("delta-fades-late", LINEAR, "      row[v] *= fade;\n      recalled[v] += row[v] * key[k];",
-          "      recalled[v] += row[v] * key[k];\n      row[v] *= fade;",
+    Fault("delta-fades-late", DELTA, "recalled = Vec::fma(faded, Vec::all(key[k]), recalled);",
+          "recalled = Vec::fma(Vec::div(faded, fades), Vec::all(key[k]), recalled);",
           "the memory fades behind the look-up instead of before it"),
     Fault("delta-heads-strided", LINEAR, "head / (spec_.value_heads / spec_.key_heads)", "head % spec_.key_heads",
           "value heads take key heads in turn instead of neighbours sharing one"),
