@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -10,9 +11,11 @@
 namespace azimuth {
 namespace {
 
-// How long a thread looks for news before it sleeps: some ten microseconds, about the cost of waking it again, so that
-// loops which follow each other closely find the workers awake.
-constexpr int kSpins = 4000;
+// How long a thread looks for news before it sleeps. Between two loops of a token lie up to some hundred microseconds of
+// work on one thread, and a thread that sleeps through them wakes too late for most of the next loop: with 4,000 pauses
+// instead, decoding a model of 2B parameters was 5 % slower.
+constexpr std::chrono::microseconds kSpinTime{300};
+constexpr int kPausesPerLook = 32;  // at the clock
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -25,10 +28,13 @@ inline void pause() {
 // Waits a short while for `ready`; false where it did not come true.
 template <typename Ready>
 bool spin_for(const Ready& ready) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (ready()) return true;
-    pause();
-  }
+  const auto until = std::chrono::steady_clock::now() + kSpinTime;
+  do {
+    for (int i = 0; i < kPausesPerLook; ++i) {
+      if (ready()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < until);
   return false;
 }
 
