@@ -5,9 +5,9 @@
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <new>
 
 #include "base/float16.h"
+#include "kernels/block_memory.h"
 #include "kernels/quantised.h"
 
 namespace azimuth::kernels {
@@ -18,14 +18,6 @@ constexpr size_t kLine = 64;
 
 size_t round_up(size_t value, size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
-}
-
-// On a cache line; zeros, because paired products read a whole block.
-std::shared_ptr<std::byte[]> new_block(size_t bytes) {
-  constexpr std::align_val_t kAlignment{kLine};
-  auto* data = static_cast<std::byte*>(::operator new[](bytes, kAlignment));
-  std::memset(data, 0, bytes);
-  return {data, [](std::byte* p) { ::operator delete[](p, kAlignment); }};
 }
 
 // Loops over plain arrays, without calls and branches, which compilers turn into vectors.
@@ -166,10 +158,10 @@ std::byte* KvBlocks::writable_block(int64_t block) {
   const auto index = static_cast<size_t>(block);
   const size_t bytes = layout_.block_bytes();
   if (index == blocks_.size()) {
-    blocks_.push_back(new_block(bytes));
+    blocks_.push_back(zeroed_block(bytes));  // paired products read a whole block
     pointers_.push_back(blocks_.back().get());
   } else if (blocks_[index].use_count() > 1) {
-    std::shared_ptr<std::byte[]> copy = new_block(bytes);
+    std::shared_ptr<std::byte[]> copy = zeroed_block(bytes);
     std::memcpy(copy.get(), blocks_[index].get(), bytes);
     blocks_[index] = std::move(copy);
     pointers_[index] = blocks_[index].get();
