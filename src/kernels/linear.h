@@ -10,7 +10,6 @@ struct Linear {
   Tensor bias;  // [outputs], or empty
 
   int64_t outputs() const { return weight.outputs(); }
-  bool empty() const { return weight.empty(); }
   // What products of several matrices take; y [rows, outputs], contiguous.
   Product product(float* y) const { return {&weight, bias.empty() ? nullptr : bias.data(), y, weight.outputs()}; }
   // y [rows, outputs] = x [rows, inputs] W^T + bias, both contiguous.

@@ -208,7 +208,7 @@ void pack_rows_q4(const float* x, int64_t ldx, int rows, int64_t inputs, void* o
       });
 }
 
-// Records as `widen_q4` leaves them, for tiles of many rows: quants a byte each, [half][quad][output][4], scales as
+// Records as `widen_q4` leaves them, for tiles of many rows: quants a byte each, [quad][output][4], scales as
 // they are, multipliers [runs][32] twice in each lane of 32 bits.
 constexpr int64_t kWideMultiplierBytes = 4 * kQuantRuns * kQuantPanel;
 constexpr int64_t kWideQ4RecordBytes = kQ8QuantBytes + kScaleBytes + kWideMultiplierBytes;
