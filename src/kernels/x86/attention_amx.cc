@@ -4,6 +4,7 @@
 // before it to multiply.
 #include "kernels/x86/vector_avx512.h"
 // The vector comes first: the following are written in terms of it.
+#include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/wide_soft_rows.h"
 #include "kernels/x86/x86.h"
 
@@ -15,25 +16,14 @@ constexpr int kTileKeys = 16;
 constexpr int kTileChannels = 32;
 constexpr int kBatch = 4;  // groups
 
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
 // All eight tiles are 16 rows of 64 bytes. The configuration belongs to the thread until its task ends.
 thread_local bool g_configured = false;
 
 void configure() {
   if (g_configured) return;
   TileConfig config;
-  for (int tile = 0; tile < 8; ++tile) {
-    config.rows[tile] = 16;
-    config.row_bytes[tile] = kLine;
-  }
-  _tile_loadconfig(&config);
+  for (int tile = 0; tile < 8; ++tile) config.set(tile, 16);
+  load_tile_config(config);
   g_configured = true;
 }
 

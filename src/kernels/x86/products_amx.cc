@@ -3,6 +3,7 @@
 // tiles of the next block are on their way meanwhile.
 #include "kernels/x86/vector_avx512.h"
 // The vector comes first: the following are written in terms of it.
+#include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/wide_quantise_rows.h"
 #include "kernels/x86/x86.h"
 
@@ -37,14 +38,6 @@ void pack_rows(const float* x, int64_t ldx, int rows, int64_t inputs, void* out)
       });
 }
 
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
 // Work on a block comes in parts of up to 16 rows: with 16 rows or fewer each block is one part, else an upper and a
 // lower one. Parts take turns on two sets of tiles: 0, 1 (sums of the left and right outputs) and 4 (rows); 2, 3 and 5.
 // Tiles 6 and 7 hold the weights.
@@ -57,15 +50,10 @@ void configure(int rows) {
   if (rows == g_configured_rows) return;
   const int upper = rows < kTileSide ? rows : kTileSide;
   TileConfig config;
-  const auto set = [&](int tile, int count) {
-    config.rows[tile] = static_cast<uint8_t>(count);
-    config.row_bytes[tile] = kLine;
-  };
-  for (const int tile : kEvenTiles) set(tile, upper);
-  for (const int tile : kOddTiles) set(tile, rows > kTileSide ? rows - upper : upper);
-  for (const int tile : kWeightTiles) set(tile, kTileSide);
-  __asm__ volatile("" : : "r"(&config) : "memory");  // g++ 12 believes that only eight bytes are read
-  _tile_loadconfig(&config);
+  for (const int tile : kEvenTiles) config.set(tile, upper);
+  for (const int tile : kOddTiles) config.set(tile, rows > kTileSide ? rows - upper : upper);
+  for (const int tile : kWeightTiles) config.set(tile, kTileSide);
+  load_tile_config(config);
   g_configured_rows = rows;
 }
 

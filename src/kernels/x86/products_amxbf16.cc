@@ -1,6 +1,7 @@
 // Products of tiles of bf16 (TDPBF16PS): 16 rows x 16 outputs x 32 inputs in one instruction, which sums its even and
 // its odd inputs in two chains, adds these, and then adds them to the output. A single row takes the same way, so that
 // its order of sums is that of any other. Subnormal operands and results count as zero.
+#include "kernels/x86/amx_tiles.h"
 #include "kernels/x86/bf16_rows.h"
 #include "kernels/x86/x86.h"
 
@@ -17,14 +18,6 @@ constexpr int64_t kStepBytes = kStep / 2 * kPairBytes;
 constexpr int64_t kInputBlock = 1536;
 constexpr int64_t kFetchAhead = 2 * kStepBytes;
 
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
 // Of a tile of rows: 0, 1 hold the sums of the upper 16 rows, 2, 3 those of the lower ones, 4 and 5 their inputs, 6 and
 // 7 the weights. Of a single row, whose weights come from two panels at once: 0, 1 and 2, 3 hold its sums for each
 // panel, 4 its inputs.
@@ -38,15 +31,10 @@ void configure(int rows) {
   const int upper = rows < kSide ? rows : kSide;
   const int lower = rows == 1 ? 1 : rows - upper;
   TileConfig config;
-  const auto set = [&](int tile, int count) {
-    config.rows[tile] = static_cast<uint8_t>(count);
-    config.row_bytes[tile] = count > 0 ? kLine : 0;
-  };
-  for (const int tile : kUpperTiles) set(tile, upper);
-  for (const int tile : kLowerTiles) set(tile, lower);
-  for (const int tile : kWeightTiles) set(tile, kSide);
-  __asm__ volatile("" : : "r"(&config) : "memory");  // g++ 12 believes that only eight bytes are read
-  _tile_loadconfig(&config);
+  for (const int tile : kUpperTiles) config.set(tile, upper);
+  for (const int tile : kLowerTiles) config.set(tile, lower);
+  for (const int tile : kWeightTiles) config.set(tile, kSide);
+  load_tile_config(config);
   g_configured_rows = rows;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kernels/quantised.h"
+#include "kernels/x86/wide_products.h"
 #include "kernels/x86/wide_quantise_rows.h"
 
 namespace azimuth::kernels {
@@ -149,22 +150,6 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
   }
 }
 
-#define AZ_FOR_QUANT_ROWS(rows, CALL) \
-  switch (rows) {                     \
-    case 1: CALL(1); break;           \
-    case 2: CALL(2); break;           \
-    case 3: CALL(3); break;           \
-    case 4: CALL(4); break;           \
-    case 5: CALL(5); break;           \
-    case 6: CALL(6); break;           \
-    case 7: CALL(7); break;           \
-    case 8: CALL(8); break;           \
-    case 9: CALL(9); break;           \
-    case 10: CALL(10); break;         \
-    case 11: CALL(11); break;         \
-    default: CALL(12); break;         \
-  }
-
 template <bool kWide>
 AZ_WIDE void tile_q8_any(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c,
                          bool accumulate) {
@@ -172,7 +157,7 @@ AZ_WIDE void tile_q8_any(const void* rows_packed, const void* records, int64_t b
   const auto* w = static_cast<const uint8_t*>(records);
 #define AZ_CALL(n) \
   if constexpr (n <= kTileRows) tile_q8_rows<n, kWide>(a, w, blocks, c, accumulate)
-  AZ_FOR_QUANT_ROWS(rows, AZ_CALL)
+  AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
 }
 
@@ -335,11 +320,9 @@ AZ_WIDE void tile_q4_any(const void* rows_packed, const void* records, int64_t b
   const auto* w = static_cast<const uint8_t*>(records);
 #define AZ_CALL(n) \
   if constexpr (n <= kQ4TileRows) tile_q4_rows<n, kWide>(a, w, blocks, c, accumulate)
-  AZ_FOR_QUANT_ROWS(rows, AZ_CALL)
+  AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
 }
-
-#undef AZ_FOR_QUANT_ROWS
 
 void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
   tile_q4_any<false>(rows_packed, records, blocks, rows, c, accumulate);
