@@ -125,6 +125,7 @@ std::vector<Kind> kinds_here() {
     kinds.push_back({"f32_gflops", "avx2", peak_avx2});
     kinds.push_back({"int8_gops", "maddubs_maddwd", peak_maddubs_maddwd});
     kinds.push_back({"int8_gops", "maddubs_paddw", peak_maddubs_paddw});
+    kinds.push_back({"int8_gops", "maddwd_paddd", peak_maddwd_paddd});
   }
   if (__builtin_cpu_supports("avx512f")) kinds.push_back({"f32_gflops", "avx512", peak_avx512});
   if (__builtin_cpu_supports("avx512vnni")) kinds.push_back({"int8_gops", "avx512_vnni", peak_vnni});

@@ -22,6 +22,9 @@ int64_t peak_amx(int64_t rounds, float* sink);
 // whole bytes reaches, but products that widen their sums now and then come between the two.
 int64_t peak_maddubs_maddwd(int64_t rounds, float* sink);
 int64_t peak_maddubs_paddw(int64_t rounds, float* sink);
+// Of whole bytes on both sides, s8 by s8, whose pairs vpmaddubsw would cut off: in 16 bits, 16 of them in two
+// instructions (vpmaddwd, vpaddd).
+int64_t peak_maddwd_paddd(int64_t rounds, float* sink);
 int64_t peak_vnni(int64_t rounds, float* sink);      // VPDPBUSD of 512 bits
 int64_t peak_amx_int8(int64_t rounds, float* sink);  // TDPBUSD; call request_amx() once before
 

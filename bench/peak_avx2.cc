@@ -78,4 +78,17 @@ int64_t peak_maddubs_paddw(int64_t rounds, float* sink) {
   return 12 * 32 * 2;
 }
 
+int64_t peak_maddwd_paddd(int64_t rounds, float* sink) {
+  const __m256i words = _mm256_set1_epi16(3), other = _mm256_set1_epi16(-2);
+  byte_chains(
+      rounds,
+      [&](__m256i & sum) __attribute__((always_inline)) {
+        __m256i products;  // named, or g++ adds products of several sums before it adds them to the sums
+        asm volatile("vpmaddwd %1, %2, %0" : "=x"(products) : "x"(words), "x"(other));
+        asm volatile("vpaddd %1, %0, %0" : "+x"(sum) : "x"(products));
+      },
+      sink);
+  return 12 * 16 * 2;
+}
+
 }  // namespace azimuth::bench

@@ -145,6 +145,7 @@ class Comparison:
     def __init__(self, setup, level):
         self.setup, self.level, self.options, self.model = setup, level, setup.options, setup.model
         self.samples, self.notes, self.reports = table.Samples(), {}, []
+        self.limits_around = {}  # {(type, stage): rules.Limits of each round}, of Azimuth's figures
         self.azimuth = setup.azimuth(level)
         self.llama = setup.llama(level) if "llama.cpp" in self.options.peers else None
         self.reference = Reference(self.options, setup.checkpoint, level)
@@ -228,20 +229,29 @@ class Comparison:
     def measure(self):
         """All rounds. A turn that fails is noted and not tried again."""
         for round_number in range(self.options.rounds):
-            self.measure_limits()
+            before = self.measure_limits()
             for engine, dtype, what, run in self.turns():
                 if (engine, dtype, what) in self.notes:
                     continue
                 say(f"{self.level}, round {round_number + 1} of {self.options.rounds}: {engine} {dtype}, {what}")
-                for stage, value in (self.attempt(engine, dtype, what, run) or {}).items():
+                figures = self.attempt(engine, dtype, what, run) or {}
+                after = self.measure_limits()
+                reports = [report for report in (before, after) if report]
+                around = rules.merged(reports) if reports else None
+                before = after
+                for stage, value in figures.items():
                     self.samples.add(engine, dtype, stage, value)
+                    if engine == "azimuth" and around:
+                        self.limits_around.setdefault((dtype, stage), []).append(around)
         return self
 
     def measure_limits(self):
-        command = [self.options.limits, "--threads", self.options.threads, "--rounds", 5]
+        """What bench/limits says; None where it says nothing."""
+        command = [self.options.limits, "--threads", self.options.threads, "--rounds", 3]
         command += ["--huge-pages"] if self.options.huge_pages else []
         report = self.attempt("limits", "", "", lambda: json.loads(process.run(command).stdout))
         self.reports += [report] if report else []
+        return report
 
     def accuracy(self):
         """{type: what `azimuth bench --accuracy` says}, for the types that it says something of."""
@@ -260,7 +270,7 @@ class Comparison:
         return self.azimuth.info()["cache_bytes_per_token"]
 
     def rows(self):
-        tables = table.Tables(self.model, self.level, self.samples, self.limits(), self.cache_bytes())
+        tables = table.Tables(self.model, self.level, self.samples, self.limits_around, self.cache_bytes())
         rows, generated = [], self.options.generated
         for dtype in self.options.dtypes:
             decode = rules.decode_work(self.model, dtype, PROMPT + generated / 2, tables.cache_bytes)

@@ -116,8 +116,9 @@ class Rules(unittest.TestCase):
     LIMITS = rules.merged([
         {"read_gb_s": 10.0, "f32_gflops": {"avx2": 80.0, "avx512": 140.0},
          "bf16_gflops": {"avx512_bf16": 60.0, "amx": 2000.0},
-         "int8_gops": {"maddubs_maddwd": 110.0, "amx": 4000.0}},
-        {"read_gb_s": 20.0, "f32_gflops": {"avx2": 70.0}, "bf16_gflops": {}, "int8_gops": {"maddubs_maddwd": 120.0}},
+         "int8_gops": {"maddwd_paddd": 120.0, "maddubs_maddwd": 110.0, "amx": 4000.0}},
+        {"read_gb_s": 20.0, "f32_gflops": {"avx2": 70.0}, "bf16_gflops": {},
+         "int8_gops": {"maddwd_paddd": 100.0, "maddubs_maddwd": 150.0}},
     ])  # fmt: skip
 
     def test_the_best_report_is_the_limit(self):
@@ -125,6 +126,10 @@ class Rules(unittest.TestCase):
         self.assertEqual(self.LIMITS.products("f32", "avx2"), 80e9)
         self.assertEqual(self.LIMITS.products("q8", "avx2"), 120e9)
         self.assertEqual(self.LIMITS.products("q4", "native"), 4000e9)
+
+    def test_whole_bytes_cannot_be_multiplied_with_seven_bits(self):
+        self.assertEqual(self.LIMITS.products("q8", "avx2"), 120e9)
+        self.assertEqual(self.LIMITS.products("q4", "avx2"), 150e9)
 
     def test_a_level_uses_only_its_own_instructions(self):
         self.assertEqual(self.LIMITS.products("bf16", "avx2"), 80e9)  # widened to f32
@@ -176,7 +181,8 @@ class Rules(unittest.TestCase):
 class Rows(unittest.TestCase):
     def setUp(self):
         self.samples = table.Samples()
-        self.tables = table.Tables(MODEL, "avx2", self.samples, Rules.LIMITS, 114688)
+        self.limits = {}
+        self.tables = table.Tables(MODEL, "avx2", self.samples, self.limits, 114688)
 
     def add(self, engine, dtype, stage, *values):
         for value in values:
@@ -185,10 +191,27 @@ class Rows(unittest.TestCase):
     def test_medians_are_compared(self):
         self.add("azimuth", "q4", "decode", 9.0, 1.0, 10.0)
         self.add("llama", "q4", "decode", 4.0, 5.0)
+        self.limits["q4", "decode"] = [Rules.LIMITS] * 3
         row = self.tables.compared("decode", "q4", rules.Work(2e9), 1)
         self.assertEqual((row.azimuth, row.llama, row.ratio, row.met), (9.0, 4.5, 2.0, "yes"))
         self.assertAlmostEqual(row.limit, 10.0)  # 2 GB at 20 GB/s
         self.assertAlmostEqual(row.share, 0.9)
+
+    def test_rounds_are_compared_one_by_one(self):
+        slow = rules.Limits(10e9, Rules.LIMITS.peaks)  # another program read as much in the second round
+        self.add("azimuth", "q4", "decode", 9.0, 4.0, 9.0)
+        self.add("llama", "q4", "decode", 4.5, 2.5, 4.5)
+        self.limits["q4", "decode"] = [Rules.LIMITS, slow, slow]
+        row = self.tables.compared("decode", "q4", rules.Work(2e9), 1)
+        self.assertEqual(row.ratio, 2.0)
+        self.assertAlmostEqual(row.share, 0.9)  # of 0.9, 0.8 and 1.8
+
+    def test_a_tower_that_was_faster_in_turn(self):
+        stage = "vision, 468 patches"
+        self.add("azimuth", "q8", stage, 100.0, 100.0)
+        self.add("llama", "f16", stage, 300.0, 200.0)
+        self.add("llama", "q8_0", stage, 200.0, 300.0)
+        self.assertEqual(self.tables.compared(stage, "q8", rules.Work(1.0), 1e3, 468).ratio, 2.0)
 
     def test_towers_are_compared_with_the_faster_file(self):
         stage = "vision, 468 patches"

@@ -2,7 +2,8 @@
 
 A ratio is how many times faster Azimuth is. A stage that misses its ratio has still met its target where it runs at 80%
 of the limit: what it must read divided by the measured read rate, or what it must compute by the measured peak,
-whichever takes longer.
+whichever takes longer. Rate and peak are those measured right before and right after the stage, the better of the two:
+on a machine that others share they change within seconds.
 """
 
 from dataclasses import dataclass
@@ -25,9 +26,14 @@ WIDER_BITS = BITS | {"q4": BITS["q8"]}
 
 # Kinds of arithmetic that bench/limits times, by level.
 KINDS = {
-    "native": {"generic", "avx2", "avx512", "maddubs_maddwd", "maddubs_paddw", "avx512_vnni", "avx512_bf16", "amx"},
-    "avx2": {"generic", "avx2", "maddubs_maddwd", "maddubs_paddw"},
-}
+    "native": {
+        "generic", "avx2", "avx512", "maddwd_paddd", "maddubs_maddwd", "maddubs_paddw", "avx512_vnni", "avx512_bf16",
+        "amx",
+    },
+    "avx2": {"generic", "avx2", "maddwd_paddd", "maddubs_maddwd", "maddubs_paddw"},
+}  # fmt: skip
+# Kinds that need 7 bits on one side: a product of 4 by 8 bits may use them, one of 8 by 8 bits may not.
+SEVEN_BITS = {"maddubs_maddwd", "maddubs_paddw"}
 
 
 def ratio_target(stage, dtype, patches=0):
@@ -49,14 +55,13 @@ class Limits:
     read: float
     peaks: dict  # "f32_gflops", "bf16_gflops", "int8_gops" -> {kind: rate}
 
-    def best(self, groups, level):
-        rates = [r for g in groups for kind, r in self.peaks.get(g, {}).items() if kind in KINDS[level]]
-        return max(rates, default=0.0)
+    def best(self, groups, kinds):
+        return max((r for g in groups for kind, r in self.peaks.get(g, {}).items() if kind in kinds), default=0.0)
 
     def products(self, dtype, level):
         """The fastest arithmetic that products of a type may use: bf16 ones may widen to f32 where that is faster."""
         groups = {"f32": ["f32_gflops"], "bf16": ["f32_gflops", "bf16_gflops"]}.get(dtype, ["int8_gops"])
-        return self.best(groups, level)
+        return self.best(groups, KINDS[level] - SEVEN_BITS if dtype == "q8" else KINDS[level])
 
     def attention(self, dtype, level):
         """Attention stays in floating point where weights are whole numbers."""

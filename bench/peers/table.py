@@ -22,8 +22,11 @@ class Samples:
     def add(self, engine, dtype, stage, value):
         self.values.setdefault((engine, dtype, stage), []).append(value)
 
+    def of(self, engine, dtype, stage):
+        return self.values.get((engine, dtype, stage), [])
+
     def median(self, engine, dtype, stage):
-        values = self.values.get((engine, dtype, stage))
+        values = self.of(engine, dtype, stage)
         return median(values) if values else None
 
     def as_list(self):
@@ -82,10 +85,23 @@ def times_faster(own, other, stage):
     return other / own if stage in SLOWER_IS_LARGER else own / other
 
 
+def median_of_rounds(own, other, stage):
+    """How many times faster, as the median over rounds: each compares what ran side by side. None without figures.
+
+    own, other: a figure of each round. A rival that gave fewer is compared by its median.
+    """
+    if not own or not other:
+        return None
+    if len(own) != len(other):
+        return times_faster(median(own), median(other), stage)
+    return median([times_faster(a, b, stage) for a, b in zip(own, other, strict=True)])
+
+
 class Tables:
     """The rows of one level of one model."""
 
     def __init__(self, model, level, samples, limits, cache_bytes):
+        """limits: {(type, stage): rules.Limits around it in each round}, of Azimuth's stages."""
         self.model, self.level, self.samples = model, level, samples
         self.limits, self.cache_bytes = limits, cache_bytes
 
@@ -96,15 +112,25 @@ class Tables:
         row.llama = self.of_llama(stage, dtype)
         row.transformers = tuple(self.samples.median("transformers", t, stage) for t in ("f32", "bf16"))
         floating = dtype in ("f32", "bf16")
-        row.ratio = times_faster(row.azimuth, faster(row.transformers, kind) if floating else row.llama, kind)
+        own = self.samples.of("azimuth", dtype, stage)
+        row.ratio = median_of_rounds(own, self.rivals(stage, dtype, floating), kind)
         target = rules.ratio_target(kind, dtype, patches)
         row.target = "" if target is None else f"{target} x {'transformers' if floating else 'llama.cpp'}"
-        seconds = work.seconds(self.limits, dtype, self.level) if self.limits else None
-        if seconds:
-            row.limit = seconds * units if kind in SLOWER_IS_LARGER else units / seconds
-            row.share = times_faster(row.azimuth, row.limit, kind)
+        seconds = [work.seconds(limits, dtype, self.level) for limits in self.limits.get((dtype, stage), [])]
+        if seconds and all(seconds):
+            limits = [each * units if kind in SLOWER_IS_LARGER else units / each for each in seconds]
+            row.limit, row.share = median(limits), median_of_rounds(own, limits, kind)
         row.met = rules.verdict(row.ratio, target, row.share) if row.azimuth else ""
         return row
+
+    def rivals(self, stage, dtype, floating):
+        """The figure of each round to compare with: of the faster rival, where there are several."""
+        if floating:
+            rivals = [("transformers", t) for t in ("f32", "bf16")]
+        else:
+            rivals = [("llama", t) for t in (("f16", "q8_0") if stage.startswith("vision") else (dtype,))]
+        known = [values for engine, t in rivals if (values := self.samples.of(engine, t, stage))]
+        return [faster(each, stage.split(",")[0]) for each in zip(*known, strict=False)]
 
     def of_llama(self, stage, dtype):
         """Towers come in f16 and Q8_0, of which the faster counts beside every type of ours but f32."""

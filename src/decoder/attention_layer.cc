@@ -19,7 +19,7 @@ int64_t widest(const TextSpec& spec, int64_t (*width)(const LayerSpec&)) {
 void attend(const LayerSpec& spec, int layer, const SequenceChunk& chunk, const LayerCache& cache,
             const kernels::KvBlocks& keys, CacheIndex cached, int64_t row, AttentionWorkspace& work,
             const RunContext& context) {
-  const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk);
+  key_ranges(spec, cached, chunk, work.ranges);
   kernels::AttentionArgs args;
   args.query_stride = int64_t{spec.heads} * spec.head_dim;
   args.queries = work.queries.data() + row * args.query_stride;
@@ -31,7 +31,7 @@ void attend(const LayerSpec& spec, int layer, const SequenceChunk& chunk, const 
   args.cache = keys.type();
   args.key_blocks = keys.blocks();
   args.value_blocks = cache.values.blocks();
-  args.ranges = ranges.data();
+  args.ranges = work.ranges.data();
   args.scale = spec.attention_scale;
   args.soft_cap = spec.attention_soft_cap;
   args.output_stride = int64_t{spec.heads} * spec.value_dim;
@@ -117,14 +117,15 @@ AttentionWorkspace::AttentionWorkspace(const TextSpec& spec, int64_t rows)
   if (gates > 0) gated = Tensor({rows, gates});
 }
 
-std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, const SequenceChunk& chunk) {
-  std::vector<kernels::KeyRange> ranges(static_cast<size_t>(chunk.tokens()));
+void key_ranges(const LayerSpec& spec, CacheIndex cached, const SequenceChunk& chunk,
+                std::vector<kernels::KeyRange>& ranges) {
+  ranges.resize(static_cast<size_t>(chunk.tokens()));
   for (int64_t i = 0; i < chunk.tokens(); ++i) {
     const CacheIndex query = cached + i;
     const CacheIndex first = spec.window > 0 ? std::max<CacheIndex>(0, query - spec.window + 1) : 0;
     ranges[static_cast<size_t>(i)] = {first, query + 1};
   }
-  if (!spec.bidirectional) return ranges;
+  if (!spec.bidirectional) return;
   for (const auto& [begin, end] : chunk.input->regions) {
     for (int64_t token = std::max(begin, chunk.begin); token < std::min(end, chunk.end); ++token) {
       kernels::KeyRange& range = ranges[static_cast<size_t>(token - chunk.begin)];
@@ -132,7 +133,6 @@ std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cach
       if (spec.regions_beyond_window) range.begin = std::min(range.begin, cached + begin - chunk.begin);
     }
   }
-  return ranges;
 }
 
 namespace {

@@ -15,6 +15,7 @@ struct AttentionWorkspace {
   Tensor values;    // [rows, kv_heads * value_dim]
   Tensor attended;  // [rows, heads * value_dim]
   Tensor gated;     // [rows, heads, 2, head_dim]: queries beside their gates, of layers that have them; or empty
+  std::vector<kernels::KeyRange> ranges;  // [tokens of a chunk]: what each sees in the layer at work
 
   AttentionWorkspace(const TextSpec& spec, int64_t rows);
 };
@@ -31,7 +32,8 @@ void project_keys(const LayerSpec& spec, const LayerWeights& weights, const Tens
                   Tensor& values, ThreadPool& pool);
 
 // The cache indices that each query of `chunk` sees, behind `cached` tokens: those before it within the layer's window
-// and, on bidirectional layers, those behind it in its closed region.
-std::vector<kernels::KeyRange> key_ranges(const LayerSpec& spec, CacheIndex cached, const SequenceChunk& chunk);
+// and, on bidirectional layers, those behind it in its closed region. `ranges` is overwritten: [tokens of the chunk].
+void key_ranges(const LayerSpec& spec, CacheIndex cached, const SequenceChunk& chunk,
+                std::vector<kernels::KeyRange>& ranges);
 
 }  // namespace azimuth::decoder

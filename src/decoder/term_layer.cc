@@ -48,7 +48,7 @@ void attend_with_term(const LayerSpec& spec, const LayerWeights& weights, int la
   const int64_t value_width = int64_t{spec.kv_heads} * spec.value_dim;
   LayerCache& cache = chunk.cache->layer(layer);
   const CacheIndex cached = cache.length();
-  const std::vector<kernels::KeyRange> ranges = key_ranges(spec, cached, chunk);
+  key_ranges(spec, cached, chunk, work.ranges);
   if (cached == 0) {  // terms read single rows, which other layouts do not have
     cache.keys = kernels::KvBlocks(spec.kv_heads, spec.head_dim);
     cache.values = kernels::KvBlocks(spec.kv_heads, spec.value_dim);
@@ -68,7 +68,7 @@ void attend_with_term(const LayerSpec& spec, const LayerWeights& weights, int la
     const float* queries = work.queries.data() + from * spec.heads * spec.head_dim;
     float* output = work.attended.data() + from * spec.heads * spec.value_dim;
     WeightRows shown(context, {Stage::attention, layer, chunk.sequence, first}, count, spec.heads, cache.length());
-    score_attention({spec, term, layer, cache, first, count, queries, output, &shown}, ranges.data() + done, pool);
+    score_attention({spec, term, layer, cache, first, count, queries, output, &shown}, work.ranges.data() + done, pool);
     shown.show();
     done += count;
   }

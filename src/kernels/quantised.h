@@ -50,6 +50,8 @@ struct QuantisedRows {
                bool accumulate) = nullptr;
   // Called by a thread behind its last tile; may be nullptr.
   void (*finish)() = nullptr;
+  // Panels that are read in turn, a record each, where all rows are one tile.
+  int streams = 2;
 };
 
 struct QuantisedKernels {

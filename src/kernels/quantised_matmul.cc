@@ -12,9 +12,9 @@ constexpr int64_t kRowBlock = 256;   // rows quantised at a time
 constexpr int64_t kSliceBlocks = 8;  // blocks of inputs between two visits of the sums
 // Below this many multiply-adds waking other threads costs more than it saves.
 constexpr int64_t kWorthThreads = 64 * 1024;
-// Of one tile of rows, weights come from memory once, and reading them is what takes time: from two panels in turn, a
-// record each, since the way to memory is longest where a page begins, and in tasks large enough to get going.
-constexpr int64_t kStreams = 2;
+// Of one tile of rows, weights come from memory once, and reading them is what takes time: from as many panels in turn
+// as the level reads fastest (QuantisedRows::streams; the way to memory is longest where a page begins), and in tasks
+// large enough to get going.
 constexpr int64_t kStreamTaskBytes = 1024 * 1024;
 
 // A block of rows against all panels of all jobs.
@@ -56,8 +56,9 @@ class RowBlockProduct {
   int64_t panels_of_task(const ThreadPool& pool) const {
     const int64_t share = panels_ / (4 * pool.threads());
     if (tiles_.tiles > 1) return std::clamp<int64_t>(share, 1, 8);
-    const int64_t most = std::max<int64_t>(kStreams, kStreamTaskBytes / std::max<int64_t>(1, first_.panel_bytes));
-    return std::clamp<int64_t>(share / kStreams * kStreams, kStreams, most);
+    const int64_t streams = kernels_.streams;
+    const int64_t most = std::max(streams, kStreamTaskBytes / std::max<int64_t>(1, first_.panel_bytes));
+    return std::clamp(share / streams * streams, streams, most);
   }
 
   // Packed rows: [slice][tile][blocks of the slice][rows of the tile].
@@ -97,7 +98,7 @@ class RowBlockProduct {
     float* wide = workspace.ensure<float>(static_cast<size_t>(wide_floats + (gated ? 2 : 1) * sum_floats));
     float* sums = wide + wide_floats;
     float* up_sums = gated ? sums + sum_floats : nullptr;
-    const int64_t together = tiles_.tiles == 1 ? kStreams : end - begin;
+    const int64_t together = tiles_.tiles == 1 ? kernels_.streams : end - begin;
     for (int64_t first = begin; first < end; first += together) {
       const int64_t last = std::min(first + together, end);
       const int64_t offset = (first - begin) * tiles_.rows * kQuantPanel;

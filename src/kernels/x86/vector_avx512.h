@@ -87,6 +87,8 @@ struct Vec {
 struct IVec {
   using I = __m512i;
   static constexpr int kBytes = 64;
+  static constexpr int kStreams = 2;  // as in vector_avx2.h
+  static constexpr int kFetchAhead = 2048;
 
   AZ_WIDE I zero() { return _mm512_setzero_si512(); }
   AZ_WIDE I all8(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }

@@ -25,12 +25,20 @@ AZ_WIDE void settle(IVec::I& sum) {
   __asm__("" : "+v"(sum));
 }
 
-// Records are asked for this many bytes ahead where a tile has too few rows to hide the way from memory.
-constexpr int kFetchAhead = 2048;
+// Records are asked for ahead where a tile has too few rows to hide the way from memory.
+AZ_WIDE void fetch_line(const uint8_t* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p + IVec::kFetchAhead), _MM_HINT_T0);
+}
 
 AZ_WIDE void fetch_quad(const uint8_t* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p + kFetchAhead), _MM_HINT_T0);
-  _mm_prefetch(reinterpret_cast<const char*>(p + kFetchAhead + 64), _MM_HINT_T0);
+  fetch_line(p);
+  fetch_line(p + 64);
+}
+
+// What follows the quants of a record. Of several streams it comes by itself; asking for it too takes time.
+AZ_WIDE void fetch_scales(const uint8_t* p, int64_t bytes) {
+  if (IVec::kStreams > 1) return;
+  for (int64_t i = 0; i < bytes; i += 64) fetch_line(p + i);
 }
 
 #define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
@@ -109,6 +117,7 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
   constexpr int64_t kScalesAt = kRecordBytes - kScaleBytes;
   start_rows<kRows>(c, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ8RowBytes, records += kRecordBytes) {
+    if (!kWide && kRows < 3) fetch_scales(records + kScalesAt, kScaleBytes);
     const auto* row_scales = reinterpret_cast<const float*>(a + kRows * 2 * kQuantBlock);
     for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
       const uint8_t* weights = records + pass * kPassBytes;
@@ -235,6 +244,7 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
   const IVec::I low = IVec::all8(15);
   start_rows<kRows>(c, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ4RowBytes, records += kRecordBytes) {
+    if (!kWide && kRows < 3) fetch_scales(records + kScalesAt, kScaleBytes + kMultiplierBytes);
     const auto* offsets = reinterpret_cast<const int32_t*>(a + kRows * kQuantBlock);
     const auto* row_scales = reinterpret_cast<const float*>(offsets + kQuantRuns * kRows);
     for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
@@ -333,9 +343,9 @@ void tile_wide_q4(const void* rows_packed, const void* records, int64_t blocks, 
 }
 
 // Widening a record pays from about three tiles on.
-constexpr QuantisedRows kQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_q8};
+constexpr QuantisedRows kQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_q8, nullptr, IVec::kStreams};
 constexpr QuantisedRows kManyQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_wide_q8};
-constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_q4};
+constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_q4, nullptr, IVec::kStreams};
 constexpr QuantisedRows kManyQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_wide_q4};
 
 }  // namespace
