@@ -6,8 +6,8 @@
 // rates of all threads together by the clock on the wall: of reading M MiB that no cache holds, and of arithmetic that
 // lives in registers (bench/peak.h). An operation is half a multiply-add. Kinds that the processor lacks are absent.
 //
-// The best of R rounds counts, unlike in kernels_bench: a stage is compared with what the machine can do, and other
-// programs can only take from that.
+// The median of R rounds counts, as for the stages that are compared with it: where others share the machine, the best
+// of a few moments is more than any stage of seconds is given.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -34,6 +34,12 @@ struct Options {
 
 volatile float g_float_sink;
 volatile uint64_t g_bits_sink;
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
 template <typename Body>
 double seconds(const Body& body) {
@@ -70,46 +76,46 @@ class Buffer {
 // Bytes per second.
 double read_rate(const Buffer& buffer, int rounds, ThreadPool& pool) {
   constexpr int64_t kGrain = 1 << 17;  // 1 MiB
-  double best = 1e30;
+  std::vector<double> times;
   for (int round = 0; round < rounds; ++round) {
-    best = std::min(best, seconds([&] {
-                      pool.for_each(buffer.size(), kGrain, [&](int64_t begin, int64_t end) {
-                        const int64_t quarter = (end - begin) / 4;  // four streams, as matrix-vector kernels read
-                        const uint64_t* in = buffer.words() + begin;
-                        uint64_t a = 0, b = 0, c = 0, d = 0;
-                        for (int64_t i = 0; i < quarter; i += 8) {  // one word of each cache line brings all of it
-                          a += in[i];
-                          b += in[i + quarter];
-                          c += in[i + 2 * quarter];
-                          d += in[i + 3 * quarter];
-                        }
-                        g_bits_sink = a + b + c + d;
-                      });
-                    }));
+    times.push_back(seconds([&] {
+      pool.for_each(buffer.size(), kGrain, [&](int64_t begin, int64_t end) {
+        const int64_t quarter = (end - begin) / 4;  // four streams, as matrix-vector kernels read
+        const uint64_t* in = buffer.words() + begin;
+        uint64_t a = 0, b = 0, c = 0, d = 0;
+        for (int64_t i = 0; i < quarter; i += 8) {  // one word of each cache line brings all of it
+          a += in[i];
+          b += in[i + quarter];
+          c += in[i + 2 * quarter];
+          d += in[i + 3 * quarter];
+        }
+        g_bits_sink = a + b + c + d;
+      });
+    }));
   }
-  return static_cast<double>(buffer.size() * 8) / best;
+  return static_cast<double>(buffer.size() * 8) / median(std::move(times));
 }
 
 // Operations per second.
 double peak_rate(Peak peak, int rounds, ThreadPool& pool) {
-  constexpr double kShare = 0.02;  // seconds of one thread
+  constexpr double kShare = 0.05;  // seconds of one thread
   float sink = 0.0f;
   int64_t count = 1000;
   while (seconds([&] { peak(count, &sink); }) < kShare / 2 && count < (int64_t{1} << 40)) count *= 2;
   int64_t per_round = 0;
-  double best = 1e30;
+  std::vector<double> times;
   const int64_t shares = pool.threads() * 4;
   for (int round = 0; round < rounds; ++round) {
-    best = std::min(best, seconds([&] {
-                      pool.for_each(shares, 1, [&](int64_t, int64_t) {
-                        float mine = 0.0f;
-                        const int64_t operations = peak(count, &mine);
-                        g_float_sink = mine;
-                        if (operations > 0) __atomic_store_n(&per_round, operations, __ATOMIC_RELAXED);
-                      });
-                    }));
+    times.push_back(seconds([&] {
+      pool.for_each(shares, 1, [&](int64_t, int64_t) {
+        float mine = 0.0f;
+        const int64_t operations = peak(count, &mine);
+        g_float_sink = mine;
+        if (operations > 0) __atomic_store_n(&per_round, operations, __ATOMIC_RELAXED);
+      });
+    }));
   }
-  return static_cast<double>(count * per_round * shares) / best;
+  return static_cast<double>(count * per_round * shares) / median(std::move(times));
 }
 
 struct Kind {

@@ -247,7 +247,7 @@ class Comparison:
 
     def measure_limits(self):
         """What bench/limits says; None where it says nothing."""
-        command = [self.options.limits, "--threads", self.options.threads, "--rounds", 3]
+        command = [self.options.limits, "--threads", self.options.threads, "--rounds", 5]
         command += ["--huge-pages"] if self.options.huge_pages else []
         report = self.attempt("limits", "", "", lambda: json.loads(process.run(command).stdout))
         self.reports += [report] if report else []
