@@ -37,12 +37,13 @@ std::vector<TokenLogprob> best_tokens(std::span<const float> logits, int top, do
 
 Status check_logits(std::span<const float> logits) {
   if (logits.empty()) return invalid_argument("logits expected one value per token, found none");
-  for (size_t id = 0; id < logits.size(); ++id) {
-    if (logits[id] < kInfinity) continue;  // false for NaN
-    return invalid_argument("logits expected finite numbers or -inf, found " +
-                            std::string(std::isnan(logits[id]) ? "NaN" : "+inf") + " at token " + std::to_string(id));
-  }
-  return ok_status();
+  unsigned bad = 0;  // without a branch, so that the loop becomes vectors
+  for (const float logit : logits) bad |= static_cast<unsigned>(!(logit < kInfinity));  // true for NaN
+  if (bad == 0) return ok_status();
+  const auto first = std::ranges::find_if(logits, [](float logit) { return !(logit < kInfinity); });
+  return invalid_argument("logits expected finite numbers or -inf, found " +
+                          std::string(std::isnan(*first) ? "NaN" : "+inf") + " at token " +
+                          std::to_string(first - logits.begin()));
 }
 
 double log_sum_exp(std::span<const float> logits) {
@@ -51,32 +52,6 @@ double log_sum_exp(std::span<const float> logits) {
   double sum = 0.0;
   for (const float logit : logits) sum += std::exp(logit - largest);
   return largest + std::log(sum);
-}
-
-Result<TokenStatistics> token_statistics(std::span<const float> logits, int32_t id, int top, double temperature) {
-  AZ_RETURN_IF_ERROR(check_logits(logits));
-  if (id < 0 || static_cast<size_t>(id) >= logits.size()) {
-    return out_of_range("expected a token id below the vocabulary of " + std::to_string(logits.size()) + ", found " +
-                        std::to_string(id));
-  }
-  AZ_RETURN_IF_ERROR(check_temperature(temperature));
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  if (largest == -kInfinity) return invalid_argument("logits expected at least one possible token, found all excluded");
-  // With x = (logit - largest) / T: entropy = log(sum exp x) - sum(x exp x) / sum(exp x).
-  double sum = 0.0;
-  double weighted = 0.0;
-  for (const float logit : logits) {
-    if (logit == -kInfinity) continue;
-    const double x = (logit - largest) / temperature;
-    const double weight = std::exp(x);
-    sum += weight;
-    if (weight > 0.0) weighted += x * weight;
-  }
-  TokenStatistics statistics;
-  statistics.logprob = (logits[id] - largest) / temperature - std::log(sum);
-  statistics.entropy = std::max(0.0, std::log(sum) - weighted / sum);
-  if (top > 0) statistics.top = best_tokens(logits, top, temperature, largest / temperature + std::log(sum));
-  return statistics;
 }
 
 Status check_temperature(double temperature) {

@@ -1,4 +1,4 @@
-// Log-probabilities and entropies of the distribution that logits stand for. Sums are f64.
+// Log-probabilities and entropies of the distributions that logits stand for. Sums are f64.
 #pragma once
 
 #include <cmath>
@@ -15,18 +15,6 @@ struct TokenLogprob {
   int32_t id = -1;
   double logprob = 0.0;  // nats; -inf for an excluded token
 };
-
-struct TokenStatistics {
-  double logprob = 0.0;           // of the chosen token, nats
-  double entropy = 0.0;           // of the whole distribution, nats
-  std::vector<TokenLogprob> top;  // the most probable tokens, best first, equal ones by id
-};
-
-// The distribution is softmax(logits / temperature) over `logits` [vocab].
-// Errors: invalid_argument for NaN or +inf, for logits that exclude every token, and for temperatures that are not
-// above 0; out_of_range where `id` is outside of the vocabulary.
-Result<TokenStatistics> token_statistics(std::span<const float> logits, int32_t id, int top = 0,
-                                         double temperature = 1.0);
 
 // The distribution softmax(logits / temperature) of one row, as scoring needs it.
 struct RowStatistics {

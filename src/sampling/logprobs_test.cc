@@ -22,69 +22,40 @@ std::vector<float> floats(const json& values) {
   return result;
 }
 
-TEST(LogprobsGolden, EqualTorchInF64) {
-  const auto text = read_file(std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/sampling/goldens.json", 1 << 24);
-  ASSERT_TRUE(text.ok()) << text.status().message();
-  const json document = json::parse(*text);
-  ASSERT_FALSE(document.at("statistics").empty());
-  for (const json& golden : document.at("statistics")) {
-    const auto top_ids = golden.at("top_ids").get<std::vector<int32_t>>();
-    const auto found = token_statistics(floats(golden.at("logits")), golden.at("id"), static_cast<int>(top_ids.size()),
-                                        golden.at("temperature"));
-    ASSERT_TRUE(found.ok()) << found.status().message();
-    // Both sum 48 terms in f64: a few units of 2^-52 of the largest intermediate, which stays below 1000.
-    constexpr double kTolerance = 1e-12;
-    EXPECT_NEAR(found->logprob, golden.at("logprob").get<double>(), kTolerance);
-    EXPECT_NEAR(found->entropy, golden.at("entropy").get<double>(), kTolerance);
-    for (size_t i = 0; i < top_ids.size(); ++i) {
-      EXPECT_EQ(found->top[i].id, top_ids[i]);
-      EXPECT_NEAR(found->top[i].logprob, golden.at("top_logprobs")[i].get<double>(), kTolerance);
-    }
-  }
-}
-
-TEST(Logprobs, UniformDistribution) {
-  const std::vector<float> logits(64, -7.5f);
-  const auto found = token_statistics(logits, 63, 3);
-  ASSERT_TRUE(found.ok());
-  EXPECT_NEAR(found->logprob, -std::log(64.0), 1e-14);
-  EXPECT_NEAR(found->entropy, std::log(64.0), 1e-14);
-  EXPECT_EQ(found->top[0].id, 0);
-  EXPECT_EQ(found->top[1].id, 1);
-}
-
-TEST(Logprobs, OneCertainToken) {
-  const std::vector<float> logits = {-kInfinity, 3.0f, -kInfinity};
-  const auto found = token_statistics(logits, 1, 10);
-  ASSERT_TRUE(found.ok());
-  EXPECT_EQ(found->logprob, 0.0);
-  EXPECT_EQ(found->entropy, 0.0);
-  ASSERT_EQ(found->top.size(), 3u) << "no more alternatives than tokens";
-  EXPECT_EQ(found->top[2].logprob, -kInfinity);
-  EXPECT_EQ(token_statistics(logits, 0)->logprob, -kInfinity);
-}
-
-TEST(Logprobs, HugeLogitsDoNotOverflow) {
-  const auto found = token_statistics(std::vector<float>{3e38f, -3e38f}, 1);
-  ASSERT_TRUE(found.ok());
-  EXPECT_NEAR(found->logprob / -6e38, 1.0, 1e-6);
-  EXPECT_EQ(found->entropy, 0.0);
-}
-
-TEST(Logprobs, BadInputIsAnError) {
-  const std::vector<float> logits = {0, 1};
-  EXPECT_EQ(token_statistics(logits, 2).status().code(), StatusCode::out_of_range);
-  EXPECT_EQ(token_statistics(logits, -1).status().code(), StatusCode::out_of_range);
-  EXPECT_FALSE(token_statistics(logits, 0, 0, 0.0).ok());
-  EXPECT_FALSE(token_statistics(logits, 0, 0, std::nan("")).ok());
-  EXPECT_FALSE(token_statistics(std::vector<float>{0, kInfinity}, 0).ok());
-  EXPECT_FALSE(token_statistics(std::vector<float>{-kInfinity}, 0).ok());
-  EXPECT_FALSE(token_statistics({}, 0).ok());
-}
-
-// ---- rows
-
 constexpr double kUnit = 0x1p-24;
+
+RowStatistics statistics_of(const std::vector<float>& logits, int top = 0, double temperature = 1.0) {
+  ThreadPool pool(1);
+  return row_statistics(logits.data(), 1, static_cast<int64_t>(logits.size()), top, temperature, pool)[0];
+}
+
+TEST(RowStatistics, UniformDistribution) {
+  const RowStatistics found = statistics_of(std::vector<float>(64, -7.5f), 3);
+  EXPECT_NEAR(found.logprob(-7.5f), -std::log(64.0), 4 * kUnit);
+  EXPECT_NEAR(found.entropy, std::log(64.0), 4 * kUnit);
+  EXPECT_EQ(found.top[0].id, 0);
+  EXPECT_EQ(found.top[1].id, 1);
+}
+
+TEST(RowStatistics, OneCertainToken) {
+  const RowStatistics found = statistics_of({-kInfinity, 3.0f, -kInfinity}, 10);
+  EXPECT_EQ(found.logprob(3.0f), 0.0);
+  EXPECT_EQ(found.entropy, 0.0);
+  ASSERT_EQ(found.top.size(), 3u) << "no more alternatives than tokens";
+  EXPECT_EQ(found.top[2].logprob, -kInfinity);
+  EXPECT_EQ(found.logprob(-kInfinity), -kInfinity);
+}
+
+TEST(RowStatistics, HugeLogitsDoNotOverflow) {
+  const RowStatistics found = statistics_of({3e38f, -3e38f});
+  EXPECT_NEAR(found.logprob(-3e38f) / -6e38, 1.0, 1e-6);
+  EXPECT_EQ(found.entropy, 0.0);
+}
+
+TEST(RowStatistics, TemperaturesThatAreNoneAreErrors) {
+  for (const double temperature : {0.0, -1.0, 1e-60, 1e60, std::nan("")}) EXPECT_FALSE(check_temperature(temperature).ok());
+  EXPECT_TRUE(check_temperature(0.7).ok());
+}
 
 // The bounds of logprobs.h.
 TEST(RowStatistics, EqualTorchInF64WithinTheirBound) {
@@ -154,6 +125,7 @@ TEST(RowStatistics, ARowWithoutADistributionIsSeen) {
   EXPECT_FALSE(row_statistics(nothing.data(), 1, 37, 2, 1.0, pool)[0].has_distribution());
   EXPECT_NE(check_row(nothing).message().find("all excluded"), std::string::npos);
   EXPECT_TRUE(check_row(std::vector<float>(3, 1.0f)).ok());
+  EXPECT_FALSE(check_row({}).ok());
 }
 
 }  // namespace

@@ -413,6 +413,25 @@ TEST(Score, TextCompletionsAreTokenisedByThemselves) {
   expect_same(scores(engine, {sample_of(text.request, found.completion_ids)})[0], found);
 }
 
+// Token by token or all at once: the same bits.
+TEST(Score, GeneratedTokensHaveTheNumbersOfTheirGeneration) {
+  for (const std::string name : {"qwen3_vl_two_images", "gemma3_v4_batch", "qwen3_5_image_and_video"}) {
+    SCOPED_TRACE(name);
+    const Engine engine = load(name);
+    const Request request = requests(name)[0];
+    GenerateOptions options;
+    options.max_new_tokens = 9;
+    options.temperature = 0.0;
+    options.ignore_eos = true;
+    Session session(engine);
+    const Result<Generation> generation = session.generate(request, options);
+    ASSERT_TRUE(generation.ok()) << generation.status().message();
+    const SampleScore found = scores(engine, {sample_of(request, generation->ids)})[0];
+    EXPECT_EQ(found.logprobs, generation->logprobs);
+    EXPECT_EQ(found.entropies, generation->entropies);
+  }
+}
+
 // ---- hooks
 
 TEST(Score, AHookActsOnItsOwnSampleAlone) {
