@@ -1,5 +1,5 @@
-// Any text as a line of samples and as a line of scores. A sample that is read has one completion; a line of scores that
-// is read can be found again by its id and key.
+// Any text as a line of samples and as a line of scores. A sample that is read has one completion; a line of scores
+// that is read can be found again by its id and key.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

@@ -1,5 +1,5 @@
-// Scoring: the log-probability of every token of given completions, as trainers and evaluations need it. docs/scoring.md
-// has the whole of it, with the files that `azimuth score` reads and writes.
+// Scoring: the log-probability of every token of given completions, as trainers and evaluations need it.
+// docs/scoring.md has the whole of it, with the files that `azimuth score` reads and writes.
 //
 // What depends on what: the numbers of a sample depend on the model, its type of weights, the sample and the
 // temperature. They are the same bits whatever the batch, the order, the memory, the threads and what was shared.
@@ -34,8 +34,8 @@ struct ScoreOptions {
   double temperature = 1.0;  // logits are divided by it, [1e-6, 1e6]
   int top = 0;               // the most probable tokens that are returned in place of each token, [0, 1024]
   // Bytes that a micro-batch should take beside the model: at most half for prompts (pixels, features, hidden states,
-  // keys and values), a quarter for keys and values of completions, a quarter for logits. A sample that needs more alone
-  // is run alone.
+  // keys and values), a quarter for keys and values of completions, a quarter for logits. A sample that needs more
+  // alone is run alone.
   int64_t max_bytes = int64_t{1} << 30;
   // false: all samples are checked first, and one that is wrong fails the call before anything is computed. true: it
   // gets a SampleScore::status and the others are scored.
@@ -69,9 +69,10 @@ struct ScoreCallbacks {
 };
 
 // Scores `samples`. A prompt that several of them have, with the same pictures at the same positions, is read once and
-// their completions go on behind it; the same picture is encoded once, in whatever samples (both in the engine's bounded
-// caches and within a micro-batch). Samples whose hooks watch or write are run alone. on_positions is called twice.
-// Errors: "sample 3 ("id"): ..." with what was expected and found; `cancelled`. Results that on_sample got stay valid.
+// their completions go on behind it; the same picture is encoded once, in whatever samples (both in the engine's
+// bounded caches and within a micro-batch). Samples whose hooks watch or write are run alone. on_positions is called
+// twice. Errors: "sample 3 ("id"): ..." with what was expected and found; `cancelled`. Results that on_sample got stay
+// valid.
 Result<std::vector<SampleScore>> score(const Engine& engine, std::span<const ScoreSample> samples,
                                        const ScoreOptions& options = {}, const ScoreCallbacks& callbacks = {});
 
@@ -98,10 +99,10 @@ struct ScoreFileReport {
   int64_t shared_media = 0;
 };
 
-// Scores the lines of the JSONL file `in` and writes one line for each, in order, to `out` (docs/scoring.md). What `out`
-// holds already of the same samples under the same model and options is kept and not computed again, wherever the run
-// that wrote it was killed. Errors: the line of `in` that is wrong; an `out` that belongs to something else, or cannot
-// be written.
+// Scores the lines of the JSONL file `in` and writes one line for each, in order, to `out` (docs/scoring.md). What
+// `out` holds already of the same samples under the same model and options is kept and not computed again, wherever the
+// run that wrote it was killed. Errors: the line of `in` that is wrong; an `out` that belongs to something else, or
+// cannot be written.
 Result<ScoreFileReport> score_file(const Engine& engine, const std::string& in, const std::string& out,
                                    const ScoreFileOptions& options = {}, const ScoreCallbacks& callbacks = {});
 

@@ -27,8 +27,8 @@ struct RowStatistics {
   double logprob(float logit) const { return logit / temperature - log_mass; }
 };
 
-// Statistics of `rows` rows of logits [rows, vocab] by the vector kernels and the threads of `pool`; of a row they depend
-// on nothing but the row. With u = 2^-24, p the distribution and d(j) = (logit(j) - largest) / temperature:
+// Statistics of `rows` rows of logits [rows, vocab] by the vector kernels and the threads of `pool`; of a row they
+// depend on nothing but the row. With u = 2^-24, p the distribution and d(j) = (logit(j) - largest) / temperature:
 // differences round three times and exponentials by 4 u, sums are f64, so that log_mass is off by at most
 // u sum(p (4 + 3 |d|)) <= u (4 + 3 entropy), which for 150,000 tokens is below 41 u = 2.5e-6, and usually far below;
 // the entropy by at most u sum(p (4 + 3 |d|) (1 + |d|)) more. Log-probabilities have no other error than log_mass.

@@ -53,7 +53,8 @@ TEST(RowStatistics, HugeLogitsDoNotOverflow) {
 }
 
 TEST(RowStatistics, TemperaturesThatAreNoneAreErrors) {
-  for (const double temperature : {0.0, -1.0, 1e-60, 1e60, std::nan("")}) EXPECT_FALSE(check_temperature(temperature).ok());
+  for (const double temperature : {0.0, -1.0, 1e-60, 1e60, std::nan("")})
+    EXPECT_FALSE(check_temperature(temperature).ok());
   EXPECT_TRUE(check_temperature(0.7).ok());
 }
 

@@ -3,12 +3,12 @@
 
 #include <sys/file.h>
 
-#include <algorithm>
 #include <fcntl.h>
+#include <unistd.h>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <unistd.h>
 
 #include "score/samples_file.h"
 #include "score/scores_file.h"
@@ -25,9 +25,6 @@ std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void write(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
 
 PromptSpec picture_spec() {
   PromptSpec spec;
@@ -68,7 +65,8 @@ TEST(SamplesFile, ReadsEveryKindOfLine) {
 }
 
 TEST(SamplesFile, ErrorsNameTheLine) {
-  const std::string good = R"({"id": "a", "prompt": "x", "completion": "y"})" "\n";
+  const std::string good = R"({"id": "a", "prompt": "x", "completion": "y"})"
+                           "\n";
   const std::pair<std::string, std::string> cases[] = {
       {"{\"id\": ", "samples.jsonl:2"},
       {"[1]", "samples.jsonl:2 expected an object"},
@@ -99,8 +97,10 @@ TEST(SamplesFile, ErrorsNameTheLine) {
     EXPECT_EQ(file.status().message().find('\n'), std::string::npos);
   }
   const TempDirectory directory;
-  EXPECT_NE(SamplesFile::open(directory.write("empty.jsonl", "\n \n"), picture_spec()).status().message().find(
-                "expected one sample a line, found none"),
+  EXPECT_NE(SamplesFile::open(directory.write("empty.jsonl", "\n \n"), picture_spec())
+                .status()
+                .message()
+                .find("expected one sample a line, found none"),
             std::string::npos);
   EXPECT_EQ(SamplesFile::open(directory.path("none"), picture_spec()).status().code(), StatusCode::not_found);
   EXPECT_EQ(SamplesFile::open(directory.path(), picture_spec()).status().code(), StatusCode::not_found);

@@ -138,9 +138,9 @@ Result<std::vector<SharedPrompt>> read_prompts(const Engine::Impl& model, std::v
     reading.sequence.input.hidden = {};
     reading.sequence.input.streams.clear();
     reading.sequence.input.features.rows = nullptr;
-    prompts.push_back(std::make_shared<const ReadPrompt>(ReadPrompt{std::move(reading.sequence), std::move(reading.last),
-                                                                    reading.media, reading.cached_tokens,
-                                                                    reading.cached_media}));
+    prompts.push_back(
+        std::make_shared<const ReadPrompt>(ReadPrompt{std::move(reading.sequence), std::move(reading.last),
+                                                      reading.media, reading.cached_tokens, reading.cached_media}));
   }
   return prompts;
 }
@@ -155,8 +155,8 @@ CacheSizes cache_sizes(const Engine::Impl& model) {
       const decoder::RecurrentState state = decoder::RecurrentState::empty(*layer.linear);
       sizes.fixed += static_cast<int64_t>((state.inputs.size() + state.memory.size()) * sizeof(float));
     } else if (layer.kv_source < 0 && layer.mixer == MixerKind::attention) {
-      sizes.token += bytes(kernels::KvRole::keys, layer, layer.head_dim) +
-                     bytes(kernels::KvRole::values, layer, layer.value_dim);
+      sizes.token +=
+          bytes(kernels::KvRole::keys, layer, layer.head_dim) + bytes(kernels::KvRole::values, layer, layer.value_dim);
     }
   }
   return sizes;

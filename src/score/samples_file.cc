@@ -18,9 +18,17 @@ namespace {
 
 using nlohmann::json;
 
-const std::set<std::string, std::less<>> kKeys = {
-    "id",       "messages",         "prompt",     "images", "videos", "panoramas", "completion", "completion_ids",
-    "positions", "processor_kwargs", "add_generation_prompt"};
+const std::set<std::string, std::less<>> kKeys = {"id",
+                                                  "messages",
+                                                  "prompt",
+                                                  "images",
+                                                  "videos",
+                                                  "panoramas",
+                                                  "completion",
+                                                  "completion_ids",
+                                                  "positions",
+                                                  "processor_kwargs",
+                                                  "add_generation_prompt"};
 
 // The JSON text of an array or object; "" where there is none.
 Result<std::string> text_of(const JsonView& line, std::string_view key, bool list) {
@@ -92,8 +100,8 @@ Result<std::vector<std::string>> sources_of(const Request& request, const Prompt
     AZ_ASSIGN_OR_RETURN(prompt::Messages messages, prompt::parse_messages(request.messages, spec));
     media = std::move(messages.media);
   }
-  for (const auto& [text, parse] : {std::pair{&request.videos, &prompt::parse_videos},
-                                    std::pair{&request.panoramas, &prompt::parse_panoramas}}) {
+  for (const auto& [text, parse] :
+       {std::pair{&request.videos, &prompt::parse_videos}, std::pair{&request.panoramas, &prompt::parse_panoramas}}) {
     if (text->empty()) continue;
     AZ_ASSIGN_OR_RETURN(const std::vector<prompt::MediaReference> more, parse(*text, {}));
     media.insert(media.end(), more.begin(), more.end());

@@ -167,8 +167,9 @@ class ScoreRun {
     for (const PromptTask& task : missing) prompt_tokens += outlines_[task.sample].prompt_tokens;
     std::vector<size_t> owners;
     for (const PromptTask& task : missing) owners.push_back(task.sample);
-    AZ_ASSIGN_OR_RETURN(const std::vector<SharedPrompt> read,
-                        scoring::read_prompts(model_, std::move(missing), context.share(done_, prompt_tokens, total())));
+    AZ_ASSIGN_OR_RETURN(
+        const std::vector<SharedPrompt> read,
+        scoring::read_prompts(model_, std::move(missing), context.share(done_, prompt_tokens, total())));
     done_ += prompt_tokens;
     for (size_t i = 0; i < owners.size(); ++i) prompts_[outlines_[owners[i]].key] = read[i];
 
@@ -201,8 +202,8 @@ class ScoreRun {
         task.ready = std::move(*outline.ready);
         outline.ready.reset();
       } else {
-        Result<scoring::ReadyPrompt> again = scoring::ready_prompt(model_, samples_[i].request,
-                                                               static_cast<int64_t>(outline.completion.size()));
+        Result<scoring::ReadyPrompt> again =
+            scoring::ready_prompt(model_, samples_[i].request, static_cast<int64_t>(outline.completion.size()));
         if (!again.ok()) return again.status().with_context(names_[i]);
         task.ready = std::move(*again);
       }

@@ -131,8 +131,7 @@ TEST(ScoreCommand, TheDefaultIsF32) {
 
 // The running command, with what it says on stderr in a file.
 pid_t start(const std::string& arguments, const std::string& errors) {
-  const std::string command =
-      "exec " + quoted(AZIMUTH_BINARY) + " " + arguments + " >/dev/null 2>" + quoted(errors);
+  const std::string command = "exec " + quoted(AZIMUTH_BINARY) + " " + arguments + " >/dev/null 2>" + quoted(errors);
   const pid_t child = fork();
   if (child == 0) {
     execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
@@ -227,9 +226,9 @@ TEST(ScoreCommand, AnotherPictureUnderTheSameNameIsScoredAgain) {
   samples.add(question("a", "What is it?", "A square.", true));
   ASSERT_EQ(run(samples.arguments()).exit_code, 0);
   const std::string before = read(samples.path("scores.jsonl"));
-  std::filesystem::copy(std::string(AZIMUTH_SOURCE_DIR) +
-                            "/tests/golden/trace/qwen3_vl_two_images/media/sample0_turn0_image0.png",
-                        samples.path("pictures/demo.png"), std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy(
+      std::string(AZIMUTH_SOURCE_DIR) + "/tests/golden/trace/qwen3_vl_two_images/media/sample0_turn0_image0.png",
+      samples.path("pictures/demo.png"), std::filesystem::copy_options::overwrite_existing);
   EXPECT_EQ(json::parse(run(samples.arguments("--json")).output)["scored"], 1);
   EXPECT_NE(lines_of(read(samples.path("scores.jsonl")))[0]["logprobs"], lines_of(before)[0]["logprobs"]);
 }

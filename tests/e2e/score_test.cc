@@ -127,7 +127,9 @@ class GoldenCase {
   bool follows_length() const { return engine_.info().frequencies_follow_length; }
 
  private:
-  double logit_spread(size_t sample) const { return spread(expected_["logits_last"][sample].get<std::vector<double>>()); }
+  double logit_spread(size_t sample) const {
+    return spread(expected_["logits_last"][sample].get<std::vector<double>>());
+  }
 
   // Frequencies of the reference follow the longest sample of its batch.
   bool reference_is_alone(size_t sample) const {
@@ -273,8 +275,7 @@ TEST_P(ScoreBits, DoNotDependOnBatchOrderMemoryThreadsOrSharing) {
     const int64_t tokens = inspect_prompt(plain, request)->prompt.ids.size();
     room = std::min(room, plain.info().context_length - tokens);
   }
-  const std::vector<ScoreSample> samples =
-      completions(GetParam(), plain.info().vocab, std::min<int64_t>(room, 600));
+  const std::vector<ScoreSample> samples = completions(GetParam(), plain.info().vocab, std::min<int64_t>(room, 600));
   ScoreOptions options;
   options.top = 3;
   std::vector<SampleScore> alone;
@@ -310,10 +311,10 @@ const std::string kCase = "qwen3_vl_two_images";
 
 Request question(const std::string& text, const std::string& picture = "media/sample0_turn0_image0.png") {
   Request request;
-  request.messages = json::array({{{"role", "user"},
-                                   {"content",
-                                    {{{"type", "image"}, {"image", picture}}, {{"type", "text"}, {"text", text}}}}}})
-                         .dump();
+  request.messages =
+      json::array({{{"role", "user"},
+                    {"content", {{{"type", "image"}, {"image", picture}}, {{"type", "text"}, {"text", text}}}}}})
+          .dump();
   request.base_directory = golden(kCase);
   return request;
 }

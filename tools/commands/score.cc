@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kHelp =
     "samples.jsonl has one sample a line; paths are relative to the file:\n"
-    "  {\"id\": \"a\", \"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"image\": \"cat.png\"},\n"
+    "  {\"id\": \"a\", \"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"image\": "
+    "\"cat.png\"},\n"
     "   {\"type\": \"text\", \"text\": \"What is it?\"}]}], \"completion\": \"A cat.\"}\n"
     "  {\"id\": \"b\", \"prompt\": \"<image>Caption:\", \"images\": [\"cat.png\"], \"completion_ids\": [319, 6635]}\n"
     "A completion is tokenised as it stands, without special tokens and without an end-of-text token.\n\n"
@@ -48,10 +49,11 @@ void print_json(const ScoreFileReport& report, double seconds) {
 
 void print_words(const ScoreFileReport& report, double seconds) {
   const auto number = [](int64_t value) { return static_cast<long long>(value); };
-  std::printf("%lld of %lld samples scored in %.1f s: %lld completion tokens behind %lld of prompts, of which %lld were "
-              "shared\n",
-              number(report.scored), number(report.samples), seconds, number(report.completion_tokens),
-              number(report.prompt_tokens), number(report.shared_tokens));
+  std::printf(
+      "%lld of %lld samples scored in %.1f s: %lld completion tokens behind %lld of prompts, of which %lld were "
+      "shared\n",
+      number(report.scored), number(report.samples), seconds, number(report.completion_tokens),
+      number(report.prompt_tokens), number(report.shared_tokens));
   if (report.reused > 0) std::printf("%lld were there already\n", number(report.reused));
   if (report.failed > 0) std::printf("%lld failed: their lines say why\n", number(report.failed));
 }
@@ -70,8 +72,8 @@ int score_command(ScoreCommand& command) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   line.clear();
   if (!result.ok() && result.status().code() == StatusCode::cancelled) {
-    return report(cancelled("stopped; what was scored stands in " + command.out +
-                            ", and the same command goes on from there"));
+    return report(
+        cancelled("stopped; what was scored stands in " + command.out + ", and the same command goes on from there"));
   }
   if (!result.ok()) return report(result.status());
   command.json ? print_json(*result, seconds) : print_words(*result, seconds);
@@ -103,8 +105,9 @@ void add_score(CLI::App& app, int& exit_code) {
       ->type_name("N")
       ->check(in_range(int64_t{1}, int64_t{1} << 30));
   add_memory_options(*sub, command->model.engine);
-  sub->add_flag("--keep-going", options.keep_going,
-                "Write an error in place of the scores of a sample that is wrong, instead of stopping before the first");
+  sub->add_flag(
+      "--keep-going", options.keep_going,
+      "Write an error in place of the scores of a sample that is wrong, instead of stopping before the first");
   sub->add_flag("--json", command->json, "Print what was done as JSON");
   sub->footer(kHelp);
   sub->callback([command, &exit_code] { exit_code = score_command(*command); });
