@@ -196,7 +196,7 @@ class ScoreRun {
     std::set<ContentHash> asked;
     for (const size_t i : batch) {
       Outline& outline = outlines_[i];
-      if (prompts_.contains(outline.key) || !asked.insert(outline.key).second || outline.completion.empty()) continue;
+      if (outline.completion.empty() || prompts_.contains(outline.key) || !asked.insert(outline.key).second) continue;
       PromptTask task{&samples_[i].request, i, names_[i], {}};
       if (outline.ready) {
         task.ready = std::move(*outline.ready);
