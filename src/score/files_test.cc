@@ -25,7 +25,6 @@ std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-
 PromptSpec picture_spec() {
   PromptSpec spec;
   spec.image = {.expansion = PromptExpansion::per_cell, .placeholder = "<image>"};
