@@ -71,6 +71,7 @@ test-oracle: setup golden  ## compare with live transformers on random checkpoin
 	@$(ORACLE)/bin/python tests/oracle/real_tokenizers.py --binary $$(find build/release -name azimuth_text_oracle -type f)
 	@$(ORACLE)/bin/python tests/oracle/real_prompts.py --azimuth $(AZIMUTH)
 	@$(ORACLE)/bin/python tests/oracle/additive_live.py --azimuth $(AZIMUTH) --seeds $(SEEDS)
+	@$(ORACLE)/bin/python tests/oracle/score_live.py --azimuth $(AZIMUTH) --seeds $(SEEDS)
 
 test-pages: build  ## the pages of positions and attend in Chromium
 	@scripts/setup.sh pages

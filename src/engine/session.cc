@@ -139,9 +139,10 @@ class AnswerLoop {
     const std::vector<int32_t>& ids = turn_.sequence.prompt.ids;
     AZ_ASSIGN_OR_RETURN(const int32_t id,
                         sampling::sample(row, params_, {ids, generated_}, 0, static_cast<uint64_t>(step)));
-    AZ_ASSIGN_OR_RETURN(const sampling::TokenStatistics statistics, sampling::token_statistics(row, id));
+    const sampling::RowStatistics statistics =
+        sampling::row_statistics(row.data(), 1, logits.elements(), 0, 1.0, *model_.pool)[0];
     generated_.push_back(id);
-    logprob_ = statistics.logprob;
+    logprob_ = statistics.logprob(row[static_cast<size_t>(id)]);
     entropy_ = statistics.entropy;
     out.steps = step + 1;
     return id;

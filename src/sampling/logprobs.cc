@@ -3,22 +3,33 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <string>
+
+#include "kernels/kernels.h"
 
 namespace azimuth::sampling {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+// A heap of the best tokens so far, the worst of them in front: few tokens of a row get past the comparison with it.
 std::vector<TokenLogprob> best_tokens(std::span<const float> logits, int top, double temperature, double log_mass) {
-  std::vector<int32_t> ids(logits.size());
-  std::iota(ids.begin(), ids.end(), 0);
   const size_t count = std::min(static_cast<size_t>(std::max(top, 0)), logits.size());
-  std::partial_sort(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count), ids.end(),
-                    [&](int32_t a, int32_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
   std::vector<TokenLogprob> best;
-  for (size_t i = 0; i < count; ++i) best.push_back({ids[i], logits[ids[i]] / temperature - log_mass});
+  if (count == 0) return best;
+  const auto better = [&](int32_t a, int32_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; };
+  std::vector<int32_t> heap;
+  for (int32_t id = 0; id < static_cast<int32_t>(logits.size()); ++id) {
+    if (heap.size() == count) {
+      if (!(logits[id] > logits[heap.front()])) continue;
+      std::ranges::pop_heap(heap, better);
+      heap.pop_back();
+    }
+    heap.push_back(id);
+    std::ranges::push_heap(heap, better);
+  }
+  std::ranges::sort_heap(heap, better);
+  for (const int32_t id : heap) best.push_back({id, logits[id] / temperature - log_mass});
   return best;
 }
 
@@ -26,12 +37,13 @@ std::vector<TokenLogprob> best_tokens(std::span<const float> logits, int top, do
 
 Status check_logits(std::span<const float> logits) {
   if (logits.empty()) return invalid_argument("logits expected one value per token, found none");
-  for (size_t id = 0; id < logits.size(); ++id) {
-    if (logits[id] < kInfinity) continue;  // false for NaN
-    return invalid_argument("logits expected finite numbers or -inf, found " +
-                            std::string(std::isnan(logits[id]) ? "NaN" : "+inf") + " at token " + std::to_string(id));
-  }
-  return ok_status();
+  unsigned bad = 0;  // without a branch, so that the loop becomes vectors
+  for (const float logit : logits) bad |= static_cast<unsigned>(!(logit < kInfinity));  // true for NaN
+  if (bad == 0) return ok_status();
+  const auto first = std::ranges::find_if(logits, [](float logit) { return !(logit < kInfinity); });
+  return invalid_argument("logits expected finite numbers or -inf, found " +
+                          std::string(std::isnan(*first) ? "NaN" : "+inf") + " at token " +
+                          std::to_string(first - logits.begin()));
 }
 
 double log_sum_exp(std::span<const float> logits) {
@@ -42,32 +54,36 @@ double log_sum_exp(std::span<const float> logits) {
   return largest + std::log(sum);
 }
 
-Result<TokenStatistics> token_statistics(std::span<const float> logits, int32_t id, int top, double temperature) {
+Status check_temperature(double temperature) {
+  const auto narrow = static_cast<float>(temperature);
+  if (narrow > 0.0f && narrow < kInfinity) return ok_status();  // false for NaN
+  return invalid_argument("log-probabilities expected a temperature above 0, found " + std::to_string(temperature));
+}
+
+Status check_row(std::span<const float> logits) {
   AZ_RETURN_IF_ERROR(check_logits(logits));
-  if (id < 0 || static_cast<size_t>(id) >= logits.size()) {
-    return out_of_range("expected a token id below the vocabulary of " + std::to_string(logits.size()) + ", found " +
-                        std::to_string(id));
-  }
-  if (!(temperature > 0.0 && temperature < std::numeric_limits<double>::infinity())) {
-    return invalid_argument("log-probabilities expected a temperature above 0, found " + std::to_string(temperature));
-  }
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  if (largest == -kInfinity) return invalid_argument("logits expected at least one possible token, found all excluded");
-  // With x = (logit - largest) / T: entropy = log(sum exp x) - sum(x exp x) / sum(exp x).
-  double sum = 0.0;
-  double weighted = 0.0;
-  for (const float logit : logits) {
-    if (logit == -kInfinity) continue;
-    const double x = (logit - largest) / temperature;
-    const double weight = std::exp(x);
-    sum += weight;
-    if (weight > 0.0) weighted += x * weight;
-  }
-  TokenStatistics statistics;
-  statistics.logprob = (logits[id] - largest) / temperature - std::log(sum);
-  statistics.entropy = std::max(0.0, std::log(sum) - weighted / sum);
-  if (top > 0) statistics.top = best_tokens(logits, top, temperature, largest / temperature + std::log(sum));
-  return statistics;
+  if (*std::ranges::max_element(logits) > -kInfinity) return ok_status();
+  return invalid_argument("logits expected at least one possible token, found all excluded");
+}
+
+std::vector<RowStatistics> row_statistics(const float* logits, int64_t rows, int64_t vocab, int top, double temperature,
+                                          ThreadPool& pool) {
+  const auto narrow = static_cast<float>(temperature);
+  std::vector<double> masses(static_cast<size_t>(rows));
+  std::vector<double> entropies(static_cast<size_t>(rows));
+  kernels::log_sum_exp(logits, rows, vocab, vocab, narrow, masses.data(), entropies.data(), pool);
+  std::vector<RowStatistics> all(static_cast<size_t>(rows));
+  pool.for_each(rows, top > 0 ? 1 : rows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      RowStatistics& one = all[static_cast<size_t>(row)];
+      one.temperature = narrow;
+      one.log_mass = masses[static_cast<size_t>(row)];  // NaN where a logit is NaN or +inf, -inf where all are
+      one.entropy = std::max(0.0, entropies[static_cast<size_t>(row)]);
+      if (!one.has_distribution()) continue;
+      one.top = best_tokens({logits + row * vocab, static_cast<size_t>(vocab)}, top, one.temperature, one.log_mass);
+    }
+  });
+  return all;
 }
 
 }  // namespace azimuth::sampling

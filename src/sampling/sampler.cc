@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "base/rng.h"
+#include "kernels/kernels.h"
 #include "sampling/logprobs.h"
 
 namespace azimuth::sampling {
@@ -130,7 +131,7 @@ bool changes_logits(const SamplingParams& params) {
 }  // namespace
 
 int32_t argmax(std::span<const float> logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  return static_cast<int32_t>(kernels::argmax(logits.data(), static_cast<int64_t>(logits.size())));
 }
 
 Result<std::vector<float>> process_logits(std::span<const float> logits, const SamplingParams& params,

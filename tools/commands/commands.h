@@ -19,5 +19,6 @@ void add_layout(CLI::App& app, int& exit_code);
 void add_lint(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_quantize(CLI::App& app, int& exit_code);
+void add_score(CLI::App& app, int& exit_code);
 
 }  // namespace azimuth::tools
