@@ -79,7 +79,7 @@ CASES = {
     "qwen3_vl_text": Case("qwen3_vl_batch_shards", counts=(0, 0)),
     "qwen3_text": Case("qwen3_tied", counts=(0, 0, 0)),
     "gemma3": Case("gemma3_v4_batch", by_hand=True),
-    "gemma3_crops": Case("gemma3_crops", sizes=("strip", "small", "wide", "square"), by_hand=True,
+    "gemma3_crops": Case("gemma3_v4_batch", sizes=("strip", "small", "wide", "square"), by_hand=True,
                          image_options=PAN_AND_SCAN),
     "gemma4": Case("gemma4_shared_keys", sizes=("small", "square"), by_hand=True),
     "internvl": Case("internvl_tiles_thumbnail_v4", sizes=("strip", "small", "square")),
@@ -141,6 +141,16 @@ def held_by_trainer(trainer, prompts, images, completions):
     return held, None
 
 
+def check_pictures_matter(trainer, held, prompts, images):
+    """A checkpoint whose scores do not depend on the pictures would show nothing."""
+    negatives = [[PIL.Image.fromarray(255 - numpy.asarray(p)) for p in pictures] for pictures in images]
+    scored = [reference.scores_alone(trainer, held, prompts, each, 1.0)[0] for each in (images, negatives)]
+    moved = abs(scored[0] - scored[1]).max(1)
+    for b, pictures in enumerate(images):
+        if pictures and held["attention_mask"][b, -held["logits_to_keep"] :].any():
+            assert moved[b] > 50 * AGREEMENT, f"pictures of sample {b} move its scores by {moved[b]} only"
+
+
 def tiles_of(trainer, images):
     """Rows of pixel_values that belong to each sample."""
     make = trainer.processing_class.image_processor
@@ -165,6 +175,7 @@ def compute(case):
         held["attention_mask"][b, -held["logits_to_keep"] :] = 0
     if case.image_options:
         held["num_tiles"] = tiles_of(trainer, images)
+    check_pictures_matter(trainer, held, prompts, images)
     arrays = {}
     for padding in ("trainer", "left", "right"):
         rows = held if padding == "trainer" else repadded(held, padding)
