@@ -10,6 +10,7 @@ never rests on one of the two. --check writes nothing and compares with the comm
 """
 
 import argparse
+import hashlib
 import json
 import pathlib
 import sys
@@ -151,11 +152,32 @@ def check_pictures_matter(trainer, held, prompts, images):
             assert moved[b] > 50 * AGREEMENT, f"pictures of sample {b} move its scores by {moved[b]} only"
 
 
+def pictures_of(trainer, prompts, images):
+    """Per sample a list with [rows, sha256] of each part of pixel_values that is known to belong together: of an image,
+    or of all images where the processor returns them so. From the processor, one sample at a time; without padding."""
+    parts = []
+    for prompt, pictures in zip(prompts, images, strict=True):
+        inputs = reference.processed(trainer, [prompt], [pictures])
+        pixels = inputs.get("pixel_values")
+        if pixels is None:
+            parts.append([])
+            continue
+        if pixels.ndim == 2:
+            own = pixels.split(inputs["image_grid_thw"].prod(-1).tolist())
+        elif pixels.ndim == 4 and len(pixels) != len(pictures):
+            own = pixels.split([sum(tiles_of(trainer, [[picture]])) for picture in pictures])
+        else:
+            own = pixels  # [images, ...], or [1, tiles of all images, ...]
+        own = [part[part.flatten(1).any(1)] if pixels.ndim == 5 else part for part in own]
+        hashes = [hashlib.sha256(numpy.ascontiguousarray(part.numpy()).tobytes()).hexdigest() for part in own]
+        parts.append([[len(part) if pixels.ndim != 3 else 1, digest] for part, digest in zip(own, hashes, strict=True)])
+    return parts
+
+
 def tiles_of(trainer, images):
     """Rows of pixel_values that belong to each sample."""
-    make = trainer.processing_class.image_processor
-    options = {"return_tensors": "pt", **trainer.image_options}
-    return [len(make(images=[pictures], **options)["pixel_values"]) if pictures else 0 for pictures in images]
+    alone = [reference.processed(trainer, ["count"], [pictures]) if pictures else {} for pictures in images]
+    return [len(inputs.get("pixel_values", ())) for inputs in alone]
 
 
 def compute(case):
@@ -193,6 +215,8 @@ def compute(case):
             notes["trl"].setdefault("batch_size", {})[padding] = verdicts
     notes["logits_to_keep"], notes["num_images"] = held["logits_to_keep"], held["num_images"]
     notes["num_tiles"] = held["num_tiles"]
+    notes["pictures"] = pictures_of(trainer, prompts, images)
+    notes["image_token_id"] = getattr(trainer.model.config, "image_token_id", None)
     for name in held:
         if name.startswith("pixel") or name.startswith("image") or name == "spatial_shapes":
             arrays[name] = held[name].numpy()
