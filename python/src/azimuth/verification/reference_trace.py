@@ -460,8 +460,8 @@ def axes_of(positions):
     return rows[0] if len(rows) == 1 else rows
 
 
-def feature_entries(features):
-    """Summaries of every array, images first, and per DeepStack level those of the sample's arrays one after another."""
+def whole_features(features):
+    """Every array, images first, and per DeepStack level the sample's arrays one after another."""
     arrays, levels = [], []
     for kind in ("image", "video"):
         for seen, output in features:
@@ -472,7 +472,13 @@ def feature_entries(features):
                 if level == len(levels):
                     levels.append([])
                 levels[level].extend(parts)
-    return [feature_summary(a) for a in arrays], [feature_summary(torch.cat(parts)) for parts in levels]
+    return {"vision_features": arrays, "deepstack_features": [torch.cat(parts) for parts in levels]}
+
+
+def feature_entries(features):
+    """Summaries of the same."""
+    whole = whole_features(features)
+    return tuple([feature_summary(array) for array in whole[name]] for name in ("vision_features", "deepstack_features"))
 
 
 def score_fields(logits, ids):
@@ -484,7 +490,11 @@ def score_fields(logits, ids):
     return [None, *taken], shortest(entropies.numpy())
 
 
-def trace(reference, request):
+def trace(reference, request, keep=None):
+    """The answer of docs/trace.md. keep(sample, arrays): is handed the whole arrays of each sample as well, {"layers":
+    [layers] of [n, hidden], "logits": [n, vocab], "vision_features", "deepstack_features": lists of [tokens, hidden]}; and
+    those of the request with None for the sample: {"pixel_values": [arrays], ...}.
+    """
     if hasattr(reference.observer, "prepare"):
         reference.observer.prepare(reference.model, request)
     renderer = reference.processor if reference.multimodal else reference.tokenizer
@@ -518,6 +528,8 @@ def trace(reference, request):
         if hasattr(observer, "grids"):
             grids = observer.grids(inputs)
         arrays, levels = feature_entries(features)
+        if keep:
+            keep(i, {"layers": layers, "logits": logits, **whole_features(features)})
         logprobs, entropies = score_fields(logits, ids)
         steps, ignore = request.get("max_new_tokens", 24), request.get("ignore_eos", True)
         new_ids, new_logits, new_positions = reference.greedy(inputs, steps, ignore)
@@ -549,6 +561,8 @@ def trace(reference, request):
         answer["decode_position_ids"].append(axes_of(new_positions))
 
     for name in ("pixel_values", "pixel_values_videos"):
+        if keep and name in whole:
+            keep(None, {name: getattr(whole, "arrays", [whole[name]])})
         if name in whole:
             answer[name] = [pixel_summary(array) for array in getattr(whole, "arrays", [whole[name]])]
     if "pixel_attention_mask" in whole:  # [samples or videos, tiles or frames, rows, columns]
