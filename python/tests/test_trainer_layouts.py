@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from azimuth.trainer_layouts import samples_of
 
-GOLDENS = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden" / "trainer"
+SOURCE = pathlib.Path(os.environ.get("AZIMUTH_SOURCE_DIR") or pathlib.Path(__file__).resolve().parents[2])
+GOLDENS = SOURCE / "tests" / "golden" / "trainer"
 CASES = json.loads((GOLDENS / "cases.json").read_text(encoding="utf-8"))
 PADDINGS = ("trainer", "left", "right")
 ROWS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
