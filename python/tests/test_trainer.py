@@ -70,7 +70,7 @@ def test_batches_are_slices_of_the_list_of_samples(engine):
 
 
 def test_the_dead_key_is_refused_by_its_new_name(engine):
-    with pytest.raises(ValueError, match="expected image_position_ids.*got pixel_position_ids"):
+    with pytest.raises(ValueError, match="expected image_position_ids.*found pixel_position_ids"):
         trainer.per_token_logps_and_entropies(engine("gemma4"), **tensors_of("gemma4"), pixel_position_ids=[[0]])
     with pytest.raises(TypeError, match="unexpected keyword argument 'pixels'"):
         trainer.per_token_logps_and_entropies(engine("gemma4"), **tensors_of("gemma4"), pixels=[[0]])

@@ -167,15 +167,15 @@ MISTAKES = {
     ),
     "a picture too many": (
         lambda: changed("gemma4", num_images=[1, 0, 2]),
-        ["3 rows of pixel_values", "num_images", "got 4", "sample, 2"],
+        ["3 rows of pixel_values", "num_images", "found 4", "sample, 2"],
     ),
     "a picture too few": (
         lambda: changed("gemma4", num_images=[1, 1, 3]),
-        ["5 rows of pixel_values", "num_images", "got 4", "sample 2"],
+        ["5 rows of pixel_values", "num_images", "found 4", "sample 2"],
     ),
     "image_position_ids of another count": (
         lambda: changed("gemma4", image_position_ids=lambda ids: ids[:3]),
-        ["4 rows of image_position_ids", "got 3", "sample 2"],
+        ["4 rows of image_position_ids", "found 3", "sample 2"],
     ),
     "image_position_ids of other patches": (
         lambda: changed("gemma4", image_position_ids=lambda ids: ids[:, :-1]),
@@ -184,15 +184,15 @@ MISTAKES = {
     "image_position_ids missing": (lambda: without("gemma4", "image_position_ids"), ["image_position_ids", "4, 280"]),
     "grids of fewer images": (
         lambda: changed("qwen3_vl", image_grid_thw=lambda grids: grids[:3]),
-        ["4 rows of image_grid_thw", "num_images", "got 3", "sample 2"],
+        ["4 rows of image_grid_thw", "num_images", "found 3", "sample 2"],
     ),
     "fewer patches than grids": (
         lambda: changed("qwen3_vl", pixel_values=lambda pixels: pixels[:-1]),
-        ["88 rows of pixel_values", "image_grid_thw", "got 87", "sample 2"],
+        ["88 rows of pixel_values", "image_grid_thw", "found 87", "sample 2"],
     ),
     "more patches than grids": (
         lambda: changed("qwen3_vl", pixel_values=lambda pixels: np.concatenate([pixels, pixels[:1]])),
-        ["88 rows of pixel_values", "got 89", "sample, 2"],
+        ["88 rows of pixel_values", "found 89", "sample, 2"],
     ),
     "an empty grid": (
         lambda: changed("qwen3_vl", image_grid_thw=lambda grids: grids * [[1, 0, 1]]),
@@ -200,7 +200,7 @@ MISTAKES = {
     ),
     "tiles that do not add up": (
         lambda: changed("internvl", num_tiles=[4, 0, 9]),
-        ["13 rows of pixel_values", "num_tiles", "got 14", "sample, 2"],
+        ["13 rows of pixel_values", "num_tiles", "found 14", "sample, 2"],
     ),
     "tiles of a sample without images": (
         lambda: changed("internvl", num_tiles=[4, 1, 9]),
@@ -213,19 +213,19 @@ MISTAKES = {
     "tiles that nothing tells apart": (lambda: {**tensors_of("internvl"), "image_token_id": None}, ["image_token_id", "sample 2"]),
     "tiles without num_tiles": (
         lambda: {**without("internvl", "num_tiles"), "image_token_id": None},
-        ["4 rows of pixel_values", "num_images", "got 14", "num_tiles"],
+        ["4 rows of pixel_values", "num_images", "found 14", "num_tiles"],
     ),
     "sizes of fewer images": (
         lambda: changed("llava_next", image_sizes=lambda sizes: sizes[:-1]),
-        ["4 rows of image_sizes", "got 3", "sample 2"],
+        ["4 rows of image_sizes", "found 3", "sample 2"],
     ),
     "as many rows as images, but samples are what they are": (
         lambda: changed("smolvlm_as_many", num_images=[1, 1, 1]),
-        ["1 images of sample 2", "got 0 of"],
+        ["1 images of sample 2", "found 0 of"],
     ),
     "padded samples of another batch": (
         lambda: changed("smolvlm", pixel_values=lambda pixels: pixels[:2]),
-        ["3 samples", "got 2"],
+        ["3 samples", "found 2"],
     ),
     "a mask of other tiles": (
         lambda: changed("smolvlm", pixel_attention_mask=lambda mask: mask[:, :-1]),
@@ -293,7 +293,7 @@ MISTAKES = {
             **tensors_of("qwen3_vl_text"), "pixel_values_videos": np.zeros((4, 4), np.float32),
             "video_grid_thw": [[1, 2, 2], [1, 1, 1]], "num_videos": [1, 1],
         },
-        ["5 rows of pixel_values_videos", "video_grid_thw", "got 4", "sample 1"],
+        ["5 rows of pixel_values_videos", "video_grid_thw", "found 4", "sample 1"],
     ),
 }  # fmt: skip
 

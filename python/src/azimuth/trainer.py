@@ -78,12 +78,12 @@ def per_token_logps_and_entropies(
     """
     for name in unknown:
         if name in RENAMED:
-            raise ValueError(f"expected {RENAMED[name]}, which took the place of {name} and counts by image, got {name}")
-        raise TypeError(f"per_token_logps_and_entropies() got an unexpected keyword argument {name!r}")
+            raise ValueError(f"expected {RENAMED[name]}, which took the place of {name} and counts by image, found {name}")
+        raise TypeError(f"per_token_logps_and_entropies() found an unexpected keyword argument {name!r}")
     if not isinstance(temperature, (int, float)) or not math.isfinite(temperature) or temperature <= 0:
-        raise ValueError(f"expected a temperature above 0, got {temperature!r}")
+        raise ValueError(f"expected a temperature above 0, found {temperature!r}")
     if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1):
-        raise ValueError(f"expected batch_size of at least 1 or None, got {batch_size!r}")
+        raise ValueError(f"expected batch_size of at least 1 or None, found {batch_size!r}")
     samples = samples_of(
         input_ids, attention_mask, logits_to_keep, pixel_values=pixel_values, image_grid_thw=image_grid_thw,
         num_images=num_images, image_position_ids=image_position_ids, num_tiles=num_tiles,

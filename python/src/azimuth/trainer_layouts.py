@@ -89,9 +89,9 @@ def _array(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"expected {name} to be an array or tensor, got a ragged {type(value).__name__}: {error}") from None
+        raise ValueError(f"expected {name} to be an array or tensor, found a ragged {type(value).__name__}: {error}") from None
     if array.dtype == object:
-        raise ValueError(f"expected {name} to be an array or tensor of numbers, got {type(value).__name__}")
+        raise ValueError(f"expected {name} to be an array or tensor of numbers, found {type(value).__name__}")
     return array
 
 
@@ -99,18 +99,18 @@ def _whole(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """int64 of the given shape, in which None stands for any size."""
     array = _array(name, value)
     if array.dtype.kind not in "iub":
-        raise ValueError(f"expected {name} to hold whole numbers, got {array.dtype}")
+        raise ValueError(f"expected {name} to hold whole numbers, found {array.dtype}")
     wrong = array.ndim != len(shape) or any(s is not None and s != a for s, a in zip(shape, array.shape))
     if wrong:
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ValueError(f"expected {name} of shape [{wanted}], got {list(array.shape)}")
+        raise ValueError(f"expected {name} of shape [{wanted}], found {list(array.shape)}")
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
 def _pixels(name: str, value: Any) -> np.ndarray:
     array = _array(name, value)
     if array.dtype.kind != "f":
-        raise ValueError(f"expected {name} in a float type, as the processor normalises them, got {array.dtype}")
+        raise ValueError(f"expected {name} in a float type, as the processor normalises them, found {array.dtype}")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
@@ -118,12 +118,12 @@ def _counts(name: str, value: Any, samples: int) -> list[int]:
     """One whole number per sample."""
     array = _array(name, value)
     if array.ndim != 1 or len(array) != samples:
-        raise ValueError(f"expected {name} to name a count for each of the {samples} samples, got {list(array.shape)} numbers")
+        raise ValueError(f"expected {name} to name a count for each of the {samples} samples, found {list(array.shape)} numbers")
     if array.dtype.kind not in "iu" and len(array):
-        raise ValueError(f"expected {name} to hold whole numbers, got {array.dtype}")
+        raise ValueError(f"expected {name} to hold whole numbers, found {array.dtype}")
     for sample, count in enumerate(array.tolist()):
         if count < 0:
-            raise ValueError(f"expected {name} of at least 0, got {count} for sample {sample}")
+            raise ValueError(f"expected {name} of at least 0, found {count} for sample {sample}")
     return [int(count) for count in array]
 
 
@@ -137,12 +137,12 @@ def _offsets(counts: Sequence[int], total: int, counted: str, by: str) -> list[i
         ends.append(ends[-1] + count)
         if ends[-1] > total:
             raise ValueError(
-                f"expected {sum(counts)} {counted}, as {by} adds up to, got {total}: sample {sample} takes those from "
+                f"expected {sum(counts)} {counted}, as {by} adds up to, found {total}: sample {sample} takes those from "
                 f"{ends[-2]} to {ends[-1]}"
             )
     if ends[-1] != total:
         raise ValueError(
-            f"expected {ends[-1]} {counted}, as {by} adds up to, got {total}: the last sample, {len(counts) - 1}, ends "
+            f"expected {ends[-1]} {counted}, as {by} adds up to, found {total}: the last sample, {len(counts) - 1}, ends "
             f"at {ends[-1]}"
         )
     return ends
@@ -151,7 +151,7 @@ def _offsets(counts: Sequence[int], total: int, counted: str, by: str) -> list[i
 def _check_finite(pixels: np.ndarray, sample: int, name: str) -> None:
     if not np.isfinite(pixels).all():
         place = np.argwhere(~np.isfinite(pixels))[0].tolist()
-        raise ValueError(f"expected finite numbers in {name}, got {pixels[tuple(place)]} at {place} of sample {sample}'s part")
+        raise ValueError(f"expected finite numbers in {name}, found {pixels[tuple(place)]} at {place} of sample {sample}'s part")
 
 
 # ---- text -----------------------------------------------------------------------------------------------------------
@@ -162,13 +162,13 @@ def _kept_columns(mask: np.ndarray, sample: int) -> np.ndarray:
     strange = np.flatnonzero((mask != 0) & (mask != 1))
     if len(strange):
         raise ValueError(
-            f"expected attention_mask of zeros and ones, got {mask[strange[0]]} in column {strange[0]} of sample {sample}"
+            f"expected attention_mask of zeros and ones, found {mask[strange[0]]} in column {strange[0]} of sample {sample}"
         )
     kept = np.flatnonzero(mask)
     if len(kept) and kept[-1] - kept[0] + 1 != len(kept):
         hole = kept[0] + int(np.flatnonzero(mask[kept[0] :] == 0)[0])
         raise ValueError(
-            f"expected attention_mask of sample {sample} to be padded on the left, on the right or on both sides, got a "
+            f"expected attention_mask of sample {sample} to be padded on the left, on the right or on both sides, found a "
             f"zero in column {hole} between tokens: move the tokens together"
         )
     return kept
@@ -182,7 +182,7 @@ def _texts(input_ids: Any, attention_mask: Any, logits_to_keep: int) -> list[tup
     if isinstance(logits_to_keep, bool) or int(logits_to_keep) != logits_to_keep or not 0 < logits_to_keep < max(width, 1):
         raise ValueError(
             f"expected logits_to_keep between 1 and {width - 1}, one less than the columns of input_ids, since the first "
-            f"token has nothing in front of it that predicts it; got {logits_to_keep}"
+            f"token has nothing in front of it that predicts it; found {logits_to_keep}"
         )
     first = width - int(logits_to_keep)
     texts = []
@@ -190,11 +190,11 @@ def _texts(input_ids: Any, attention_mask: Any, logits_to_keep: int) -> list[tup
         kept = _kept_columns(mask[sample], sample)
         own = ids[sample, kept]
         if len(own) and (own.min() < 0 or own.max() > np.iinfo(np.int32).max):
-            raise ValueError(f"expected token ids from 0 to 2^31 - 1, got {own.min()} to {own.max()} in sample {sample}")
+            raise ValueError(f"expected token ids from 0 to 2^31 - 1, found {own.min()} to {own.max()} in sample {sample}")
         scored = kept[kept >= first]
         if len(scored) and scored[0] == kept[0]:
             raise ValueError(
-                f"expected a token in front of those that are scored, got none in sample {sample}: its first token is in "
+                f"expected a token in front of those that are scored, found none in sample {sample}: its first token is in "
                 f"column {kept[0]}, and the last {logits_to_keep} of {width} columns are scored"
             )
         texts.append((own.astype(np.int32), kept, scored - first))
@@ -208,8 +208,8 @@ def _types(name: str, value: Any, shape: tuple[int, int], texts) -> list[np.ndar
     array = _array(name, value)
     if array.ndim == 2 and array.shape[0] == shape[0] and array.shape[1] != shape[1]:
         raise ValueError(
-            f"expected {name} with the {shape[1]} columns of input_ids, got {array.shape[1]}. TRL 1.16 makes it from a "
-            f"prompt that got a second bos token, so that it marks the wrong tokens. It says nothing that input_ids does "
+            f"expected {name} with the {shape[1]} columns of input_ids, found {array.shape[1]}. TRL 1.16 makes it from a "
+            f"prompt that found a second bos token, so that it marks the wrong tokens. It says nothing that input_ids does "
             f"not say: leave it out"
         )
     rows = _whole(name, value, shape)
@@ -246,12 +246,12 @@ def layout_of(pixel_values: Any, given: Sequence[str]) -> Layout:
         hint = f": an array like this needs {missing[rank]} beside it" if layout is IMAGES and rank in missing else ""
         raise ValueError(
             f"expected pixel_values with {ranks[0]} axes ({layout.name}: each row {layout.rows}, as {layout.families} have "
-            f"it), got {shape}{hint}"
+            f"it), found {shape}{hint}"
         )
     others = sorted(given - set(layout.keys))
     if others:
         raise ValueError(
-            f"expected one layout of images, got {', '.join(others)} beside {layout.keys[0] if layout.keys else 'images'}: "
+            f"expected one layout of images, found {', '.join(others)} beside {layout.keys[0] if layout.keys else 'images'}: "
             f"{layout.name} ({layout.families}) has {', '.join(layout.keys) or 'no such tensors'}"
         )
     return layout
@@ -282,7 +282,7 @@ def _cut_patches(batch: _Batch) -> list[list[Medium]]:
     for image, grid in enumerate(grids.tolist()):
         if min(grid) < 1:
             sample = next(s for s in range(len(ends) - 1) if ends[s + 1] > image)
-            raise ValueError(f"expected image_grid_thw of at least 1, got {grid} for image {image} (sample {sample})")
+            raise ValueError(f"expected image_grid_thw of at least 1, found {grid} for image {image} (sample {sample})")
     rows = grids.prod(axis=1).tolist()
     per_sample = [sum(rows[ends[s] : ends[s + 1]]) for s in range(len(ends) - 1)]
     starts = _offsets(per_sample, len(batch.pixels), "rows of pixel_values", "image_grid_thw")
@@ -307,7 +307,7 @@ def _cut_images(batch: _Batch, beside: tuple[str, ...] = ()) -> list[list[Medium
         batch.image_offsets(len(others[name]), f"rows of {name}")
         if name == "image_position_ids" and others[name].shape[1] != batch.pixels.shape[1]:
             raise ValueError(
-                f"expected image_position_ids for the {batch.pixels.shape[1]} patches of each row of pixel_values, got "
+                f"expected image_position_ids for the {batch.pixels.shape[1]} patches of each row of pixel_values, found "
                 f"{others[name].shape[1]}"
             )
     return [
@@ -334,13 +334,13 @@ def _tiles_of_media(sample: int, tiles: int, images: int, placeholders: np.ndarr
     tokens = sum(runs)
     if tokens % tiles or any(run % (tokens // tiles) for run in runs):
         raise ValueError(
-            f"expected the image tokens of sample {sample} to be shared equally by its {tiles} tiles, got {tokens} tokens "
+            f"expected the image tokens of sample {sample} to be shared equally by its {tiles} tiles, found {tokens} tokens "
             f"in runs of {runs}"
         )
     if len(runs) not in (images, tiles):
         raise ValueError(
             f"expected one run of image tokens for each of the {images} images of sample {sample}, or for each of its "
-            f"{tiles} tiles, got {len(runs)}"
+            f"{tiles} tiles, found {len(runs)}"
         )
     return [run * tiles // tokens for run in runs]
 
@@ -355,7 +355,7 @@ def _cut_tiles(batch: _Batch) -> list[list[Medium]]:
     for sample, images in enumerate(batch.num_images):
         if (images == 0) != (counts[sample] == 0) or counts[sample] < images:
             raise ValueError(
-                f"expected at least a tile for each image and none without one, got {counts[sample]} in num_tiles and "
+                f"expected at least a tile for each image and none without one, found {counts[sample]} in num_tiles and "
                 f"{images} in num_images for sample {sample}"
             )
         marked = None if batch.placeholders is None else batch.placeholders[sample]
@@ -372,20 +372,20 @@ def _crops_by_tokens(batch: _Batch) -> list[int]:
     rows, images = len(batch.pixels), sum(batch.num_images)
     if batch.placeholders is None:
         raise ValueError(
-            f"expected {images} rows of pixel_values, as num_images adds up to, got {rows}. Where images are divided into "
+            f"expected {images} rows of pixel_values, as num_images adds up to, found {rows}. Where images are divided into "
             f"tiles or crops, pass num_tiles, token_type_ids or image_token_id"
         )
     tokens = [int(marked.sum()) for marked in batch.placeholders]
     if rows == 0 or sum(tokens) % rows:
         raise ValueError(
             f"expected {images} rows of pixel_values, as num_images adds up to, or crops that share the {sum(tokens)} image "
-            f"tokens of the batch equally, got {rows} rows"
+            f"tokens of the batch equally, found {rows} rows"
         )
     each = sum(tokens) // rows
     for sample, count in enumerate(tokens):
         if each == 0 or count % each:
             raise ValueError(
-                f"expected image tokens in multiples of {each}, as {rows} rows of pixel_values share {sum(tokens)}, got "
+                f"expected image tokens in multiples of {each}, as {rows} rows of pixel_values share {sum(tokens)}, found "
                 f"{count} in sample {sample}"
             )
     return [count // each for count in tokens]
@@ -403,7 +403,7 @@ def _cut_tiles_of_patches(batch: _Batch) -> list[list[Medium]]:
     for sample, images in enumerate(batch.num_images):
         own = slice(ends[sample], ends[sample + 1])
         if (images == 0) != (counts[sample] == 0):
-            raise ValueError(f"expected tiles for sample {sample} where it has images, got {counts[sample]} and {images}")
+            raise ValueError(f"expected tiles for sample {sample} where it has images, found {counts[sample]} and {images}")
         arrays = {"pixel_values": batch.pixels[own], "spatial_shapes": shapes[own], "pixel_attention_mask": mask[own]}
         cut.append([Medium("image", arrays)] if images else [])
     return cut
@@ -414,7 +414,7 @@ def _cut_samples(batch: _Batch) -> list[list[Medium]]:
     samples, tiles = len(batch.num_images), batch.pixels.shape[1]
     if len(batch.pixels) != samples:
         raise ValueError(
-            f"expected a row of pixel_values {list(batch.pixels.shape)} for each of the {samples} samples, got "
+            f"expected a row of pixel_values {list(batch.pixels.shape)} for each of the {samples} samples, found "
             f"{len(batch.pixels)}: with 5 axes and no image_sizes a row holds all tiles of a sample ({SAMPLES.families})"
         )
     mask = batch.tensors.get("pixel_attention_mask")
@@ -426,7 +426,7 @@ def _cut_samples(batch: _Batch) -> list[list[Medium]]:
         if (images == 0) != (not real.any()) or real.sum() < images:
             raise ValueError(
                 f"expected at least a tile for each of the {images} images of sample {sample}, as num_images has it, and "
-                f"none without images, got {int(real.sum())} of {tiles} tiles with pixels"
+                f"none without images, found {int(real.sum())} of {tiles} tiles with pixels"
             )
         if not images:
             cut.append([])
@@ -459,13 +459,13 @@ def _cut_videos(pixels, grids, num_videos, seconds, samples) -> list[list[Medium
     if pixels is None:
         given = [n for n, v in (("video_grid_thw", grids), ("second_per_grid_ts", seconds)) if v is not None]
         if given or (num_videos is not None and any(_counts("num_videos", num_videos, samples))):
-            raise ValueError(f"expected pixel_values_videos beside {given[0] if given else 'num_videos'}, got none")
+            raise ValueError(f"expected pixel_values_videos beside {given[0] if given else 'num_videos'}, found none")
         return [[] for _ in range(samples)]
     if grids is None or num_videos is None:
         raise ValueError("expected video_grid_thw and num_videos (videos of each sample) beside pixel_values_videos")
     batch = _Batch(_pixels("pixel_values_videos", pixels), _counts("num_videos", num_videos, samples), None, {})
     if batch.pixels.ndim != 2:
-        raise ValueError(f"expected pixel_values_videos as rows of patches [rows, values], got {list(batch.pixels.shape)}")
+        raise ValueError(f"expected pixel_values_videos as rows of patches [rows, values], found {list(batch.pixels.shape)}")
     grids = _whole("video_grid_thw", grids, (None, 3))
     ends = _offsets(batch.num_images, len(grids), "rows of video_grid_thw", "num_videos")
     rows = grids.prod(axis=1).tolist()
@@ -474,7 +474,7 @@ def _cut_videos(pixels, grids, num_videos, seconds, samples) -> list[list[Medium
     if seconds is not None:
         seconds = _array("second_per_grid_ts", seconds).astype(np.float64)
         if seconds.shape != (len(grids),):
-            raise ValueError(f"expected second_per_grid_ts for each of the {len(grids)} videos, got {list(seconds.shape)}")
+            raise ValueError(f"expected second_per_grid_ts for each of the {len(grids)} videos, found {list(seconds.shape)}")
     cut = []
     for sample in range(samples):
         row, media = starts[sample], []
@@ -512,11 +512,11 @@ def _check_media_keys(pixel_values, tensors, num_images, samples) -> None:
     for name, value in tensors.items():
         empty = name == "num_tiles" and value is not None and not any(_counts(name, value, samples))
         if value is not None and not empty:
-            raise ValueError(f"expected pixel_values beside {name}, got none")
+            raise ValueError(f"expected pixel_values beside {name}, found none")
     if num_images is not None:
         for sample, count in enumerate(_counts("num_images", num_images, samples)):
             if count:
-                raise ValueError(f"expected pixel_values for the {count} images of sample {sample}, got none")
+                raise ValueError(f"expected pixel_values for the {count} images of sample {sample}, found none")
 
 
 def samples_of(
@@ -565,7 +565,7 @@ def samples_of(
         if batch_num_images is not None:
             named = _array("batch_num_images", batch_num_images).reshape(-1).tolist()
             if named not in (counts, [count for count in counts if count]):
-                raise ValueError(f"expected batch_num_images to say the same as num_images, got {named} and {counts}")
+                raise ValueError(f"expected batch_num_images to say the same as num_images, found {named} and {counts}")
         batch = _Batch(pixels, counts, _placeholders(texts, image_token_id, mm_types, types), tensors)
         media = _cut(layout, batch)
         for sample, parts in enumerate(media):
