@@ -1,0 +1,75 @@
+"""azimuth.trainer against the real GRPOTrainer on random checkpoints of every layout, tensors of torch in and out."""
+
+import os
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+import azimuth
+from azimuth.trainer import per_token_logps_and_entropies
+
+SOURCE = pathlib.Path(os.environ.get("AZIMUTH_SOURCE_DIR") or pathlib.Path(__file__).resolve().parents[3])
+sys.path.append(str(SOURCE / "tests" / "oracle"))
+
+import trl_reference as reference  # sets the environment before torch is loaded
+
+import torch
+from random_config import write_case
+from trainer_goldens import AGREEMENT, SIZES, picture
+
+LIMIT = 1e-4  # nats, of small checkpoints
+PROMPTS = ["What is in the picture?", "hello", "Compare the three pictures."]
+COMPLETIONS = ["a small boat.", "yes", "two red boats on the sea"]
+# family: how many images each sample has. Idefics and SmolVLM look at the first sample's images.
+FAMILIES = {
+    "qwen2_vl": (1, 0, 3), "qwen2_5_vl": (0, 3, 1), "qwen3_vl": (3, 1, 0), "gemma3": (1, 0, 3), "gemma4": (1, 0, 3),
+    "internvl": (0, 1, 3), "smolvlm": (1, 0, 3), "idefics3": (3, 0, 1), "llava": (1, 0, 3), "llava_next": (0, 3, 1),
+}  # fmt: skip
+# The small sizes and ordinary choices that all of them have; the rest is drawn.
+COMMON = {"odd": False, "request.samples": 1}
+
+
+def subject(tmp_path, family, seed):
+    """(trainer, tensors that it holds, prompts, images) on a random checkpoint."""
+    write_case(family, seed, tmp_path, COMMON)
+    trainer = reference.open_trainer(tmp_path / "model")
+    rng = np.random.default_rng(seed)
+    sizes = iter([*SIZES.values()] * 2)
+    images = [[picture(rng, *next(sizes)) for _ in range(count)] for count in FAMILIES[family]]
+    completions = [trainer._tokenizer(text, add_special_tokens=False)["input_ids"] for text in COMPLETIONS]
+    held = reference.held_by_hand(trainer, PROMPTS, images, completions)
+    if family == "internvl":
+        held["num_tiles"] = reference.held_by_trainer(trainer, PROMPTS, images, completions)["num_tiles"]
+    return trainer, held, images
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_are_those_of_the_trainer(tmp_path, family, seed):
+    trainer, held, images = subject(tmp_path, family, seed)
+    with azimuth.Engine.load(tmp_path / "model", dtype="f32") as engine:
+        for temperature in (1.0, 0.7):
+            reference.set_temperature(trainer, temperature)
+            expected = reference.scores(trainer, held)
+            alone = reference.scores_alone(trainer, held, PROMPTS, images, temperature)
+            noise = max(float(abs(a - b).max()) for a, b in zip(expected, alone, strict=True))
+            assert noise <= AGREEMENT, f"TRL and transformers differ by {noise}"
+            for size in (None, 1, 2):
+                logps, entropies = per_token_logps_and_entropies(
+                    engine, **held, batch_size=size, compute_entropy=True, temperature=temperature
+                )
+                assert isinstance(logps, torch.Tensor) and logps.dtype == torch.float32
+                assert float(abs(logps.numpy() - expected[0]).max()) <= LIMIT
+                assert float(abs(entropies.numpy() - expected[1]).max()) <= LIMIT
+
+
+def test_tensors_in_bfloat16_are_read(tmp_path):
+    trainer, held, _ = subject(tmp_path, "llava", 1)
+    narrow = {**held, "pixel_values": held["pixel_values"].bfloat16()}
+    widened = {**held, "pixel_values": narrow["pixel_values"].float()}
+    with azimuth.Engine.load(tmp_path / "model", dtype="f32") as engine:
+        assert torch.equal(
+            per_token_logps_and_entropies(engine, **narrow)[0], per_token_logps_and_entropies(engine, **widened)[0]
+        )
