@@ -95,19 +95,6 @@ Result<RequestText> read_text(const Engine::Impl& model, const Request& request)
   return out;
 }
 
-Result<Prompt> build(const Engine::Impl& model, const Request& request, const prompt::PromptText& text,
-                     const prompt::MediaInputs& inputs, Compat compat, std::optional<bool> add_special_tokens) {
-  prompt::BuildOptions options;
-  options.add_special_tokens = add_special_tokens;
-  options.context_tokens = model.spec.text.context_length;
-  options.replace_video_markers = compat == Compat::tf4;
-  options.space_behind_markers = compat != Compat::tf4;
-  if (request.has_ids) {
-    return prompt::prompt_of_ids(request.ids, inputs, model.spec.prompt, *model.tokenizer, options);
-  }
-  return prompt::build_prompt(text, inputs, model.spec.prompt, *model.tokenizer, options);
-}
-
 // transformers 5.23 counts rope_delta from the largest id, which is what its layouts say under tf5, but its generate()
 // numbers new tokens on from the last one of the prompt.
 void decode_as_generate(const positions::PolicyInstance& policy, PositionTable& table) {
@@ -126,7 +113,8 @@ void time_by_requested_rate(const VideoProcessorSpec& spec, Prompt& prompt) {
   }
 }
 
-// Positions that are not a policy's own: those given with the request, and what hook 1 makes of them.
+}  // namespace
+
 Status replace_positions(const Request& request, const PolicyChoice& policy, const TextSpec& text,
                          PreparedSample& sample) {
   const auto tokens = static_cast<int64_t>(sample.prompt.ids.size());
@@ -145,48 +133,111 @@ Status replace_positions(const Request& request, const PolicyChoice& policy, con
   return check_table(sample.positions, tokens, *policy.encoding, text, "the position hook");
 }
 
-}  // namespace
+Result<PositionTable> lay_out(const Engine::Impl& model, const PolicyChoice& policy, std::span<const Span> spans,
+                              Compat compat) {
+  AZ_ASSIGN_OR_RETURN(
+      PositionTable table,
+      positions::layout_prompt(policy.policy, spans, {compat, static_cast<int>(model.spec.text.layers.size())}));
+  if (compat == Compat::tf5) decode_as_generate(policy.policy, table);
+  return table;
+}
 
 Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy) {
-  Compat compat = model.options.compat;
-  if (!request.compat.empty()) {
-    AZ_ASSIGN_OR_RETURN(compat, parse_compat(request.compat));
-  }
-  models::ProcessorSpecs processors = model.processors;
+  AZ_ASSIGN_OR_RETURN(PreparedSample sample, prepare_prompt(model, request));
+  AZ_ASSIGN_OR_RETURN(sample.positions, lay_out(model, policy, sample.prompt.spans, sample.compat));
+  AZ_RETURN_IF_ERROR(replace_positions(request, policy, model.spec.text, sample));
+  return sample;
+}
+
+namespace {
+
+// How a request is to be read: what its words stand for.
+struct Reading {
+  Compat compat = Compat::azimuth;
+  models::ProcessorSpecs processors;
   std::optional<bool> special_tokens;
-  if (!request.processor_kwargs.empty()) {
-    AZ_ASSIGN_OR_RETURN(const nlohmann::json kwargs, parse_json(request.processor_kwargs, "processor_kwargs"));
-    AZ_ASSIGN_OR_RETURN(special_tokens, models::asked_special_tokens(kwargs));
-    std::vector<std::string> unknown;
-    if (model.spec.vision) {
-      AZ_ASSIGN_OR_RETURN(unknown, models::apply_processor_kwargs(processors, kwargs));
-    }
-    for (const std::string& key : unknown)
-      log(LogLevel::warning, "processor_kwargs: unknown key \"" + key + "\" is ignored");
+};
+
+Result<Reading> reading_of(const Engine::Impl& model, const Request& request) {
+  Reading out{model.options.compat, model.processors, {}};
+  if (!request.compat.empty()) {
+    AZ_ASSIGN_OR_RETURN(out.compat, parse_compat(request.compat));
   }
-  AZ_ASSIGN_OR_RETURN(RequestText text, read_text(model, request));
-  MediaLoader loader(model, processors, {request.base_directory, compat, &request.media, request.has_ids});
-  if (!text.media.empty() && !model.spec.vision) {
-    return unsupported("this model takes text only, but " + std::to_string(text.media.size()) +
-                       (text.media.size() == 1 ? " image or video" : " images or videos") +
+  if (request.processor_kwargs.empty()) return out;
+  AZ_ASSIGN_OR_RETURN(const nlohmann::json kwargs, parse_json(request.processor_kwargs, "processor_kwargs"));
+  AZ_ASSIGN_OR_RETURN(out.special_tokens, models::asked_special_tokens(kwargs));
+  std::vector<std::string> unknown;
+  if (model.spec.vision) {
+    AZ_ASSIGN_OR_RETURN(unknown, models::apply_processor_kwargs(out.processors, kwargs));
+  }
+  for (const std::string& key : unknown)
+    log(LogLevel::warning, "processor_kwargs: unknown key \"" + key + "\" is ignored");
+  return out;
+}
+
+Result<Prompt> build(const Engine::Impl& model, const Request& request, const prompt::PromptText& text,
+                     const prompt::MediaInputs& inputs, const Reading& reading, const PromptOptions& prompt_options) {
+  prompt::BuildOptions options;
+  options.rows_are_final = prompt_options.rows_are_final;
+  options.unknown_ids = prompt_options.unknown_ids;
+  options.add_special_tokens = reading.special_tokens;
+  options.context_tokens = model.spec.text.context_length;
+  options.replace_video_markers = reading.compat == Compat::tf4;
+  options.space_behind_markers = reading.compat != Compat::tf4;
+  if (request.has_ids) {
+    return prompt::prompt_of_ids(request.ids, inputs, model.spec.prompt, *model.tokenizer, options);
+  }
+  return prompt::build_prompt(text, inputs, model.spec.prompt, *model.tokenizer, options);
+}
+
+Status load_media(const Engine::Impl& model, const std::vector<MediaReference>& media, MediaLoader& loader) {
+  if (media.empty()) return ok_status();
+  if (!model.spec.vision) {
+    return unsupported("this model takes text only, but " + std::to_string(media.size()) +
+                       (media.size() == 1 ? " image or video" : " images or videos") +
                        " came with the prompt; leave them out, or take a vision-language model");
   }
-  loader.expect(text.media);
-  for (const MediaReference& reference : text.media) AZ_RETURN_IF_ERROR(loader.load(reference));
-  if (!text.media.empty()) AZ_RETURN_IF_ERROR(loader.arrange());
+  loader.expect(media);
+  for (const MediaReference& reference : media) AZ_RETURN_IF_ERROR(loader.load(reference));
+  return loader.arrange();
+}
+
+}  // namespace
+
+Result<PreparedSample> prepare_prompt(const Engine::Impl& model, const Request& request, const PromptOptions& options) {
+  AZ_ASSIGN_OR_RETURN(const Reading reading, reading_of(model, request));
+  AZ_ASSIGN_OR_RETURN(RequestText text, read_text(model, request));
+  MediaLoader loader(model, reading.processors,
+                     {request.base_directory, reading.compat, &request.media, request.has_ids});
+  AZ_RETURN_IF_ERROR(load_media(model, text.media, loader));
   PreparedSample sample;
-  AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, request, text.text, loader.inputs, compat, special_tokens));
+  AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, request, text.text, loader.inputs, reading, options));
   sample.images = std::move(loader.images);
   sample.videos = std::move(loader.videos);
   sample.media = loader.handles();
   sample.rendered = std::move(text.text.text);
-  sample.compat = compat;
-  if (compat == Compat::tf4) time_by_requested_rate(processors.video, sample.prompt);
-  AZ_ASSIGN_OR_RETURN(sample.positions,
-                      positions::layout_prompt(policy.policy, sample.prompt.spans,
-                                               {compat, static_cast<int>(model.spec.text.layers.size())}));
-  if (compat == Compat::tf5) decode_as_generate(policy.policy, sample.positions);
-  AZ_RETURN_IF_ERROR(replace_positions(request, policy, model.spec.text, sample));
+  sample.compat = reading.compat;
+  if (reading.compat == Compat::tf4) time_by_requested_rate(reading.processors.video, sample.prompt);
+  return sample;
+}
+
+Result<PreparedSample> prepare_media(const Engine::Impl& model, const Request& request) {
+  AZ_ASSIGN_OR_RETURN(const Reading reading, reading_of(model, request));
+  std::vector<MediaReference> media;
+  if (request.messages.empty()) {
+    AZ_ASSIGN_OR_RETURN(media, named_media(request));
+    if (media.empty()) media = held_media(request.media);
+  } else {
+    AZ_ASSIGN_OR_RETURN(prompt::Messages messages, prompt::parse_messages(request.messages, model.spec.prompt));
+    media = std::move(messages.media);
+  }
+  MediaLoader loader(model, reading.processors, {request.base_directory, reading.compat, &request.media, true});
+  AZ_RETURN_IF_ERROR(load_media(model, media, loader));
+  PreparedSample sample;
+  sample.images = std::move(loader.images);
+  sample.videos = std::move(loader.videos);
+  sample.media = loader.handles();
+  sample.compat = reading.compat;
   return sample;
 }
 

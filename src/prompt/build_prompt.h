@@ -57,6 +57,10 @@ struct BuildOptions {
   // bos.
   std::optional<bool> add_special_tokens = {};
   bool space_behind_markers = true;  // where MediaMarkup::joins_markers; transformers 4.57 wrote none
+  // Of a prompt of ids: embeddings came beside it. Ids may be -1 where they are not known; where the embeddings hold
+  // the features already, placeholders are tokens like any others.
+  bool unknown_ids = false;
+  bool rows_are_final = false;
 };
 
 // Errors: counts of placeholders and media that differ, an empty grid, media that the family does not take, a

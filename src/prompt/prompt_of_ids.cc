@@ -129,10 +129,11 @@ class Placer {
   PlaceholderIds placeholders_;
 };
 
-Status check_ids(const std::vector<int32_t>& ids, const PromptSpec& spec, const text::Tokenizer& tokenizer) {
+Status check_ids(const std::vector<int32_t>& ids, bool unknown, const PromptSpec& spec,
+                 const text::Tokenizer& tokenizer) {
   if (ids.empty()) return invalid_argument("a prompt of ids expected at least one, found none");
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] >= 0) continue;
+    if (ids[i] >= (unknown ? -1 : 0)) continue;
     return out_of_range("token id expected 0 or above, found " + std::to_string(ids[i]) + " at token " +
                         std::to_string(i) + "; leave padding out");
   }
@@ -156,10 +157,11 @@ PlaceholderIds placeholder_ids(const PromptSpec& spec, const text::Tokenizer& to
 
 Result<Prompt> prompt_of_ids(std::vector<int32_t> ids, const MediaInputs& media, const PromptSpec& spec,
                              const text::Tokenizer& tokenizer, const BuildOptions& options) {
-  AZ_RETURN_IF_ERROR(check_ids(ids, spec, tokenizer));
+  AZ_RETURN_IF_ERROR(check_ids(ids, options.unknown_ids, spec, tokenizer));
   AZ_RETURN_IF_ERROR(check_context(ids.size(), options.context_tokens));
   AZ_ASSIGN_OR_RETURN(const MediaSpans spans, spans_of_media(media, spec, options));
-  const PlaceholderIds placeholders = placeholder_ids(spec, tokenizer);
+  PlaceholderIds placeholders;
+  if (!options.rows_are_final) placeholders = placeholder_ids(spec, tokenizer);
   Prompt prompt;
   prompt.ids = std::move(ids);
   const Placer placer(prompt.ids, placeholders);

@@ -159,6 +159,7 @@ Result<MediaFeatures> encode_canvas(const VisionSpec& spec, const TowerWeights& 
   }
   if (canvas.global_layers == 0) add_tiles_between(weights.canvas, rows, ratio, hidden);
 
+  tap(context, Stage::tower_output, -1, hidden);
   MediaFeatures out;
   out.grid = {1, 1, 1};
   AZ_ASSIGN_OR_RETURN(out.features, project(spec.projector, weights.projector, chosen.finish(hidden),

@@ -154,6 +154,7 @@ Result<MediaFeatures> Tower::encode(const Tensor& patches, const Grid& grid, con
     }
   }
   if (spec_.final_norm) normalise(weights_.final_norm, spec_.norm_eps, hidden, hidden, pool);
+  tap(context, Stage::tower_output, -1, hidden);
   AZ_ASSIGN_OR_RETURN(out.features, project_patches(spec_, spec_.projector, weights_.projector, chosen.rows(hidden),
                                                     frame, windows, grid, pool));
   tap(context, Stage::features, -1, out.features);
