@@ -67,4 +67,12 @@ struct EncodedMedium {
 Result<std::vector<EncodedMedium>> encode_media(const Engine& engine, const Request& request,
                                                 const EncodeOptions& options = {});
 
+// Features as a file, by the end of its name: .safetensors holds "features", "deepstack.0" and so on,
+// "last_hidden_state" where it was asked for, and the picture's geometry and model in its metadata; .npy the features
+// alone. Errors: another name; data_loss where it cannot be written.
+Status write_features(const Engine& engine, const EncodedMedium& medium, const std::string& path);
+// Either kind of file, in f32, bf16, f16 or f64, from whatever wrote it; geometry that it does not say is left open.
+// Errors: not_found, what is wrong with the file. Shapes and numbers are checked when features meet a request.
+Result<FeatureInput> read_features(const std::string& path);
+
 }  // namespace azimuth

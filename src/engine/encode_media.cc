@@ -75,6 +75,7 @@ Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model, std::
   int64_t total = 0;
   for (const MediaToEncode& each : media) total += each.pixels->patches();
   total = std::max<int64_t>(total, 1);
+  const CancelScope scope(context.cancel);
   std::vector<MediaFeatures> out;
   int64_t done = 0;
   for (const MediaToEncode& each : media) {
@@ -82,6 +83,7 @@ Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model, std::
     AZ_ASSIGN_OR_RETURN(MediaFeatures features,
                         encode_one(*model.tower, each, static_cast<int>(out.size()), context.share(done, part, total)));
     if (model.intact) AZ_RETURN_IF_ERROR(model.intact());
+    AZ_RETURN_IF_ERROR(context.checkpoint(static_cast<double>(done + part) / static_cast<double>(total)));
     out.push_back(std::move(features));
     done += part;
   }

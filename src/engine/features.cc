@@ -222,6 +222,7 @@ Result<std::vector<engine::SharedMediaFeatures>> encode_shown(const Engine::Impl
 Result<std::vector<engine::SharedMediaFeatures>> encode_known(const Engine::Impl& model, const PreparedSample& sample,
                                                               const RunContext& context) {
   const engine::MediaKeys keys = engine::media_keys(sample, *model.pool);
+  AZ_RETURN_IF_ERROR(context.checkpoint(0.0));
   engine::KnownFeatures known;
   if (model.options.feature_cache_bytes > 0) known.cache = model.features.get();
   AZ_ASSIGN_OR_RETURN(engine::EncodedMedia media, engine::encode_shared(model, sample, keys, known, context));
@@ -257,7 +258,9 @@ Result<std::vector<EncodedMedium>> encode_media(const Engine& engine, const Requ
                ? invalid_argument("encode_media expected an engine with weights, found one loaded without")
                : unsupported("this model takes text only and has no tower; take a vision-language model");
   }
+  const CancelScope scope(options.cancel);
   AZ_ASSIGN_OR_RETURN(const PreparedSample sample, engine::prepare_media(model, request));
+  if (CancelScope::requested()) return cancelled("stopped on request");
   const size_t images = sample.images.size();
   LastStates states(images + sample.videos.size());
   const RunContext context{*model.pool, nullptr, options.cancel, options.progress};

@@ -307,12 +307,13 @@ class Collector {
   Status add_rows(int64_t first, const float* rows, int64_t count, const RunContext& context) {
     if (!hidden_.empty()) copy(first, rows, count, hidden_);
     const int64_t wanted = std::max(first, first_token_ + tokens_ - logit_rows_);
+    const CancelScope scope(context.cancel);
     for (int64_t token = wanted; token < first + count; token += kLogitRows) {
       const int64_t rows_now = std::min(kLogitRows, first + count - token);
       const float* from = rows + (token - first) * model_.spec.text.hidden;
       Tensor block = model_.decoder->logits(from, rows_now, context.pool);
+      if (scope.skipped()) return cancelled("stopped on request");
       AZ_RETURN_IF_ERROR(engine::pass_tensor(context, {Stage::logits, -1, 0, token}, block));
-      AZ_RETURN_IF_ERROR(context.checkpoint(1.0));
       const int64_t row = token - (first_token_ + tokens_ - logit_rows_);
       std::copy_n(block.data(), block.elements(), logits_.row(row));
     }
@@ -571,6 +572,7 @@ class Forward {
   }
 
   Status read_tokens(const PolicyChoice& policy) {
+    const CancelScope scope(options_.cancel);
     Request request = request_;
     if (before_ != nullptr) request.compat = compat_name(before_->compat);
     if (options_.embeddings.data != nullptr) {
@@ -578,6 +580,7 @@ class Forward {
     } else {
       AZ_ASSIGN_OR_RETURN(tokens_.sample, engine::prepare_prompt(model_, request));
     }
+    if (CancelScope::requested()) return cancelled("stopped on request");
     // What follows a prompt whose tokens all see each other is an answer to it.
     if (before_ != nullptr && model_.spec.prompt.closed_regions == ClosedRegions::whole_prompt)
       tokens_.sample.prompt.closed_regions.clear();

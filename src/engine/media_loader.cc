@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cancel.h"
 #include "engine/video_frames.h"
 #include "media/panorama_views.h"
 #include "vision/arrangement/arrangement.h"
@@ -62,6 +63,7 @@ void MediaLoader::expect(const std::vector<MediaReference>& references) {
 }
 
 Status MediaLoader::load(const MediaReference& reference) {
+  if (CancelScope::requested()) return cancelled("stopped on request");
   inputs.order.push_back(reference.is_video() ? SpanKind::video : SpanKind::image);
   switch (reference.kind) {
     case prompt::MediaKind::image: return load_image(reference.sources[0]);
