@@ -6,7 +6,9 @@
 // forgotten, positions that start again behind a cache, states that a fork shares.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -392,6 +394,306 @@ TEST_P(EveryGolden, CachesGoOn) {
 
 INSTANTIATE_TEST_SUITE_P(All, EveryGolden, ::testing::ValuesIn(all_goldens()),
                          [](const auto& info) { return info.param; });
+
+// ---- the example of the document that asked for injection (432 patches, 108 features, a prompt of 126 tokens)
+
+constexpr int64_t kRows = 18;
+constexpr int64_t kColumns = 24;
+constexpr int64_t kPatches = kRows * kColumns;
+constexpr int64_t kFeatures = kPatches / 4;
+
+// Numbers without a pattern, the same every time.
+std::vector<float> noise(int64_t count) {
+  std::vector<float> out(static_cast<size_t>(count));
+  uint32_t state = 12345;
+  for (float& value : out) {
+    state = state * 1664525U + 1013904223U;
+    value = static_cast<float>(state >> 8) / static_cast<float>(1 << 24) * 2.0F - 1.0F;
+  }
+  return out;
+}
+
+PixelInput example_pixels(const Engine& engine) {
+  const VisionSpec& vision = *engine.impl().spec.vision;
+  PixelInput pixels;
+  pixels.values = make_array({kPatches, vision.patch_elements()}, noise(kPatches * vision.patch_elements()));
+  pixels.geometry.grid = Grid{1, kRows, kColumns};
+  return pixels;
+}
+
+int32_t id_of(const Engine& engine, const std::string& token) {
+  return engine.impl().tokenizer->token_to_id(token).value_or(-1);
+}
+
+// 7 tokens of text, the picture between its markers, 9 tokens of text.
+std::vector<int32_t> example_ids(const Engine& engine) {
+  std::vector<int32_t> ids = {60, 61, 62, 63, 64, 65, 66, id_of(engine, "<|vision_start|>")};
+  ids.insert(ids.end(), kFeatures, id_of(engine, "<|image_pad|>"));
+  ids.push_back(id_of(engine, "<|vision_end|>"));
+  for (int32_t id = 70; id < 79; ++id) ids.push_back(id);
+  return ids;
+}
+
+Request example_request(const Engine& engine, MediaInput media) {
+  Request request;
+  request.ids = example_ids(engine);
+  request.has_ids = true;
+  request.media = {std::move(media)};
+  return request;
+}
+
+const std::string kExample = "qwen3_vl_two_images";
+
+TEST(Seed002, FourHundredThirtyTwoPatchesBecomeOneHundredEightFeatures) {
+  const Engine engine = load(kExample);
+  const ModelInfo info = engine.info();
+  Request request;
+  request.media = {example_pixels(engine)};
+  EncodeOptions options;
+  options.last_hidden_state = true;
+  const Result<std::vector<EncodedMedium>> media = encode_media(engine, request, options);
+  ASSERT_TRUE(media.ok()) << media.status().message();
+  ASSERT_EQ(media->size(), 1U);
+  const EncodedMedium& medium = media->front();
+  EXPECT_EQ(medium.patches, (Grid{1, 18, 24}));
+  EXPECT_EQ(medium.grid, (Grid{1, 9, 12}));
+  EXPECT_EQ(medium.last_hidden_state.shape, (std::vector<int64_t>{432, info.tower_hidden}));
+  EXPECT_EQ(medium.features.shape, (std::vector<int64_t>{108, info.hidden}));
+  ASSERT_EQ(medium.deepstack.size(), 2U);
+  for (const FloatArray& level : medium.deepstack) EXPECT_EQ(level.shape, (std::vector<int64_t>{108, info.hidden}));
+}
+
+TEST(Seed002, InjectedFeaturesAreThePictureInAPromptOf126Tokens) {
+  for (const char* dtype : {"f32", "bf16", "q8", "q4"}) {
+    const Engine engine = load(kExample, dtype);
+    const Request pixels = example_request(engine, example_pixels(engine));
+    ASSERT_EQ(pixels.ids.size(), 126U);
+    const FloatArray expected = run(engine, pixels).logits;
+    const std::vector<EncodedMedium> media = encoded(engine, pixels);
+    const Request features = example_request(engine, media[0].input);
+    expect_same(run(engine, features).logits, expected, std::string(dtype) + ", features beside ids");
+    // Embeddings alone: the placeholders are found by what embed_tokens returns for theirs.
+    ForwardOptions options;
+    Result<FloatArray> rows = embed_tokens(engine, features.ids);
+    ASSERT_TRUE(rows.ok());
+    EXPECT_EQ(rows->shape, (std::vector<int64_t>{126, engine.info().hidden}));
+    options.embeddings = *rows;
+    Request alone;
+    alone.media = features.media;
+    expect_same(run(engine, alone, options).logits, expected, std::string(dtype) + ", features and embeddings");
+    // And what was injected before runs as it is: with the picture's rows in place and its DeepStack levels left out
+    // it is another prompt, of as many tokens.
+    std::vector<float> injected = values(*rows);
+    const int64_t hidden = engine.info().hidden;
+    std::ranges::copy(media[0].features.values(), injected.begin() + 8 * hidden);
+    options.embeddings = make_array({126, hidden}, std::move(injected));
+    const ForwardOutput out = run(engine, Request{}, options);
+    EXPECT_EQ(out.tokens, 126);
+  }
+}
+
+// What a session says about features is what it says about their picture, and neither cache mixes them up.
+TEST(Inputs, SessionsAnswerAboutFeaturesAsAboutPixels) {
+  for (const char* name : {"qwen3_vl_two_images", "llava_next_batch_of_tiles", "gemma3_crops", "mllama_two_tiles"}) {
+    for (const char* dtype : {"f32", "bf16", "q8"}) {
+      const Engine engine = load(name, dtype);
+      for (const Request& sample : samples_of(name)) {
+        std::vector<MediaInput> features;
+        for (EncodedMedium& medium : encoded(engine, sample)) features.push_back(std::move(medium.input));
+        Request held = of_ids(sample, ids_of(engine, sample), features);
+        GenerateOptions options;
+        options.max_new_tokens = 6;
+        options.temperature = 0.0;
+        options.ignore_eos = true;
+        const Result<Generation> expected = Session(engine).generate(sample, options);
+        const Result<Generation> found = Session(engine).generate(held, options);
+        ASSERT_TRUE(expected.ok()) << expected.status().message();
+        ASSERT_TRUE(found.ok()) << found.status().message();
+        EXPECT_EQ(found->ids, expected->ids) << name << " in " << dtype;
+        EXPECT_EQ(found->logprobs, expected->logprobs) << name << " in " << dtype;
+        // Another picture: one number of its features differs.
+        if (held.media.empty()) continue;
+        auto& first = std::get<FeatureInput>(held.media[0]);
+        std::vector<float> changed = values(first.rows);
+        changed[3] += 1.0F;
+        first.rows = make_array(first.rows.shape, std::move(changed));
+        const Result<Generation> other = Session(engine).generate(held, options);
+        ASSERT_TRUE(other.ok()) << other.status().message();
+        EXPECT_NE(other->logprobs, expected->logprobs) << name << ": a cache took one picture for another";
+      }
+    }
+  }
+}
+
+// A decoded picture in memory is its file.
+TEST(Inputs, PicturesInMemoryAreTheirFiles) {
+  const Engine engine = load("smolvlm_rows_and_whole");
+  std::vector<uint8_t> rgb(static_cast<size_t>(40 * 30 * 3));
+  for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i * 7 % 251);
+  const testing_support::TempDirectory directory;
+  std::string ppm = "BM";  // a BMP of 24 bits: rows from the bottom, blue first
+  const auto number = [&ppm](uint32_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) ppm += static_cast<char>(value >> (8 * i) & 255);
+  };
+  number(54 + 40 * 30 * 3, 4);
+  number(0, 4);
+  number(54, 4);
+  number(40, 4);
+  number(40, 4);
+  number(30, 4);
+  number(1, 2);
+  number(24, 2);
+  for (int i = 0; i < 6; ++i) number(0, 4);
+  for (int row = 29; row >= 0; --row) {
+    for (int column = 0; column < 40; ++column) {
+      for (int channel = 2; channel >= 0; --channel)
+        ppm += static_cast<char>(rgb[static_cast<size_t>((row * 40 + column) * 3 + channel)]);
+    }
+  }
+  directory.write("picture.bmp", ppm);
+  Request file;
+  file.messages = R"([{"role":"user","content":[{"type":"image","image":"picture.bmp"},{"type":"text","text":"?"}]}])";
+  file.base_directory = directory.path();
+  Request memory;
+  memory.messages = R"([{"role":"user","content":[{"type":"image","image":"memory:0"},{"type":"text","text":"?"}]}])";
+  memory.media = {PictureInput{make_array({30, 40, 3}, rgb)}};
+  expect_same(run(engine, memory).logits, run(engine, file).logits, "logits");
+}
+
+// ---- what is refused
+
+std::string refused(const Engine& engine, const Request& request, const ForwardOptions& options = {},
+                    Cache* cache = nullptr) {
+  const Result<ForwardOutput> out = forward(engine, request, options, cache);
+  EXPECT_FALSE(out.ok());
+  return out.status().message();
+}
+
+void expect_words(const std::string& message, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    EXPECT_NE(message.find(word), std::string::npos) << "\"" << word << "\" in: " << message;
+  }
+}
+
+TEST(BadInputs, CountsThatDoNotAddUpNameBothNumbers) {
+  const Engine engine = load(kExample);
+  Request request = example_request(engine, example_pixels(engine));
+  request.ids.erase(request.ids.begin() + 20);
+  expect_words(refused(engine, request), {"107 image placeholders", "108 features"});
+  request.media.clear();
+  expect_words(refused(engine, request), {"107 image placeholders", "no images were given"});
+  request = example_request(engine, example_pixels(engine));
+  request.ids.insert(request.ids.begin() + 20, 60);
+  expect_words(refused(engine, request), {"108 features", "12 placeholders in a row from token 8"});
+  request = example_request(engine, example_pixels(engine));
+  std::get<PixelInput>(request.media[0]).geometry.grid = Grid{1, 18, 22};
+  expect_words(refused(engine, request), {"432 rows of patches", "396"});
+  std::get<PixelInput>(request.media[0]).geometry.grid.reset();
+  expect_words(refused(engine, request), {"expected a grid", "image_grid_thw"});
+}
+
+TEST(BadInputs, ShapesAndNumbersOfFeatures) {
+  const Engine engine = load(kExample);
+  const FeatureInput good = encoded(engine, example_request(engine, example_pixels(engine)))[0].input;
+  const int64_t hidden = engine.info().hidden;
+  const auto message = [&](const std::function<void(FeatureInput&)>& spoil) {
+    FeatureInput bad = good;
+    spoil(bad);
+    return refused(engine, example_request(engine, bad));
+  };
+  expect_words(message([&](FeatureInput& f) { f.rows.shape = {hidden, 108}; }), {"[rows, 48]", "[48, 108]"});
+  expect_words(message([&](FeatureInput& f) { f.rows = slice(f.rows, 0, 107); }), {"[107, 48]", "[108, 48]"});
+  expect_words(message([](FeatureInput& f) { f.deepstack.pop_back(); }), {"2 DeepStack levels", "found 1"});
+  expect_words(message([](FeatureInput& f) { f.geometry.grid.reset(); }), {"expected a grid"});
+  expect_words(message([](FeatureInput& f) { f.geometry.grid = Grid{1, 16, 24}; }), {"108 features", "96"});
+  expect_words(message([](FeatureInput& f) { f.geometry.grid = Grid{1, -18, 24}; }), {"-18"});
+  expect_words(message([](FeatureInput& f) {
+                 std::vector<float> bad = values(f.rows);
+                 bad[77] = std::numeric_limits<float>::quiet_NaN();
+                 f.rows = make_array(f.rows.shape, std::move(bad));
+               }),
+               {"finite", "NaN", "element 77"});
+  expect_words(message([](FeatureInput& f) {
+                 std::vector<float> bad = values(f.deepstack[1]);
+                 bad[5] = std::numeric_limits<float>::infinity();
+                 f.deepstack[1] = make_array(f.rows.shape, std::move(bad));
+               }),
+               {"DeepStack level", "infinity"});
+  expect_words(message([](FeatureInput& f) { f.kind = SpanKind::video; }), {"108 image placeholders"});
+}
+
+TEST(BadInputs, EmbeddingsIdsAndNames) {
+  const Engine engine = load(kExample);
+  ForwardOptions options;
+  options.embeddings = make_array<float>({2, 3}, std::vector<float>(6, 0.0F));
+  expect_words(refused(engine, {}, options), {"[tokens, 48]", "[2, 3]"});
+  options.embeddings = make_array<float>({1, 48}, std::vector<float>(48, NAN));
+  expect_words(refused(engine, {}, options), {"finite", "NaN"});
+  options.embeddings = make_array<float>({2, 48}, std::vector<float>(96, 0.5F));
+  Request ids;
+  ids.has_ids = true;
+  ids.ids = {60, 61, 62};
+  expect_words(refused(engine, ids, options), {"2 tokens", "3 ids"});
+  expect_words(refused(engine, {}), {"expected messages, a prompt or ids"});
+  ids.ids = {};
+  expect_words(refused(engine, ids), {"at least one"});
+  ids.ids = {60, -3};
+  expect_words(refused(engine, ids), {"-3", "token 1"});
+  ids.ids = {60, 100000};
+  expect_words(refused(engine, ids), {"100000"});
+  ids.ids = {60};
+  ids.has_prompt = true;
+  expect_words(refused(engine, ids), {"ids beside"});
+  Request named;
+  named.messages = R"([{"role":"user","content":[{"type":"image","image":"memory:1"}]}])";
+  named.media = {example_pixels(engine)};
+  expect_words(refused(engine, named), {"memory:1", "below the 1"});
+  named.messages = R"([{"role":"user","content":[{"type":"video","video":"memory:0"}]}])";
+  expect_words(refused(engine, named), {"expected a video", "found a picture"});
+}
+
+TEST(BadInputs, CachesOfOtherSettings) {
+  const Engine engine = load(kExample);
+  const Engine other = load(kExample);
+  const Engine rounded = load(kExample, "bf16");
+  const Engine twin = load("qwen3_vl_merge3_patch10");
+  Request ids;
+  ids.has_ids = true;
+  ids.ids = {60, 61, 62, 63};
+  Cache cache(engine);
+  EXPECT_FALSE(cache.save("/nowhere/x.safetensors").ok()) << "an empty cache";
+  run(engine, ids, {}, &cache);
+  expect_words(refused(other, ids, {}, &cache), {"same engine"});
+  Request changed = ids;
+  changed.positions = "vanilla";
+  expect_words(refused(engine, changed, {}, &cache), {"position policy", "vanilla"});
+  changed = ids;
+  changed.keys = "raw";
+  expect_words(refused(engine, changed, {}, &cache), {"rotated", "raw"});
+  EXPECT_EQ(cache.length(), 4) << "a failure leaves the cache as it was";
+  EXPECT_FALSE(cache.trim(5).ok());
+  EXPECT_FALSE(cache.trim(-1).ok());
+  const testing_support::TempDirectory directory;
+  const std::string path = directory.path("cache.safetensors");
+  ASSERT_TRUE(cache.save(path).ok());
+  expect_words(Cache::load(rounded, path).status().message(), {"f32", "bf16"});
+  expect_words(Cache::load(twin, path).status().message(), {"another checkpoint"});
+  expect_words(Cache::load(engine, directory.path("none")).status().message(), {"none"});
+  expect_words(Cache::load(engine, golden(kExample) + "/model/model.safetensors").status().message(),
+               {"expected a file that Cache::save wrote"});
+  EXPECT_FALSE(cache.save("/nowhere/x.safetensors").ok());
+  // Any byte may have changed: another cache, or one sentence.
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  for (size_t at = 0; at < bytes.size(); at += 1 + at / 40) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x15);
+    directory.write("damaged", damaged);
+    (void)Cache::load(engine, directory.path("damaged"));
+    directory.write("damaged", bytes.substr(0, at));
+    EXPECT_FALSE(Cache::load(engine, directory.path("damaged")).ok()) << at;
+  }
+}
 
 }  // namespace
 }  // namespace azimuth
