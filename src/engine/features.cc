@@ -98,7 +98,7 @@ void add_geometry(const Engine::Impl& model, const std::vector<PreparedSample>& 
     for (const MediaPixels* image : images) sizes.insert(sizes.end(), {image->source.height, image->source.width});
     out.media.push_back({"image_sizes", int_array({count, 2}, std::move(sizes))});
   }
-  if (spec.array == PixelArray::tiles && count > 0) {
+  if (spec.scheme == PreprocessScheme::tiles && count > 0) {
     std::vector<int64_t> tiles;
     for (const MediaPixels* image : images) tiles.push_back(static_cast<int64_t>(image->tiles.size()));
     out.media.push_back({"num_patches", int_array({count}, std::move(tiles))});

@@ -395,6 +395,72 @@ TEST_P(EveryGolden, CachesGoOn) {
 INSTANTIATE_TEST_SUITE_P(All, EveryGolden, ::testing::ValuesIn(all_goldens()),
                          [](const auto& info) { return info.param; });
 
+// Under every policy, with keys of both kinds: the positions behind a cache are those of the longer prompt.
+TEST(Inputs, CachesGoOnUnderEveryPolicy) {
+  const Engine engine = load("qwen3_vl_two_images");
+  const Request sample = samples_of("qwen3_vl_two_images")[0];
+  int policies = 0;
+  for (const PolicyDescription& policy : describe_position_policies()) {
+    for (const char* keys : {"", "raw"}) {
+      Request whole = of_ids(sample, ids_of(engine, sample), {});
+      for (EncodedMedium& medium : encoded(engine, sample)) whole.media.push_back(std::move(medium.input));
+      whole.positions = policy.name;
+      whole.keys = keys;
+      const Result<ForwardOutput> expected = forward(engine, whole);
+      if (!expected.ok()) continue;  // reserved, or without the weights that it needs
+      ++policies;
+      const Result<PromptReport> report = inspect_prompt(engine, whole);
+      ASSERT_TRUE(report.ok());
+      const auto tokens = static_cast<int64_t>(whole.ids.size());
+      const int64_t cut = report->prompt.spans.back().begin + 2;
+      ASSERT_LT(cut + 1, tokens);
+      Request first = whole;
+      first.ids.resize(static_cast<size_t>(cut));
+      Cache cache(engine);
+      const Result<ForwardOutput> start = forward(engine, first, {}, &cache);
+      ASSERT_TRUE(start.ok()) << policy.name << ": " << start.status().message();
+      // Token by token, as a caller's own loop would.
+      for (int64_t token = cut; token < tokens; ++token) {
+        Request next;
+        next.ids = {whole.ids[static_cast<size_t>(token)]};
+        next.has_ids = true;
+        const Result<ForwardOutput> out = forward(engine, next, {}, &cache);
+        ASSERT_TRUE(out.ok()) << policy.name << ": " << out.status().message();
+        const int64_t vocab = out->logits.shape[1];
+        const float* const row = expected->logits.data.get() + token * vocab;
+        EXPECT_TRUE(std::equal(row, row + vocab, out->logits.data.get()))
+            << policy.name << " with keys " << keys << " at token " << token;
+      }
+    }
+  }
+  EXPECT_GT(policies, 30);
+}
+
+// Given ids, then text that goes on behind them.
+TEST(Inputs, PositionsMayBeGivenForEachCall) {
+  const Engine engine = load("qwen3_vl_two_images");
+  Request whole;
+  whole.has_ids = true;
+  whole.ids = {60, 61, 62, 63, 64, 65};
+  PositionIdSet set;
+  set.axes = 3;
+  for (const float id : {3.0F, 4.0F, 8.0F, 9.0F, 10.0F, 11.0F}) set.ids.insert(set.ids.end(), 3, id);
+  set.next = 12.0;
+  whole.position_ids = PositionIds{{set}, {}, false};
+  const FloatArray expected = run(engine, whole).logits;
+  Request first = whole;
+  first.ids.resize(3);
+  first.position_ids->sets[0].ids.resize(9);
+  first.position_ids->sets[0].next = 9.0;
+  Cache cache(engine);
+  run(engine, first, {}, &cache);
+  Request second;
+  second.has_ids = true;
+  second.ids = {63, 64, 65};
+  expect_end(run(engine, second, {}, &cache).logits, expected, "text behind given positions");
+  EXPECT_NE(values(run(engine, second).logits), values(expected));
+}
+
 // ---- the example of the document that asked for injection (432 patches, 108 features, a prompt of 126 tokens)
 
 constexpr int64_t kRows = 18;
