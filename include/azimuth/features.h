@@ -32,6 +32,7 @@ struct ProcessorArrays {
   std::vector<std::string> prompts;  // the rendered templates, before placeholders are expanded
   std::vector<NamedRows> tokens;     // input_ids; token_type_ids, mm_token_type_ids where the family has them
   // pixel_values, pixel_values_videos [as the processor lays them out]; image_grid_thw, video_grid_thw [media, 3];
+  // second_per_grid_ts [videos];
   // image_position_ids, video_position_ids; pixel_attention_mask; image_sizes [images, 2]; num_patches (tiles of each
   // picture); aspect_ratio_ids, aspect_ratio_mask: those that the family has. Absent where no sample has such media.
   std::vector<NamedArray> media;

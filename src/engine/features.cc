@@ -75,6 +75,22 @@ void add_canvases(const VisionSpec& vision, const std::vector<PreparedSample>& s
   out.push_back({"aspect_ratio_mask", int_array({count, pictures, vision.canvas->tiles}, std::move(mask))});
 }
 
+// Seconds between the grid frames of each video, of families whose positions count them (Qwen2.5-VL).
+void add_seconds(const Engine::Impl& model, const std::vector<PreparedSample>& samples, std::vector<NamedArray>& out) {
+  if (model.spec.text.policy.find("tokens_per_second") == std::string::npos) return;
+  std::vector<float> seconds;
+  for (const PreparedSample& sample : samples) {
+    int next = 0;
+    for (const Span& span : sample.prompt.spans) {
+      if (span.kind != SpanKind::video || span.media != next) continue;
+      seconds.push_back(static_cast<float>(span.step_seconds));
+      ++next;
+    }
+  }
+  const auto count = static_cast<int64_t>(seconds.size());
+  if (count > 0) out.push_back({"second_per_grid_ts", make_array({count}, std::move(seconds))});
+}
+
 // What tells pictures apart, and how they lie, in the order of the arrays of pixels.
 void add_geometry(const Engine::Impl& model, const std::vector<PreparedSample>& samples, ProcessorArrays& out) {
   std::vector<const MediaPixels*> images;
@@ -88,6 +104,7 @@ void add_geometry(const Engine::Impl& model, const std::vector<PreparedSample>& 
   if (spec.array == PixelArray::patch_rows) {
     add_grids("image_grid_thw", images, out.media);
     add_grids("video_grid_thw", videos, out.media);
+    add_seconds(model, samples, out.media);
   }
   if (spec.array == PixelArray::padded_patches) {
     add_places("image_position_ids", images, out.media);
