@@ -22,10 +22,10 @@ int main(int argc, char** argv) {
       "  azimuth positions MODEL --messages messages.json\n"
       "  azimuth COMMAND --help      more about one command");
   int exit_code = 0;
-  for (const auto add :
-       {azimuth::tools::add_run, azimuth::tools::add_chat, azimuth::tools::add_trace, azimuth::tools::add_positions,
-        azimuth::tools::add_attend, azimuth::tools::add_layout, azimuth::tools::add_lint, azimuth::tools::add_info,
-        azimuth::tools::add_score, azimuth::tools::add_bench, azimuth::tools::add_quantize}) {
+  for (const auto add : {azimuth::tools::add_run, azimuth::tools::add_chat, azimuth::tools::add_trace,
+                         azimuth::tools::add_positions, azimuth::tools::add_attend, azimuth::tools::add_layout,
+                         azimuth::tools::add_lint, azimuth::tools::add_info, azimuth::tools::add_score,
+                         azimuth::tools::add_bench, azimuth::tools::add_encode, azimuth::tools::add_quantize}) {
     add(app, exit_code);
   }
   app.failure_message([](const CLI::App*, const CLI::Error& error) {

@@ -21,6 +21,7 @@ namespace azimuth {
 enum class Stage : uint8_t {
   pixels,        // [patches, channels * temporal * patch * patch]
   tower_layer,   // [patches, tower hidden], output of tower layer `layer`
+  tower_output,  // [patches, tower hidden], of the last layer that the tower runs, behind its final norm
   features,      // [cells, decoder hidden], after the projector; W
   deepstack,     // [cells, decoder hidden], DeepStack level `layer`; W
   embeddings,    // [tokens, hidden], decoder entry, after embeddings of positions; W

@@ -1,6 +1,7 @@
 // Writes a checkpoint again with quantised weights, as a directory that opens by memory map (docs/quantisation.md).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -14,6 +15,7 @@ struct QuantizeOptions {
   int threads = 0;                      // 0: one per core
   int64_t shard_bytes = 5'000'000'000;  // of one file of weights
   std::function<void(double fraction)> progress;
+  const std::atomic<bool>* cancel = nullptr;  // set it from any thread, also from a signal handler
 };
 
 struct QuantizeReport {
@@ -25,7 +27,7 @@ struct QuantizeReport {
 // `model` as Engine::load takes it; `directory` is made, or empty. It appears when it is complete; a run that fails
 // leaves nothing. One tensor is in memory at a time.
 // Errors: invalid_argument where the model is quantised already or the directory is taken; resource_exhausted where the
-// disk is too small; what is wrong with the checkpoint.
+// disk is too small; what is wrong with the checkpoint; cancelled.
 Result<QuantizeReport> quantize_checkpoint(const std::string& model, const std::string& directory,
                                            const QuantizeOptions& options = {});
 

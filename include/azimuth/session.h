@@ -12,6 +12,7 @@
 
 #include "azimuth/engine.h"
 #include "azimuth/hooks.h"
+#include "azimuth/media.h"
 #include "azimuth/position_ids.h"
 #include "azimuth/positions.h"
 #include "azimuth/prompt.h"
@@ -21,12 +22,21 @@ namespace azimuth {
 
 // What is asked. Either `messages` (a JSON text, the OpenAI chat list of docs/trace.md), or, with has_prompt, `prompt`:
 // text that is rendered already, in which special tokens are parsed, with the media for its placeholders in `images`,
-// `panoramas` and `videos`. Where both are given, the prompt is the text and the messages supply the media.
+// `panoramas` and `videos`. Where both are given, the prompt is the text and the messages supply the media. Or, with
+// has_ids, `ids`.
 struct Request {
   std::string messages;
   std::string prompt;
   bool has_prompt = false;
-  std::vector<std::string> images;  // paths or data: URLs, only with a prompt
+  // Token ids of a prompt that is complete: special tokens are there, every placeholder stands once for each feature.
+  // Its media are those of `images`, `panoramas` and `videos`, or, without these, all of `media`, in the order of the
+  // prompt.
+  std::vector<int32_t> ids;
+  bool has_ids = false;
+  // Pictures and videos that are in memory already. Messages, `images` and `videos` name entry N in place of a file:
+  // "memory:N".
+  std::vector<MediaInput> media;
+  std::vector<std::string> images;  // paths, data: URLs or memory:N, only with a prompt or ids
   // JSON list of panorama parts (docs/panoramas.md), only with a prompt; may be empty. Each takes an image placeholder
   // for each of its views, behind those of `images`.
   std::string panoramas;

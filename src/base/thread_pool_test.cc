@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/cancel.h"
+
 namespace azimuth {
 namespace {
 
@@ -75,6 +77,61 @@ TEST(ThreadPool, StopsWhileWorkersSpinOrSleep) {
     ThreadPool pool(3);
     if (round % 2) pool.for_each(3, 1, [](int64_t, int64_t) {});
   }
+}
+
+// ---- cancelling
+
+TEST(CancelScope, LoopsOfItsThreadSkipTheRestOnceItsFlagIsSet) {
+  for (const int threads : {1, 4}) {
+    ThreadPool pool(threads);
+    std::atomic<bool> flag{false};
+    std::atomic<int64_t> ranges{0};
+    const auto body = [&](int64_t, int64_t) {
+      if (ranges.fetch_add(1) == 10) flag = true;
+    };
+    {
+      const CancelScope scope(&flag);
+      pool.for_each(1000, 1, body);
+      EXPECT_LT(ranges, 10 + 1 + threads + 1);
+      EXPECT_TRUE(scope.skipped());
+      flag = false;
+      EXPECT_TRUE(CancelScope::requested()) << "what was skipped stays skipped";
+    }
+    EXPECT_FALSE(CancelScope::requested());
+    flag = true;
+    ranges = 0;
+    pool.for_each(1000, 1, body);
+    EXPECT_EQ(ranges, 1000) << "no scope, no cancelling";
+  }
+}
+
+TEST(CancelScope, OtherThreadsOfThePoolGoOn) {
+  ThreadPool pool(2);
+  std::atomic<bool> flag{true};
+  std::atomic<int64_t> ranges{0};
+  std::thread other([&] {
+    for (int loop = 0; loop < 200; ++loop) pool.for_each(50, 1, [&](int64_t, int64_t) { ++ranges; });
+  });
+  const CancelScope scope(&flag);
+  for (int loop = 0; loop < 200; ++loop) {
+    pool.for_each(50, 1, [](int64_t, int64_t) { FAIL() << "a loop whose flag was set before it began"; });
+  }
+  other.join();
+  EXPECT_EQ(ranges, 200 * 50);
+}
+
+TEST(CancelScope, AnInnerOneTellsTheOuterOne) {
+  ThreadPool pool(1);
+  std::atomic<bool> never{false};
+  std::atomic<bool> flag{true};
+  const CancelScope outer(&never);
+  {
+    const CancelScope none(nullptr);
+    EXPECT_EQ(CancelScope::current(), &outer);
+    const CancelScope inner(&flag);
+    pool.for_each(1, 1, [](int64_t, int64_t) { FAIL(); });
+  }
+  EXPECT_TRUE(outer.skipped());
 }
 
 }  // namespace

@@ -228,6 +228,7 @@ Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const Run
   const PassHooks hooks(chunks, context);
   std::vector<std::vector<std::shared_ptr<const RecurrentState>>> states;  // [chunks][layers]
   for (const SequenceChunk& chunk : chunks) states.push_back(chunk.cache->recurrent_states());
+  const CancelScope scope(context.cancel);
   Result<Tensor> hidden = run_layers(chunks, hooks, context);
   if (hidden.ok() && weights_.intact) {
     if (Status intact = weights_.intact(); !intact.ok()) hidden = std::move(intact);
@@ -273,11 +274,12 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
       for (int64_t i = 0; i < hidden.elements(); ++i) hidden.data()[i] *= scalar;
     }
 
+    AZ_RETURN_IF_ERROR(RunContext::intact());
     AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::layer_output, index, hidden));
     add_streams(chunks, index, hidden);
   }
   AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::final_hidden, -1, hidden));
-  if (context.progress) context.progress(1.0);
+  AZ_RETURN_IF_ERROR(context.checkpoint(1.0));
   return hidden;
 }
 

@@ -152,6 +152,7 @@ class Decoder {
 
   const TextSpec& spec() const { return spec_; }
   const Tensor& media_tokens() const { return weights_.media_tokens; }
+  const DecoderWeights& weights() const { return weights_; }
   CacheState new_cache(KeyStorage keys = KeyStorage::rotated) const { return CacheState(spec_, keys, cache_); }
   kernels::CacheType cache_type() const { return cache_; }
 

@@ -120,6 +120,13 @@ Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::s
 
 Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures* const> images,
                             std::span<const MediaFeatures* const> videos) {
+  AZ_ASSIGN_OR_RETURN(Tensor rows, decoder.embed(prompt.ids));
+  return inject(decoder, prompt, std::move(rows), images, videos);
+}
+
+Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, Tensor rows,
+                            std::span<const MediaFeatures* const> images,
+                            std::span<const MediaFeatures* const> videos) {
   AZ_RETURN_IF_ERROR(check_counts(prompt, SpanKind::image, images));
   AZ_RETURN_IF_ERROR(check_counts(prompt, SpanKind::video, videos));
   const int64_t hidden = decoder.spec().hidden;
@@ -131,7 +138,7 @@ Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::s
   DecoderInput input;
   input.ids = prompt.ids;
   input.regions = prompt.closed_regions;
-  AZ_ASSIGN_OR_RETURN(input.hidden, decoder.embed(prompt.ids));
+  input.hidden = std::move(rows);
   if (!images.empty()) write_media_tokens(decoder, prompt, input.hidden);
   const std::vector<Place> visual = places(prompt, images, videos);
   for (const Place& place : visual) {

@@ -20,4 +20,8 @@ Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::s
 Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, std::span<const MediaFeatures* const> images,
                             std::span<const MediaFeatures* const> videos);
 
+// The same into rows [tokens, hidden] that the caller has embedded; ids of the prompt are -1 where they are not known.
+Result<DecoderInput> inject(const Decoder& decoder, const Prompt& prompt, Tensor rows,
+                            std::span<const MediaFeatures* const> images, std::span<const MediaFeatures* const> videos);
+
 }  // namespace azimuth::decoder

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iterator>
 
 #include "engine/hooks.h"
@@ -33,6 +34,16 @@ Result<MediaFeatures> encode_tiles(const vision::Tower& tower, const MediaToEnco
   return vision::arrange(tower.spec(), tower.weights(), *media.pixels, media.video, std::move(tiles));
 }
 
+MediaFeatures copy_of(const MediaFeatures& given) {
+  MediaFeatures out;
+  out.grid = given.grid;
+  out.features = given.features.clone();
+  for (const Tensor& level : given.deepstack) out.deepstack.push_back(level.clone());
+  out.arrays = given.arrays;
+  out.filled_rows = given.filled_rows;
+  return out;
+}
+
 // Features of one medium, of which taps learn the number; what a hook writes goes on to the decoder.
 Result<MediaFeatures> encode_one(const vision::Tower& tower, const MediaToEncode& media, int number,
                                  RunContext context) {
@@ -42,15 +53,17 @@ Result<MediaFeatures> encode_one(const vision::Tower& tower, const MediaToEncode
     (*outer)(point, tensor);
   };
   if (outer != nullptr) context.tap = &numbered;
-  AZ_ASSIGN_OR_RETURN(MediaFeatures features, encode_tiles(tower, media, context));
+  AZ_ASSIGN_OR_RETURN(MediaFeatures features, media.pixels->given != nullptr ? copy_of(*media.pixels->given)
+                                                                             : encode_tiles(tower, media, context));
   TapPoint point;
   point.stage = Stage::features;
   point.media = number;
-  AZ_RETURN_IF_ERROR(pass_tensor(context, point, features.features, true));
+  const bool shown = media.pixels->given == nullptr;  // the tower has shown its own
+  AZ_RETURN_IF_ERROR(pass_tensor(context, point, features.features, shown));
   point.stage = Stage::deepstack;
   for (size_t level = 0; level < features.deepstack.size(); ++level) {
     point.layer = static_cast<int>(level);
-    AZ_RETURN_IF_ERROR(pass_tensor(context, point, features.deepstack[level], true));
+    AZ_RETURN_IF_ERROR(pass_tensor(context, point, features.deepstack[level], shown));
   }
   return features;
 }
@@ -61,6 +74,8 @@ Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model, std::
                                                 const RunContext& context) {
   int64_t total = 0;
   for (const MediaToEncode& each : media) total += each.pixels->patches();
+  total = std::max<int64_t>(total, 1);
+  const CancelScope scope(context.cancel);
   std::vector<MediaFeatures> out;
   int64_t done = 0;
   for (const MediaToEncode& each : media) {
@@ -68,6 +83,7 @@ Result<std::vector<MediaFeatures>> encode_media(const Engine::Impl& model, std::
     AZ_ASSIGN_OR_RETURN(MediaFeatures features,
                         encode_one(*model.tower, each, static_cast<int>(out.size()), context.share(done, part, total)));
     if (model.intact) AZ_RETURN_IF_ERROR(model.intact());
+    AZ_RETURN_IF_ERROR(context.checkpoint(static_cast<double>(done + part) / static_cast<double>(total)));
     out.push_back(std::move(features));
     done += part;
   }

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <set>
 
+#include "base/cancel.h"
 #include "engine/load_parts.h"
 #include "engine/model.h"
 #include "engine/policy_choice.h"
@@ -274,6 +275,9 @@ Engine::~Engine() = default;
 Result<Engine> Engine::load(const std::string& model, const EngineOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->options = options;
+  impl->options.progress = nullptr;
+  impl->options.cancel = nullptr;
+  const CancelScope scope(options.cancel);
   impl->pool = std::make_unique<ThreadPool>(options.threads);
   impl->features = std::make_unique<engine::FeatureCache>(bound_of(options.feature_cache_bytes));
   impl->prefixes = std::make_unique<engine::PrefixCache>(bound_of(options.prefix_cache_bytes));

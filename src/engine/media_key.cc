@@ -33,6 +33,20 @@ void add(const preprocess::Patches& tile, ContentHasher& hasher, ThreadPool& poo
   hasher.large({tile.pixels.data(), static_cast<size_t>(tile.pixels.elements())}, pool);
 }
 
+// Features in place of pixels. No tower's key holds this word.
+void add(const MediaFeatures& given, ContentHasher& hasher, ThreadPool& pool) {
+  const auto add_rows = [&](const Tensor& rows) {
+    hasher.number(rows.shape()[0]);
+    hasher.number(rows.row_elements());
+    hasher.large({rows.data(), static_cast<size_t>(rows.elements())}, pool);
+  };
+  hasher.text("features");
+  hasher.number(given.filled_rows);
+  add_rows(given.features);
+  hasher.number(static_cast<int64_t>(given.deepstack.size()));
+  for (const Tensor& level : given.deepstack) add_rows(level);
+}
+
 }  // namespace
 
 ContentHash media_key(const preprocess::MediaPixels& pixels, bool video, ThreadPool& pool) {
@@ -48,6 +62,7 @@ ContentHash media_key(const preprocess::MediaPixels& pixels, bool video, ThreadP
   for (const FeatureBlock& block : pixels.blocks) add(block, hasher);
   hasher.number(static_cast<int64_t>(pixels.tiles.size()));
   for (const preprocess::Patches& tile : pixels.tiles) add(tile, hasher, pool);
+  if (pixels.given != nullptr) add(*pixels.given, hasher, pool);
   return hasher.finish();
 }
 

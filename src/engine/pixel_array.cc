@@ -185,4 +185,21 @@ Result<Tensor> pixel_array(const ImageProcessorSpec& spec, const Samples& sample
   return internal_error("no such layout of a processor's array");
 }
 
+std::vector<uint8_t> pixel_mask(const Samples& samples, const Shape& shape) {
+  const int64_t tiles = shape[1];
+  const int64_t height = shape[3];
+  const int64_t width = shape[4];
+  std::vector<uint8_t> mask(static_cast<size_t>(shape[0] * tiles * height * width), 0);
+  for (size_t s = 0; s < samples.size(); ++s) {
+    int64_t tile = static_cast<int64_t>(s) * tiles;
+    for (const MediaPixels* media : samples[s]) {
+      for (const Planes& planes : planes_of(*media)) {
+        uint8_t* const first = mask.data() + tile++ * height * width;
+        for (int64_t row = 0; row < planes.height; ++row) std::fill_n(first + row * width, planes.width, uint8_t{1});
+      }
+    }
+  }
+  return mask;
+}
+
 }  // namespace azimuth::engine

@@ -5,153 +5,16 @@
 #include "azimuth/log.h"
 #include "base/json.h"
 #include "engine/explicit_ids.h"
-#include "engine/video_frames.h"
-#include "media/image.h"
-#include "media/panorama_views.h"
+#include "engine/held_media.h"
+#include "engine/media_loader.h"
 #include "prompt/build_prompt.h"
 #include "prompt/messages.h"
 #include "prompt/plain_text.h"
-#include "vision/arrangement/arrangement.h"
 
 namespace azimuth::engine {
 namespace {
 
 using prompt::MediaReference;
-
-media::DecodeOptions decode_options(const Engine::Impl& model, Compat compat) {
-  media::DecodeOptions options;
-  const bool drops = compat == Compat::tf4 || model.processors.image.drops_alpha;
-  options.alpha = drops ? media::AlphaMode::drop : media::AlphaMode::on_white;
-  options.apply_orientation = model.options.apply_orientation;
-  options.max_pixels = model.options.max_pixels;
-  return options;
-}
-
-// Reads the media of a request and cuts them into patches; what the prompt has to know about each goes to `inputs`.
-class MediaLoader {
- public:
-  MediaLoader(const Engine::Impl& model, const models::ProcessorSpecs& processors, std::string directory, Compat compat)
-      : model_(model),
-        processors_(processors),
-        directory_(std::move(directory)),
-        options_(decode_options(model, compat)),
-        compat_(compat) {}
-
-  // Called first, with everything that will be loaded: some processors divide a picture only where it is the only one.
-  void expect(const std::vector<MediaReference>& references) {
-    several_pictures_ =
-        std::ranges::count_if(references, [](const MediaReference& reference) {
-          return reference.kind == prompt::MediaKind::image || reference.kind == prompt::MediaKind::panorama;
-        }) > 1;
-  }
-
-  Status load(const MediaReference& reference) {
-    switch (reference.kind) {
-      case prompt::MediaKind::image: return load_image(reference.sources[0]);
-      case prompt::MediaKind::panorama: return load_panorama(reference);
-      case prompt::MediaKind::video_frames:
-      case prompt::MediaKind::video_file: return load_video(reference);
-    }
-    return internal_error("no such kind of medium");
-  }
-
-  // Pictures, then videos.
-  std::vector<MediaHandle> handles() const {
-    std::vector<MediaHandle> all = image_handles_;
-    all.insert(all.end(), video_handles_.begin(), video_handles_.end());
-    return all;
-  }
-
-  // Once everything is loaded: what the decoder will get of each, which may depend on how many there are.
-  Status arrange() {
-    const VisionSpec& vision = *model_.spec.vision;
-    const int count = static_cast<int>(images.size());
-    for (size_t i = 0; i < images.size(); ++i) {
-      AZ_ASSIGN_OR_RETURN(images[i].blocks, vision::feature_blocks({vision, images[i], false, count}));
-      inputs.images[i].blocks = images[i].blocks;
-      images[i].tf4 = compat_ == Compat::tf4;
-    }
-    for (size_t i = 0; i < videos.size(); ++i) {
-      preprocess::MediaPixels& media = videos[i].media;
-      AZ_ASSIGN_OR_RETURN(media.blocks, vision::feature_blocks({vision, media, true, count}));
-      inputs.videos[i].blocks = media.blocks;
-      media.tf4 = compat_ == Compat::tf4;
-    }
-    return ok_status();
-  }
-
-  std::vector<preprocess::MediaPixels> images;
-  std::vector<preprocess::VideoPixels> videos;
-  prompt::MediaInputs inputs;
-
- private:
-  Status load_image(const std::string& source) {
-    AZ_ASSIGN_OR_RETURN(const media::Image image, media::load_image(resolve_source(source, directory_), options_));
-    return add_view(image, 0, 1);
-  }
-
-  // Every view is an image like any other, but for its mark.
-  Status load_panorama(const MediaReference& reference) {
-    const std::string source = resolve_source(reference.sources[0], directory_);
-    AZ_ASSIGN_OR_RETURN(const media::Image panorama, media::load_image(source, options_));
-    AZ_ASSIGN_OR_RETURN(const std::vector<media::Image> views,
-                        media::panorama_views(panorama, reference.panorama, *model_.pool));
-    for (size_t view = 0; view < views.size(); ++view) {
-      AZ_RETURN_IF_ERROR(add_view(views[view], static_cast<int>(view), static_cast<int>(views.size())));
-    }
-    return ok_status();
-  }
-
-  Status add_view(const media::Image& image, int view, int views) {
-    ImageProcessorSpec spec = processors_.image;
-    if (spec.divides_only_alone && (several_pictures_ || views > 1)) spec.divides = false;
-    AZ_ASSIGN_OR_RETURN(preprocess::MediaPixels pixels, preprocess::preprocess_image(image, spec, *model_.pool));
-    prompt::ImageInput input{merged(pixels), view, views};
-    input.tile_rows = pixels.tile_rows;
-    input.tile_columns = pixels.tile_columns;
-    inputs.images.push_back(std::move(input));
-    image_handles_.push_back(
-        handle(SpanKind::image, images.size(), {image.width, image.height}, pixels, processors_.image.patch_size));
-    images.push_back(std::move(pixels));
-    return ok_status();
-  }
-
-  Status load_video(const MediaReference& reference) {
-    AZ_ASSIGN_OR_RETURN(const media::VideoFrames video,
-                        load_video_frames(reference, directory_, options_, processors_.video, *model_.pool));
-    AZ_ASSIGN_OR_RETURN(preprocess::VideoPixels pixels,
-                        preprocess::preprocess_video(video, processors_.video, *model_.pool));
-    inputs.videos.push_back({merged(pixels.media), pixels.metadata, processors_.video.frame.temporal_patch_size});
-    video_handles_.push_back(handle(SpanKind::video, videos.size(), preprocess::source_size(video), pixels.media,
-                                    processors_.video.frame.patch_size));
-    videos.push_back(std::move(pixels));
-    return ok_status();
-  }
-
-  Grid merged(const preprocess::MediaPixels& pixels) const {
-    return model_.spec.vision->projector.merged(pixels.tiles[0].grid);
-  }
-
-  // Tiles that divide a picture count as the one picture that they make up.
-  static MediaHandle handle(SpanKind kind, size_t number, preprocess::PixelSize source,
-                            const preprocess::MediaPixels& pixels, int64_t patch_size) {
-    Grid patches = pixels.tiles[0].grid;
-    patches.h *= pixels.tile_rows;
-    patches.w *= pixels.tile_columns;
-    return {kind,          static_cast<int>(number), source.width,
-            source.height, patches.w * patch_size,   patches.h * patch_size,
-            patches};
-  }
-
-  const Engine::Impl& model_;
-  const models::ProcessorSpecs& processors_;
-  std::string directory_;
-  media::DecodeOptions options_;
-  bool several_pictures_ = false;  // in the request
-  Compat compat_;
-  std::vector<MediaHandle> image_handles_;
-  std::vector<MediaHandle> video_handles_;
-};
 
 // Everything that a request brings along, beside its text.
 struct RequestText {
@@ -177,40 +40,59 @@ Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& r
   return out;
 }
 
+MediaReference reference_to(const std::string& source, prompt::MediaKind kind) {
+  MediaReference reference;
+  reference.kind = kind;
+  reference.sources = {source};
+  return reference;
+}
+
+// The media that a request names beside its prompt or ids.
+Result<std::vector<MediaReference>> named_media(const Request& request) {
+  std::vector<MediaReference> media;
+  for (const std::string& image : request.images) media.push_back(reference_to(image, prompt::MediaKind::image));
+  if (!request.panoramas.empty()) {
+    AZ_ASSIGN_OR_RETURN(std::vector<MediaReference> panoramas, prompt::parse_panoramas(request.panoramas));
+    for (MediaReference& panorama : panoramas) media.push_back(std::move(panorama));
+  }
+  if (request.videos.empty()) return media;
+  AZ_ASSIGN_OR_RETURN(std::vector<MediaReference> videos, prompt::parse_videos(request.videos));
+  for (MediaReference& video : videos) media.push_back(std::move(video));
+  return media;
+}
+
+// All media in memory, in order.
+std::vector<MediaReference> held_media(const std::vector<MediaInput>& held) {
+  std::vector<MediaReference> media;
+  for (size_t i = 0; i < held.size(); ++i) {
+    const bool video = kind_of(held[i]) == SpanKind::video;
+    media.push_back(
+        reference_to("memory:" + std::to_string(i), video ? prompt::MediaKind::video_file : prompt::MediaKind::image));
+  }
+  return media;
+}
+
 Result<RequestText> read_text(const Engine::Impl& model, const Request& request) {
   RequestText out;
+  if (request.has_ids) {
+    if (request.has_prompt || !request.messages.empty()) {
+      return invalid_argument("a request expected ids, a prompt or messages, found ids beside one of the others");
+    }
+    AZ_ASSIGN_OR_RETURN(out.media, named_media(request));
+    if (out.media.empty()) out.media = held_media(request.media);
+    return out;
+  }
   if (!request.messages.empty()) {
     AZ_ASSIGN_OR_RETURN(out, text_of_messages(model, request));
   } else if (!request.has_prompt) {
-    return invalid_argument("a request expected messages or a prompt, found neither");
+    return invalid_argument("a request expected messages, a prompt or ids, found none of them");
   }
   if (!request.has_prompt) return out;
   // Beside messages the prompt is their rendered text, which holds the special tokens that the template writes.
   out.text = {request.prompt, {}, !request.messages.empty()};
   if (!request.messages.empty()) return out;
-  for (const std::string& image : request.images) {
-    MediaReference reference;
-    reference.sources = {image};
-    out.media.push_back(std::move(reference));
-  }
-  if (!request.panoramas.empty()) {
-    AZ_ASSIGN_OR_RETURN(std::vector<MediaReference> panoramas, prompt::parse_panoramas(request.panoramas));
-    for (MediaReference& panorama : panoramas) out.media.push_back(std::move(panorama));
-  }
-  if (request.videos.empty()) return out;
-  AZ_ASSIGN_OR_RETURN(std::vector<MediaReference> videos, prompt::parse_videos(request.videos));
-  for (MediaReference& video : videos) out.media.push_back(std::move(video));
+  AZ_ASSIGN_OR_RETURN(out.media, named_media(request));
   return out;
-}
-
-Result<Prompt> build(const Engine::Impl& model, const prompt::PromptText& text, const prompt::MediaInputs& inputs,
-                     Compat compat, std::optional<bool> add_special_tokens) {
-  prompt::BuildOptions options;
-  options.add_special_tokens = add_special_tokens;
-  options.context_tokens = model.spec.text.context_length;
-  options.replace_video_markers = compat == Compat::tf4;
-  options.space_behind_markers = compat != Compat::tf4;
-  return prompt::build_prompt(text, inputs, model.spec.prompt, *model.tokenizer, options);
 }
 
 // transformers 5.23 counts rope_delta from the largest id, which is what its layouts say under tf5, but its generate()
@@ -231,7 +113,8 @@ void time_by_requested_rate(const VideoProcessorSpec& spec, Prompt& prompt) {
   }
 }
 
-// Positions that are not a policy's own: those given with the request, and what hook 1 makes of them.
+}  // namespace
+
 Status replace_positions(const Request& request, const PolicyChoice& policy, const TextSpec& text,
                          PreparedSample& sample) {
   const auto tokens = static_cast<int64_t>(sample.prompt.ids.size());
@@ -250,48 +133,111 @@ Status replace_positions(const Request& request, const PolicyChoice& policy, con
   return check_table(sample.positions, tokens, *policy.encoding, text, "the position hook");
 }
 
-}  // namespace
+Result<PositionTable> lay_out(const Engine::Impl& model, const PolicyChoice& policy, std::span<const Span> spans,
+                              Compat compat) {
+  AZ_ASSIGN_OR_RETURN(
+      PositionTable table,
+      positions::layout_prompt(policy.policy, spans, {compat, static_cast<int>(model.spec.text.layers.size())}));
+  if (compat == Compat::tf5) decode_as_generate(policy.policy, table);
+  return table;
+}
 
 Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy) {
-  Compat compat = model.options.compat;
-  if (!request.compat.empty()) {
-    AZ_ASSIGN_OR_RETURN(compat, parse_compat(request.compat));
-  }
-  models::ProcessorSpecs processors = model.processors;
+  AZ_ASSIGN_OR_RETURN(PreparedSample sample, prepare_prompt(model, request));
+  AZ_ASSIGN_OR_RETURN(sample.positions, lay_out(model, policy, sample.prompt.spans, sample.compat));
+  AZ_RETURN_IF_ERROR(replace_positions(request, policy, model.spec.text, sample));
+  return sample;
+}
+
+namespace {
+
+// How a request is to be read: what its words stand for.
+struct Reading {
+  Compat compat = Compat::azimuth;
+  models::ProcessorSpecs processors;
   std::optional<bool> special_tokens;
-  if (!request.processor_kwargs.empty()) {
-    AZ_ASSIGN_OR_RETURN(const nlohmann::json kwargs, parse_json(request.processor_kwargs, "processor_kwargs"));
-    AZ_ASSIGN_OR_RETURN(special_tokens, models::asked_special_tokens(kwargs));
-    std::vector<std::string> unknown;
-    if (model.spec.vision) {
-      AZ_ASSIGN_OR_RETURN(unknown, models::apply_processor_kwargs(processors, kwargs));
-    }
-    for (const std::string& key : unknown)
-      log(LogLevel::warning, "processor_kwargs: unknown key \"" + key + "\" is ignored");
+};
+
+Result<Reading> reading_of(const Engine::Impl& model, const Request& request) {
+  Reading out{model.options.compat, model.processors, {}};
+  if (!request.compat.empty()) {
+    AZ_ASSIGN_OR_RETURN(out.compat, parse_compat(request.compat));
   }
-  AZ_ASSIGN_OR_RETURN(RequestText text, read_text(model, request));
-  MediaLoader loader(model, processors, request.base_directory, compat);
-  if (!text.media.empty() && !model.spec.vision) {
-    return unsupported("this model takes text only, but " + std::to_string(text.media.size()) +
-                       (text.media.size() == 1 ? " image or video" : " images or videos") +
+  if (request.processor_kwargs.empty()) return out;
+  AZ_ASSIGN_OR_RETURN(const nlohmann::json kwargs, parse_json(request.processor_kwargs, "processor_kwargs"));
+  AZ_ASSIGN_OR_RETURN(out.special_tokens, models::asked_special_tokens(kwargs));
+  std::vector<std::string> unknown;
+  if (model.spec.vision) {
+    AZ_ASSIGN_OR_RETURN(unknown, models::apply_processor_kwargs(out.processors, kwargs));
+  }
+  for (const std::string& key : unknown)
+    log(LogLevel::warning, "processor_kwargs: unknown key \"" + key + "\" is ignored");
+  return out;
+}
+
+Result<Prompt> build(const Engine::Impl& model, const Request& request, const prompt::PromptText& text,
+                     const prompt::MediaInputs& inputs, const Reading& reading, const PromptOptions& prompt_options) {
+  prompt::BuildOptions options;
+  options.rows_are_final = prompt_options.rows_are_final;
+  options.unknown_ids = prompt_options.unknown_ids;
+  options.add_special_tokens = reading.special_tokens;
+  options.context_tokens = model.spec.text.context_length;
+  options.replace_video_markers = reading.compat == Compat::tf4;
+  options.space_behind_markers = reading.compat != Compat::tf4;
+  if (request.has_ids) {
+    return prompt::prompt_of_ids(request.ids, inputs, model.spec.prompt, *model.tokenizer, options);
+  }
+  return prompt::build_prompt(text, inputs, model.spec.prompt, *model.tokenizer, options);
+}
+
+Status load_media(const Engine::Impl& model, const std::vector<MediaReference>& media, MediaLoader& loader) {
+  if (media.empty()) return ok_status();
+  if (!model.spec.vision) {
+    return unsupported("this model takes text only, but " + std::to_string(media.size()) +
+                       (media.size() == 1 ? " image or video" : " images or videos") +
                        " came with the prompt; leave them out, or take a vision-language model");
   }
-  loader.expect(text.media);
-  for (const MediaReference& reference : text.media) AZ_RETURN_IF_ERROR(loader.load(reference));
-  if (!text.media.empty()) AZ_RETURN_IF_ERROR(loader.arrange());
+  loader.expect(media);
+  for (const MediaReference& reference : media) AZ_RETURN_IF_ERROR(loader.load(reference));
+  return loader.arrange();
+}
+
+}  // namespace
+
+Result<PreparedSample> prepare_prompt(const Engine::Impl& model, const Request& request, const PromptOptions& options) {
+  AZ_ASSIGN_OR_RETURN(const Reading reading, reading_of(model, request));
+  AZ_ASSIGN_OR_RETURN(RequestText text, read_text(model, request));
+  MediaLoader loader(model, reading.processors,
+                     {request.base_directory, reading.compat, &request.media, request.has_ids});
+  AZ_RETURN_IF_ERROR(load_media(model, text.media, loader));
   PreparedSample sample;
-  AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, text.text, loader.inputs, compat, special_tokens));
+  AZ_ASSIGN_OR_RETURN(sample.prompt, build(model, request, text.text, loader.inputs, reading, options));
   sample.images = std::move(loader.images);
   sample.videos = std::move(loader.videos);
   sample.media = loader.handles();
   sample.rendered = std::move(text.text.text);
-  sample.compat = compat;
-  if (compat == Compat::tf4) time_by_requested_rate(processors.video, sample.prompt);
-  AZ_ASSIGN_OR_RETURN(sample.positions,
-                      positions::layout_prompt(policy.policy, sample.prompt.spans,
-                                               {compat, static_cast<int>(model.spec.text.layers.size())}));
-  if (compat == Compat::tf5) decode_as_generate(policy.policy, sample.positions);
-  AZ_RETURN_IF_ERROR(replace_positions(request, policy, model.spec.text, sample));
+  sample.compat = reading.compat;
+  if (reading.compat == Compat::tf4) time_by_requested_rate(reading.processors.video, sample.prompt);
+  return sample;
+}
+
+Result<PreparedSample> prepare_media(const Engine::Impl& model, const Request& request) {
+  AZ_ASSIGN_OR_RETURN(const Reading reading, reading_of(model, request));
+  std::vector<MediaReference> media;
+  if (request.messages.empty()) {
+    AZ_ASSIGN_OR_RETURN(media, named_media(request));
+    if (media.empty()) media = held_media(request.media);
+  } else {
+    AZ_ASSIGN_OR_RETURN(prompt::Messages messages, prompt::parse_messages(request.messages, model.spec.prompt));
+    media = std::move(messages.media);
+  }
+  MediaLoader loader(model, reading.processors, {request.base_directory, reading.compat, &request.media, true});
+  AZ_RETURN_IF_ERROR(load_media(model, media, loader));
+  PreparedSample sample;
+  sample.images = std::move(loader.images);
+  sample.videos = std::move(loader.videos);
+  sample.media = loader.handles();
+  sample.compat = reading.compat;
   return sample;
 }
 

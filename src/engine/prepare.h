@@ -30,6 +30,26 @@ struct PreparedSample {
 
 Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy);
 
+struct PromptOptions {
+  // The tokens came as embeddings that hold their features already, or none: ids are -1 where they are not known, and
+  // a placeholder is a token like any other.
+  bool rows_are_final = false;
+  bool unknown_ids = false;  // ids may be -1
+};
+// prepare() without positions.
+Result<PreparedSample> prepare_prompt(const Engine::Impl& model, const Request& request,
+                                      const PromptOptions& options = {});
+// The media of a request alone, which may then lack a text: what Request::images, panoramas, videos name, or all of
+// Request::media.
+Result<PreparedSample> prepare_media(const Engine::Impl& model, const Request& request);
+// Puts the positions that the request brings along in the place of sample.positions, which the policy made, and calls
+// hook 1.
+Status replace_positions(const Request& request, const PolicyChoice& policy, const TextSpec& text,
+                         PreparedSample& sample);
+// What the policy says for a prompt of `spans` under `compat`.
+Result<PositionTable> lay_out(const Engine::Impl& model, const PolicyChoice& policy, std::span<const Span> spans,
+                              Compat compat);
+
 struct SampleFeatures {
   std::vector<MediaFeatures> images;
   std::vector<MediaFeatures> videos;

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "azimuth/quantize.h"
+#include "base/cancel.h"
 #include "base/mmap.h"
 #include "engine/load_parts.h"
 #include "engine/position_weights.h"
@@ -121,6 +122,7 @@ Result<QuantizeReport> quantize_checkpoint(const std::string& model, const std::
   AZ_RETURN_IF_ERROR(copy_side_files(checkpoint.directory(), writer));
   ThreadPool pool(options.threads);
   SlotWriter sink(writer);
+  const CancelScope scope(options.cancel);
   const auto reader = engine::make_checkpoint_reader(checkpoint, spec.weights, *type, pool, options.progress, &sink);
   AZ_RETURN_IF_ERROR(engine::load_model_weights(spec, *reader).status());
   AZ_RETURN_IF_ERROR(copy_position_weights(checkpoint, writer));

@@ -29,19 +29,6 @@ PositionTable positions_until(const PositionTable& prompt, int64_t steps) {
   return all;
 }
 
-Status enter(const RunContext& context, int sequence, int64_t first_token, std::span<const Span> spans,
-             const PositionTable& positions, decoder::DecoderInput& input) {
-  if (context.hooks == nullptr || !context.hooks->on_decoder_input) return ok_status();
-  DecoderEntry entry{
-      sequence,  first_token, input.tokens(), {input.hidden.data(), static_cast<size_t>(input.hidden.elements())},
-      input.ids, {},          spans,          positions};
-  for (decoder::LayerStream& stream : input.streams) {
-    entry.streams.push_back(
-        {stream.layer, stream.tokens, {stream.rows.data(), static_cast<size_t>(stream.rows.elements())}});
-  }
-  return context.hooks->on_decoder_input(entry);
-}
-
 Result<Step> make_step(const decoder::Decoder& decoder, const Sequence& sequence, int index, int32_t id, int64_t step,
                        const RunContext& context) {
   Step out;
@@ -54,7 +41,7 @@ Result<Step> make_step(const decoder::Decoder& decoder, const Sequence& sequence
   if (sequence.cache.key_storage() == decoder::KeyStorage::raw) {
     out.cached = positions_until(sequence.positions, step);
   }
-  AZ_RETURN_IF_ERROR(enter(context, index, sequence.cache.length(), {}, out.positions, out.input));
+  AZ_RETURN_IF_ERROR(enter_decoder(context, index, sequence.cache.length(), {}, out.positions, out.input));
   return out;
 }
 
@@ -164,8 +151,21 @@ PositionTable generated_positions(const PositionTable& prompt, int64_t first_ste
   return table;
 }
 
+Status enter_decoder(const RunContext& context, int sequence, int64_t first_token, std::span<const Span> spans,
+                     const PositionTable& positions, decoder::DecoderInput& input) {
+  if (context.hooks == nullptr || !context.hooks->on_decoder_input) return ok_status();
+  DecoderEntry entry{
+      sequence,  first_token, input.tokens(), {input.hidden.data(), static_cast<size_t>(input.hidden.elements())},
+      input.ids, {},          spans,          positions};
+  for (decoder::LayerStream& stream : input.streams) {
+    entry.streams.push_back(
+        {stream.layer, stream.tokens, {stream.rows.data(), static_cast<size_t>(stream.rows.elements())}});
+  }
+  return context.hooks->on_decoder_input(entry);
+}
+
 Status enter_decoder(const RunContext& context, int sequence, Sequence& prompt) {
-  return enter(context, sequence, 0, prompt.prompt.spans, prompt.positions, prompt.input);
+  return enter_decoder(context, sequence, 0, prompt.prompt.spans, prompt.positions, prompt.input);
 }
 
 int64_t chunk_end(const Prompt& prompt, int64_t begin, int64_t limit) {

@@ -53,6 +53,9 @@ PositionTable generated_positions(const PositionTable& prompt, int64_t first_ste
 
 // Hook 2 of the whole prompt; before its first prefill.
 Status enter_decoder(const RunContext& context, int sequence, Sequence& prompt);
+// The same for tokens that go behind `first_token` others.
+Status enter_decoder(const RunContext& context, int sequence, int64_t first_token, std::span<const Span> spans,
+                     const PositionTable& positions, decoder::DecoderInput& input);
 
 // Rows [count, hidden] of sequence `sequence`, tokens [first_token, first_token + count), before the final norm.
 using HiddenSink = std::function<Status(int sequence, int64_t first_token, const float* rows, int64_t count)>;

@@ -51,9 +51,9 @@ struct Call {
     return context;
   }
 
-  // Once tokens are drawn, cancelling is asked for between them and progress is what they say.
+  // Once tokens are drawn, progress is what they say.
   RunContext decoding() const {
-    RunContext context{*model.pool, nullptr, nullptr, {}};
+    RunContext context{*model.pool, nullptr, callbacks.cancel, {}};
     taps.attach(context);
     return context;
   }
@@ -117,11 +117,25 @@ class AnswerLoop {
         out.finish = FinishReason::cancelled;
         return emit(stop_.flush(), out);
       }
-      AZ_ASSIGN_OR_RETURN(hidden, feed(id, step));
+      Result<Tensor> next = feed(id, step);
+      if (!next.ok() && next.status().code() == StatusCode::cancelled && callbacks_.cancel != nullptr &&
+          callbacks_.cancel->load()) {
+        return stop_in_token(out);
+      }
+      AZ_RETURN_IF_ERROR(next.status());
+      hidden = std::move(*next);
     }
   }
 
  private:
+  // The token that was shown last is not in the cache.
+  Status stop_in_token(Generation& out) {
+    // Frequencies may have moved on without the keys.
+    if (turn_.sequence.growth.encoding_for) turn_.hooked = true;
+    out.finish = FinishReason::cancelled;
+    return emit(stop_.flush(), out);
+  }
+
   bool is_end_of_text(int32_t id) const {
     const std::vector<int32_t>& ends = model_.generation.end_of_text_ids;
     return std::find(ends.begin(), ends.end(), id) != ends.end();
@@ -225,6 +239,16 @@ struct Session::Impl {
 };
 
 namespace {
+
+// The prompt and its media; `keys`: of the media, where hooks change nothing.
+Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy,
+                               const GenerateCallbacks& callbacks, MediaKeys& keys) {
+  const CancelScope scope(callbacks.cancel);
+  AZ_ASSIGN_OR_RETURN(PreparedSample sample, engine::prepare(model, request, policy));
+  if (!request.hooks.changes_states()) keys = engine::media_keys(sample, *model.pool);
+  if (CancelScope::requested()) return cancelled("stopped on request");
+  return sample;
+}
 
 // Features of the sample's media: those that are known, the tower's otherwise.
 Result<EncodedMedia> encode(const Engine::Impl& model, const PreparedSample& sample, const MediaKeys& keys,
@@ -346,10 +370,9 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
   AZ_ASSIGN_OR_RETURN(const PolicyChoice policy, engine::choose_policy(model, request.positions));
   Generation out;
   const Stopwatch preparing;
-  AZ_ASSIGN_OR_RETURN(const PreparedSample sample, engine::prepare(model, request, policy));
-  AZ_RETURN_IF_ERROR(check_room(model.spec.text, sample.prompt));
   MediaKeys keys;
-  if (!request.hooks.changes_states()) keys = engine::media_keys(sample, *model.pool);
+  AZ_ASSIGN_OR_RETURN(const PreparedSample sample, prepare(model, request, policy, callbacks, keys));
+  AZ_RETURN_IF_ERROR(check_room(model.spec.text, sample.prompt));
   out.prompt_tokens = static_cast<int64_t>(sample.prompt.ids.size());
   params.max_new_tokens = std::min(params.max_new_tokens, model.spec.text.context_length - out.prompt_tokens);
   out.stages.push_back({"preprocess", preparing.seconds(), out.prompt_tokens, "tokens"});

@@ -17,6 +17,7 @@ class Encoder {
 
   // Pictures, then videos. `key` may be nullptr.
   void add(const preprocess::MediaPixels& pixels, bool video, const ContentHash* key) {
+    if (pixels.given != nullptr && key != nullptr) return add_given(pixels, video);
     Medium medium{&pixels, video, key, key == nullptr ? nullptr : find(*key, video), -1};
     if (medium.features == nullptr) medium.fresh = is_among_fresh(key);
     if (medium.features == nullptr && medium.fresh < 0) {
@@ -46,6 +47,11 @@ class Encoder {
   }
 
  private:
+  // Nothing to compute and nothing to remember.
+  void add_given(const preprocess::MediaPixels& pixels, bool video) {
+    media_.push_back({&pixels, video, nullptr, pixels.given, -1});
+  }
+
   struct Medium {
     const preprocess::MediaPixels* pixels;
     bool video;

@@ -8,11 +8,10 @@
 #include "decoder/inject.h"
 #include "engine/hooks.h"
 #include "engine/npy.h"
-#include "engine/pixel_array.h"
 #include "engine/prepare.h"
+#include "engine/processor_output.h"
 #include "engine/start_sequence.h"
 #include "engine/trace_request.h"
-#include "vision/canvas_tower.h"
 
 namespace azimuth {
 namespace {
@@ -102,21 +101,6 @@ json span_json(const Span& span) {
           {"grid", {span.grid.t, span.grid.h, span.grid.w}}};
 }
 
-// 0 for text, 1 for image, 2 for video tokens: what transformers' processors call mm_token_type_ids
-json token_types(const Prompt& prompt) {
-  json types = json::array();
-  for (const Span& span : prompt.spans) {
-    for (int64_t token = span.begin; token < span.end; ++token) types.push_back(static_cast<int>(span.kind));
-  }
-  return types;
-}
-
-// What tells the reference which tokens see each other in both directions, where some do.
-json region_types(const PromptSpec& spec, const Prompt& prompt) {
-  return spec.closed_regions == ClosedRegions::media_spans ? token_types(prompt)
-                                                           : json(std::vector<int>(prompt.ids.size()));
-}
-
 json grid_json(const Grid& grid) {
   return {grid.t, grid.h, grid.w};
 }
@@ -126,10 +110,8 @@ void add_canvas_fields(const VisionSpec& vision, const PreparedSample& sample, j
   json ids = json::array();
   json masks = json::array();
   for (const preprocess::MediaPixels& image : sample.images) {
-    ids.push_back(vision::aspect_ratio_id(image.tile_rows, image.tile_columns, vision.canvas->tiles));
-    std::vector<int> mask(static_cast<size_t>(vision.canvas->tiles), 0);
-    std::fill_n(mask.begin(), image.tiles.size(), 1);
-    masks.push_back(mask);
+    ids.push_back(engine::canvas_id(vision, image));
+    masks.push_back(engine::canvas_mask(vision, image));
   }
   out["aspect_ratio_ids"].push_back(std::move(ids));
   out["aspect_ratio_mask"].push_back(std::move(masks));
@@ -142,26 +124,24 @@ float rope_delta(const PositionSet& set, Compat compat) {
   return static_cast<float>(static_cast<double>(*std::ranges::max_element(set.ids)) + 1.0 - tokens);
 }
 
-// (x, y) of every row of padded_patches, -1 behind the patches: of each picture, or of each frame
-json patch_places(const preprocess::Patches& patches) {
-  json places = json::array();
-  for (int64_t y = 0; y < patches.grid.h; ++y) {
-    for (int64_t x = 0; x < patches.grid.w; ++x) places.push_back({x, y});
-  }
-  while (static_cast<int64_t>(places.size()) < patches.padded_rows) places.push_back({-1, -1});
-  return places;
+// [rows][2], of a picture or frame
+json places_json(const preprocess::Patches& patches) {
+  const std::vector<int64_t> places = engine::patch_places(patches);
+  json out = json::array();
+  for (size_t i = 0; i < places.size(); i += 2) out.push_back({places[i], places[i + 1]});
+  return out;
 }
 
 // ---- stages of the answer
 
 void add_patch_places(const PreparedSample& sample, json& out) {
   json images = json::array();
-  for (const auto& image : sample.images) images.push_back(patch_places(image.tiles[0]));
+  for (const auto& image : sample.images) images.push_back(places_json(image.tiles[0]));
   out["image_position_ids"].push_back(std::move(images));
   json frames = json::array();
   for (const auto& video : sample.videos) {
     const preprocess::Patches& patches = video.media.tiles[0];
-    for (int64_t frame = 0; frame < patches.grid.t; ++frame) frames.push_back(patch_places(patches));
+    for (int64_t frame = 0; frame < patches.grid.t; ++frame) frames.push_back(places_json(patches));
   }
   out["video_position_ids"].push_back(std::move(frames));
 }
@@ -181,7 +161,7 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
     json videos = json::array();
     for (const auto& video : sample.videos) videos.push_back(grid_json(video.media.tiles[0].grid));
     out["video_grid_thw"].push_back(std::move(videos));
-    out["mm_token_type_ids"].push_back(token_types(sample.prompt));
+    out["mm_token_type_ids"].push_back(engine::token_types(sample.prompt));
     if (model.processors.image.scheme == PreprocessScheme::any_resolution) {
       json sizes = json::array();
       for (const auto& image : sample.images) sizes.push_back({image.source.height, image.source.width});
@@ -191,75 +171,33 @@ void add_prompt_fields(const Engine::Impl& model, const PreparedSample& sample, 
     if (model.processors.image.array == PixelArray::padded_patches) add_patch_places(sample, out);
   }
   if (model.spec.prompt.closed_regions != ClosedRegions::none) {
-    out["token_type_ids"].push_back(region_types(model.spec.prompt, sample.prompt));
+    out["token_type_ids"].push_back(engine::region_types(model.spec.prompt, sample.prompt));
   }
   out["position_ids"].push_back(axis_major(set.ids, set.axes));
   out["rope_delta"].push_back(id_number(rope_delta(set, sample.compat)));
 }
 
-// `masked`: a mask of the array's pixels stands beside it.
-Status add_pixels(const char* field, const ImageProcessorSpec& spec, bool masked,
-                  const std::vector<std::vector<const preprocess::MediaPixels*>>& samples, json& out) {
-  if (std::ranges::all_of(samples, [](const auto& media) { return media.empty(); })) return ok_status();
-  AZ_ASSIGN_OR_RETURN(const Tensor all, engine::pixel_array(spec, samples));
-  const Moments m = moments(all.data(), all.elements());
-  out[field].push_back({{"shape", shape_of(all.shape())},
-                        {"mean", m.mean},
-                        {"std", m.std},
-                        {"first32", first_values(all.data(), std::min<int64_t>(32, all.elements()))}});
-  if (masked) {
+// pixel_values and pixel_values_videos of the whole request.
+Status add_all_pixels(const Engine::Impl& model, const std::vector<PreparedSample>& samples, json& out) {
+  AZ_ASSIGN_OR_RETURN(const engine::PixelArrays arrays, engine::pixel_arrays(model, samples));
+  for (const engine::PixelArrays::Entry& entry : arrays.entries) {
+    const Tensor& all = entry.values;
+    const Moments m = moments(all.data(), all.elements());
+    out[entry.name].push_back({{"shape", shape_of(all.shape())},
+                               {"mean", m.mean},
+                               {"std", m.std},
+                               {"first32", first_values(all.data(), std::min<int64_t>(32, all.elements()))}});
+    if (entry.mask.empty()) continue;
     const Shape& shape = all.shape();
     out["pixel_attention_mask"].push_back({{"shape", {shape[0], shape[1], shape[3], shape[4]}}});
   }
   return ok_status();
 }
 
-// One image or video of a sample.
-struct Medium {
-  bool video = false;
-  size_t index = 0;
-  bool operator==(const Medium&) const = default;
-};
-
-// Images, then videos; in the order of the prompt where the processor keeps both in one array.
-std::vector<Medium> media_of(const Engine::Impl& model, const PreparedSample& sample) {
-  std::vector<Medium> media;
-  if (model.processors.video.shares_image_array) {
-    for (const Span& span : sample.prompt.spans) {
-      const Medium medium{span.kind == SpanKind::video, static_cast<size_t>(span.media)};
-      const bool seen = !media.empty() && media.back() == medium;
-      if (span.kind != SpanKind::text && !seen) media.push_back(medium);
-    }
-    return media;
-  }
-  for (size_t i = 0; i < sample.images.size(); ++i) media.push_back({false, i});
-  for (size_t i = 0; i < sample.videos.size(); ++i) media.push_back({true, i});
-  return media;
-}
-
-// pixel_values and pixel_values_videos of the whole request.
-Status add_all_pixels(const Engine::Impl& model, const std::vector<PreparedSample>& samples, json& out) {
-  std::vector<std::vector<const preprocess::MediaPixels*>> images(samples.size());
-  std::vector<std::vector<const preprocess::MediaPixels*>> videos(samples.size());
-  const VideoProcessorSpec& video = model.processors.video;
-  for (size_t i = 0; i < samples.size(); ++i) {
-    for (const Medium& medium : media_of(model, samples[i])) {
-      if (!medium.video) {
-        images[i].push_back(&samples[i].images[medium.index]);
-      } else {
-        (video.shares_image_array ? images : videos)[i].push_back(&samples[i].videos[medium.index].media);
-      }
-    }
-  }
-  const bool masked = model.processors.image.array == PixelArray::tiles_per_sample;
-  AZ_RETURN_IF_ERROR(add_pixels("pixel_values", model.processors.image, masked, images, out));
-  return add_pixels(video.named_as_images ? "pixel_values" : "pixel_values_videos", video.frame, masked, videos, out);
-}
-
 void add_features(const Engine::Impl& model, const PreparedSample& sample, const SampleFeatures& features, json& out) {
   const size_t levels = model.spec.vision->deepstack.size();
   std::vector<const MediaFeatures*> media;
-  for (const Medium& medium : media_of(model, sample)) {
+  for (const engine::Medium& medium : engine::media_of(model, sample)) {
     media.push_back(&(medium.video ? features.videos : features.images)[medium.index]);
   }
   json summaries = json::array();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/cancel.h"
 #include "media/resize.h"
 #include "media/video_file.h"
 #include "preprocess/frame_sampling.h"
@@ -51,6 +52,7 @@ Result<std::vector<media::Image>> decode_resized(media::VideoFile& file, const s
                                                  int64_t count, const VideoProcessorSpec& spec, ThreadPool& pool) {
   PixelSize source;
   const auto step = [&](media::Image frame) -> Result<media::Image> {
+    if (CancelScope::requested()) return cancelled("stopped on request");
     const PixelSize size{frame.width, frame.height};
     if (source.width == 0) source = size;
     if (size != source) {

@@ -48,7 +48,7 @@ class WeightReader {
   const WeightMap& map_;
 
  private:
-  void count_read();
+  Status count_read();  // `cancelled` where the calling thread's CancelScope asks for it
 
   std::function<void(double)> progress_;  // gets the share of the map's tensors that were read
   size_t tensors_read_ = 0;

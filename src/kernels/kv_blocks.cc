@@ -195,6 +195,15 @@ void KvBlocks::append(const float* rows, int64_t count, int64_t stride, ThreadPo
   length_ = end;
 }
 
+void KvBlocks::restore(int64_t length, std::span<const std::byte> bytes) {
+  truncate(0);
+  const size_t size = layout_.block_bytes();
+  for (size_t block = 0; block * size < bytes.size(); ++block) {
+    std::memcpy(writable_block(static_cast<int64_t>(block)), bytes.data() + block * size, size);
+  }
+  length_ = length;
+}
+
 KvBlocks KvBlocks::share(int64_t begin, int64_t end) const {
   const int64_t first = begin / kAttentionBlock;
   const int64_t last = (end + kAttentionBlock - 1) / kAttentionBlock;

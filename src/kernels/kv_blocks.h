@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -67,6 +68,8 @@ class KvBlocks {
   // Appends the blocks of `other`, shared with it, whose layout an empty one takes over. Behind full blocks only.
   void append_shared(const KvBlocks& other);
   const std::vector<const std::byte*>& blocks() const { return pointers_; }
+  // What blocks() held of another one of this layout and `length` rows, whole blocks one behind the other.
+  void restore(int64_t length, std::span<const std::byte> bytes);
   // [dim] of one head and token; of plain rows only.
   const float* row(int head, int64_t index) const {
     return reinterpret_cast<const float*>(part(head, index)) + index % kAttentionBlock * layout_.dim;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "azimuth/status.h"
@@ -27,9 +29,12 @@ struct MediaPixels {
   bool tf4 = false;      // whether the tower takes it as transformers 4.57 did; the engine fills it in
   // What the decoder will get of them (vision/arrangement); the engine fills it in.
   std::vector<FeatureBlock> blocks;
+  // Features that came in place of pixels: tiles then have a grid and no pixels, and the tower has nothing to do.
+  std::shared_ptr<const MediaFeatures> given;
 
   // Patches that the tower runs over.
   int64_t patches() const {
+    if (given != nullptr) return 0;
     int64_t count = 0;
     for (const Patches& tile : tiles) count += tile.grid.cells();
     return count;
@@ -41,9 +46,18 @@ struct MediaPixels {
 Result<MediaPixels> preprocess_image(const media::Image& image, const ImageProcessorSpec& spec, ThreadPool& pool);
 
 struct VideoPixels {
-  MediaPixels media;              // one entry
-  media::VideoMetadata metadata;  // frames_indices are the frames that were kept
+  MediaPixels media;                            // one entry
+  media::VideoMetadata metadata;                // frames_indices are the frames that were kept
+  std::optional<double> seconds_per_grid = {};  // between grid frames, where the caller said so instead of metadata
 };
+
+// How PreprocessScheme::any_resolution divides a picture of size `source`. Errors: listed sizes that are no whole
+// tiles.
+struct TileCounts {
+  int64_t rows = 1;
+  int64_t columns = 1;
+};
+Result<TileCounts> any_resolution_tiles(PixelSize source, const ImageProcessorSpec& spec);
 
 // Chooses frames (unless video.sampled or the spec says not to; preprocess/frame_sampling.h), then as for pictures.
 // Errors as above, and for an empty video or frames of different sizes.

@@ -138,7 +138,8 @@ int64_t most_frames(const std::vector<VideoInput>& videos) {
 
 Result<Expansion> expand_video(const MediaInputs& media, const PromptSpec& spec, size_t index) {
   const VideoInput& video = media.videos[index];
-  AZ_ASSIGN_OR_RETURN(const VideoTiming timing, video_timing(video.metadata, video.temporal_patch_size, video.grid.t));
+  AZ_ASSIGN_OR_RETURN(VideoTiming timing, video_timing(video.metadata, video.temporal_patch_size, video.grid.t));
+  timing.step_seconds = video.seconds_per_grid.value_or(timing.step_seconds);
   const int number = static_cast<int>(index);
   switch (spec.video.expansion) {
     case PromptExpansion::per_cell:
@@ -215,6 +216,25 @@ Result<ExpandedText> expand_text(const PromptText& text, const MediaInputs& medi
   splicer.copy_until(text.text.size());
   if (spec.image.joins_markers) join_markers(spec.image.start, options.space_behind_markers, splicer.out);
   return std::move(splicer.out);
+}
+
+Result<MediaSpans> spans_of_media(const MediaInputs& media, const PromptSpec& spec, const BuildOptions& options) {
+  if (!spec.takes_images()) AZ_RETURN_IF_ERROR(check_count("image", spec.image, 0, media.images.size()));
+  if (!spec.takes_videos()) AZ_RETURN_IF_ERROR(check_count("video", spec.video, 0, media.videos.size()));
+  AZ_RETURN_IF_ERROR(check_media(media, options));
+  MediaSpans spans;
+  const auto add = [](const Expansion& expansion, std::vector<Span>& to) {
+    to.insert(to.end(), expansion.spans.begin(), expansion.spans.end());
+  };
+  for (size_t i = 0; i < media.images.size(); ++i) {
+    AZ_ASSIGN_OR_RETURN(const Expansion expansion, expand_image(media, spec, i));
+    add(expansion, spans.images);
+  }
+  for (size_t i = 0; i < media.videos.size(); ++i) {
+    AZ_ASSIGN_OR_RETURN(const Expansion expansion, expand_video(media, spec, i));
+    add(expansion, spans.videos);
+  }
+  return spans;
 }
 
 }  // namespace azimuth::prompt

@@ -20,4 +20,12 @@ struct ExpandedText {
 Result<ExpandedText> expand_text(const PromptText& text, const MediaInputs& media, const PromptSpec& spec,
                                  const BuildOptions& options);
 
+// The spans of all images, and of all videos, as their expansion would place them; token ranges not set yet.
+struct MediaSpans {
+  std::vector<Span> images;
+  std::vector<Span> videos;
+};
+// Errors: media that the family does not take, grids, too many tokens for the context.
+Result<MediaSpans> spans_of_media(const MediaInputs& media, const PromptSpec& spec, const BuildOptions& options);
+
 }  // namespace azimuth::prompt

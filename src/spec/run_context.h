@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "azimuth/status.h"
+#include "base/cancel.h"
 #include "base/thread_pool.h"
 #include "spec/taps.h"
 
@@ -29,11 +30,17 @@ struct RunContext {
     return piece;
   }
 
+  // `cancelled` where loops have skipped ranges (base/cancel.h): nobody may see what they left.
+  static Status intact() {
+    const CancelScope* const scope = CancelScope::current();
+    return scope != nullptr && scope->skipped() ? cancelled("stopped on request") : ok_status();
+  }
+
   // Called between layers: passes progress on and answers `cancelled` once the caller asked to stop.
   Status checkpoint(double fraction) const {
     if (progress) progress(fraction);
     if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return cancelled("stopped on request");
-    return ok_status();
+    return intact();
   }
 };
 

@@ -153,20 +153,23 @@ Result<MediaFeatures> encode_canvas(const VisionSpec& spec, const TowerWeights& 
     AZ_RETURN_IF_ERROR(context.checkpoint(static_cast<double>(layer) / layers));
     if (layer == spec.layers) add_tiles_between(weights.canvas, rows, ratio, hidden);
     run_tower_layer(spec, weights.layers[static_cast<size_t>(layer)], frame, {}, hidden, work, pool);
+    AZ_RETURN_IF_ERROR(RunContext::intact());
     tap(context, Stage::tower_layer, layer, hidden);
     if (layer < spec.layers) chosen.see(layer, hidden);
     if (layer == spec.layers - 1) normalise(weights.final_norm, kOuterNormEps, hidden, hidden, pool);
   }
   if (canvas.global_layers == 0) add_tiles_between(weights.canvas, rows, ratio, hidden);
 
+  AZ_RETURN_IF_ERROR(RunContext::intact());
+  tap(context, Stage::tower_output, -1, hidden);
   MediaFeatures out;
   out.grid = {1, 1, 1};
   AZ_ASSIGN_OR_RETURN(out.features, project(spec.projector, weights.projector, chosen.finish(hidden),
                                             {1, rows.places, rows.per_tile}, pool));
   out.arrays.assign(static_cast<size_t>(rows.places), rows.per_tile);
   out.filled_rows = rows.of_picture();
-  tap(context, Stage::features, -1, out.features);
   AZ_RETURN_IF_ERROR(context.checkpoint(1.0));
+  tap(context, Stage::features, -1, out.features);
   return out;
 }
 

@@ -143,21 +143,25 @@ Result<MediaFeatures> Tower::encode(const Tensor& patches, const Grid& grid, con
     const bool windowed = std::ranges::find(spec_.windowed_layers, layer) != spec_.windowed_layers.end();
     frame.windows = windowed ? &windows.ranges : nullptr;
     run_tower_layer(spec_, weights, frame, rotations, hidden, work, pool);
+    AZ_RETURN_IF_ERROR(RunContext::intact());
     tap(context, Stage::tower_layer, layer, hidden);
     chosen.see(layer, hidden);
     for (size_t level = 0; level < spec_.deepstack.size(); ++level) {
       if (spec_.deepstack[level].tower_layer != layer) continue;
       AZ_ASSIGN_OR_RETURN(Tensor rows, project_patches(spec_, spec_.deepstack[level].projector,
                                                        weights_.deepstack[level], hidden, frame, windows, grid, pool));
+      AZ_RETURN_IF_ERROR(RunContext::intact());
       out.deepstack.push_back(std::move(rows));
       tap(context, Stage::deepstack, static_cast<int>(level), out.deepstack.back());
     }
   }
   if (spec_.final_norm) normalise(weights_.final_norm, spec_.norm_eps, hidden, hidden, pool);
+  AZ_RETURN_IF_ERROR(RunContext::intact());
+  tap(context, Stage::tower_output, -1, hidden);
   AZ_ASSIGN_OR_RETURN(out.features, project_patches(spec_, spec_.projector, weights_.projector, chosen.rows(hidden),
                                                     frame, windows, grid, pool));
-  tap(context, Stage::features, -1, out.features);
   AZ_RETURN_IF_ERROR(context.checkpoint(1.0));
+  tap(context, Stage::features, -1, out.features);
   return out;
 }
 

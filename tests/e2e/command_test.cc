@@ -30,7 +30,7 @@ TEST(Command, HelpTeachesEverySubcommand) {
   const Outcome all = run("--help");
   EXPECT_EQ(all.exit_code, 0);
   for (const std::string name :
-       {"run", "chat", "trace", "positions", "layout", "lint", "attend", "info", "bench", "quantize"}) {
+       {"run", "chat", "trace", "positions", "layout", "lint", "attend", "info", "bench", "encode", "quantize"}) {
     EXPECT_NE(all.output.find("  " + name + " "), std::string::npos) << name;
     const Outcome one = run(name + " --help");
     EXPECT_EQ(one.exit_code, 0) << name;

@@ -18,6 +18,7 @@ void add_info(CLI::App& app, int& exit_code);
 void add_layout(CLI::App& app, int& exit_code);
 void add_lint(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
+void add_encode(CLI::App& app, int& exit_code);
 void add_quantize(CLI::App& app, int& exit_code);
 void add_score(CLI::App& app, int& exit_code);
 

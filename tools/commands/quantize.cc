@@ -20,6 +20,8 @@ struct QuantizeCommand {
 
 int quantize_command(QuantizeCommand& command) {
   command.options.shard_bytes = static_cast<int64_t>(command.shard_gigabytes * 1e9);
+  catch_interrupts();
+  command.options.cancel = &interrupted();
   ProgressLine line;
   command.options.progress = [&line](double fraction) { line.show("quantising", fraction); };
   const Result<QuantizeReport> result = quantize_checkpoint(command.model, command.directory, command.options);

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "azimuth/features.h"
 #include "commands/common.h"
 #include "commands/generate_options.h"
 #include "commands/position_options.h"
@@ -17,16 +18,31 @@ struct RunOptions {
   std::string system;
   std::string messages_file;
   MediaArguments media;
+  std::vector<std::string> embeds;  // files of features
+  std::vector<int64_t> image_grid;  // of a file that does not say its own: patches t, h, w
   PositionOptions positions;
   bool print_positions = false;
   bool verbose = false;
 };
 
+// The features of --image-embeds, behind the pictures of --image.
+Status add_embeds(const RunOptions& options, MediaArguments& media, Request& request) {
+  for (const std::string& path : options.embeds) {
+    AZ_ASSIGN_OR_RETURN(FeatureInput features, read_features(path));
+    if (!features.geometry.grid && options.image_grid.size() == 3) {
+      features.geometry.grid = Grid{options.image_grid[0], options.image_grid[1], options.image_grid[2]};
+    }
+    media.images.push_back("memory:" + std::to_string(request.media.size()));
+    request.media.push_back(std::move(features));
+  }
+  return ok_status();
+}
+
 Result<Request> make_request(const RunOptions& options) {
   Request request;
   AZ_RETURN_IF_ERROR(apply_position_options(options.positions, request));
   if (!options.messages_file.empty()) {
-    if (!options.prompt.empty() || !options.media.empty()) {
+    if (!options.prompt.empty() || !options.media.empty() || !options.embeds.empty()) {
       return invalid_argument(
           "--messages expected to be the whole request, found a PROMPT or media beside it; put them into the file");
     }
@@ -35,7 +51,9 @@ Result<Request> make_request(const RunOptions& options) {
     return request;
   }
   if (options.prompt.empty()) return invalid_argument("run expected a PROMPT or --messages FILE, found neither");
-  AZ_ASSIGN_OR_RETURN(request.messages, messages_for(options.system, options.prompt, options.media));
+  MediaArguments media = options.media;
+  AZ_RETURN_IF_ERROR(add_embeds(options, media, request));
+  AZ_ASSIGN_OR_RETURN(request.messages, messages_for(options.system, options.prompt, media));
   return request;
 }
 
@@ -87,6 +105,16 @@ void add_run(CLI::App& app, int& exit_code) {
   add_media_options(*command, options->messages_file, options->media);
   command->add_option("--frames", options->media.frames, "Pictures that are the frames of one video, in order")
       ->type_name("FILE");
+  command
+      ->add_option("--image-embeds", options->embeds,
+                   "Features in place of a picture, as azimuth encode writes them (.safetensors, .npy)")
+      ->type_name("FILE");
+  command
+      ->add_option("--image-grid", options->image_grid,
+                   "Patches of --image-embeds where the file does not say: frames, rows, columns, before merging")
+      ->type_name("T,H,W")
+      ->delimiter(',')
+      ->expected(3);
   command->add_option("--system", options->system, "System message");
   add_position_options(*command, options->positions);
   add_cache_options(*command, options->positions);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "preprocess/cut.h"
+#include "preprocess/preprocess.h"
 #include "preprocess/schemes/fixed.h"
 
 namespace azimuth::preprocess {
@@ -16,7 +17,7 @@ struct BestFit {
   int64_t wasted = INT64_MAX;  // pixels of it that show nothing new
 };
 
-BestFit fit(const media::Image& image, int64_t height, int64_t width) {
+BestFit fit(PixelSize image, int64_t height, int64_t width) {
   const double scale = std::min(static_cast<double>(width) / static_cast<double>(image.width),
                                 static_cast<double>(height) / static_cast<double>(image.height));
   const auto scaled_width = static_cast<int64_t>(static_cast<double>(image.width) * scale);
@@ -26,7 +27,7 @@ BestFit fit(const media::Image& image, int64_t height, int64_t width) {
 }
 
 // The listed size that shows the most of the picture; among equals the one that wastes least, then the first.
-PixelSize best_size(const media::Image& image, const ImageProcessorSpec& spec) {
+PixelSize best_size(PixelSize image, const ImageProcessorSpec& spec) {
   BestFit best;
   for (const auto& [height, width] : spec.pinpoints) {
     const BestFit found = fit(image, height, width);
@@ -68,6 +69,17 @@ Status add_tile(const media::Image& tile, const ImageProcessorSpec& spec, Thread
 
 }  // namespace
 
+Result<TileCounts> any_resolution_tiles(PixelSize source, const ImageProcessorSpec& spec) {
+  const PixelSize size = best_size(source, spec);
+  const int64_t side = tile_side(spec);
+  if (size.width > 0 && size.width % side == 0 && size.height % side == 0) {
+    return TileCounts{size.height / side, size.width / side};
+  }
+  return invalid_argument("image_grid_pinpoints expected multiples of the tile's " + std::to_string(side) +
+                          " pixels, found " + std::to_string(size.width) + " x " + std::to_string(size.height) +
+                          "; correct the processor's config");
+}
+
 Result<DividedPicture> divide_any_resolution(const media::Image& image, const ImageProcessorSpec& spec,
                                              ThreadPool& pool) {
   DividedPicture picture;
@@ -76,17 +88,13 @@ Result<DividedPicture> divide_any_resolution(const media::Image& image, const Im
     AZ_RETURN_IF_ERROR(add_tile(square, spec, pool, picture));
     return picture;
   }
-  const PixelSize size = best_size(image, spec);
+  AZ_ASSIGN_OR_RETURN(const TileCounts counts, any_resolution_tiles({image.width, image.height}, spec));
   const int64_t side = tile_side(spec);
-  if (size.width == 0 || size.width % side != 0 || size.height % side != 0) {
-    return invalid_argument("image_grid_pinpoints expected multiples of the tile's " + std::to_string(side) +
-                            " pixels, found " + std::to_string(size.width) + " x " + std::to_string(size.height) +
-                            "; correct the processor's config");
-  }
+  const PixelSize size{counts.columns * side, counts.rows * side};
   const PixelSize whole =
       spec.height > 0 ? PixelSize{spec.width, spec.height} : PixelSize{spec.shortest_edge, spec.shortest_edge};
-  picture.tile_rows = size.height / side;
-  picture.tile_columns = size.width / side;
+  picture.tile_rows = counts.rows;
+  picture.tile_columns = counts.columns;
   AZ_RETURN_IF_ERROR(check_resized_pixels(picture.tile_rows * picture.tile_columns + 1, whole));
   AZ_ASSIGN_OR_RETURN(const media::Image small, resized(image, whole, spec, pool));
   AZ_RETURN_IF_ERROR(add_tile(small, spec, pool, picture));
