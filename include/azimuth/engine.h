@@ -1,6 +1,7 @@
 // A loaded model. Load it once; sessions, traces and benchmarks run on it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +31,7 @@ struct EngineOptions {
   int64_t prefix_cache_bytes = int64_t{1} << 30;     // keys and values of the starts of prompts, in blocks of 64 tokens
   bool load_weights = true;                          // false: enough for prompts and positions, nothing can be computed
   std::function<void(double fraction)> progress;     // of loading
+  const std::atomic<bool>* cancel = nullptr;         // of loading; set it from any thread
 };
 
 struct ModelInfo {

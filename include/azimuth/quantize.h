@@ -1,6 +1,7 @@
 // Writes a checkpoint again with quantised weights, as a directory that opens by memory map (docs/quantisation.md).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -14,6 +15,7 @@ struct QuantizeOptions {
   int threads = 0;                      // 0: one per core
   int64_t shard_bytes = 5'000'000'000;  // of one file of weights
   std::function<void(double fraction)> progress;
+  const std::atomic<bool>* cancel = nullptr;  // set it from any thread
 };
 
 struct QuantizeReport {

@@ -274,6 +274,8 @@ Engine::~Engine() = default;
 Result<Engine> Engine::load(const std::string& model, const EngineOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->options = options;
+  impl->options.progress = nullptr;  // of this call alone
+  impl->options.cancel = nullptr;
   impl->pool = std::make_unique<ThreadPool>(options.threads);
   impl->features = std::make_unique<engine::FeatureCache>(bound_of(options.feature_cache_bytes));
   impl->prefixes = std::make_unique<engine::PrefixCache>(bound_of(options.prefix_cache_bytes));
@@ -307,6 +309,7 @@ Result<Engine> Engine::load(const std::string& model, const EngineOptions& optio
       description ? engine::make_quantised_reader(shared, std::move(*description), impl->spec.weights, *impl->pool,
                                                   options.progress)
                   : engine::make_checkpoint_reader(checkpoint, impl->spec.weights, type, *impl->pool, options.progress);
+  reader->stop_on(options.cancel);
   const Status weights = load_weights(checkpoint, *reader, *impl);
   AZ_RETURN_IF_ERROR(text.get());
   AZ_RETURN_IF_ERROR(weights);

@@ -172,7 +172,8 @@ Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& r
   }
   text::RenderOptions options;
   options.add_generation_prompt = request.add_generation_prompt;
-  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered, chat_template->render_json(messages.template_json, {}, options));
+  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered,
+                      chat_template->render_json(messages.template_json, request.template_kwargs, options));
   out.text = {std::move(rendered.text), std::move(rendered.literal), true};
   return out;
 }
@@ -251,6 +252,11 @@ Status replace_positions(const Request& request, const PolicyChoice& policy, con
 }
 
 }  // namespace
+
+Result<std::string> render_messages(const Engine::Impl& model, const Request& request) {
+  AZ_ASSIGN_OR_RETURN(RequestText text, text_of_messages(model, request));
+  return std::move(text.text.text);
+}
 
 Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy) {
   Compat compat = model.options.compat;

@@ -122,6 +122,7 @@ Result<QuantizeReport> quantize_checkpoint(const std::string& model, const std::
   ThreadPool pool(options.threads);
   SlotWriter sink(writer);
   const auto reader = engine::make_checkpoint_reader(checkpoint, spec.weights, *type, pool, options.progress, &sink);
+  reader->stop_on(options.cancel);
   AZ_RETURN_IF_ERROR(engine::load_model_weights(spec, *reader).status());
   AZ_RETURN_IF_ERROR(copy_position_weights(checkpoint, writer));
   AZ_RETURN_IF_ERROR(writer.finish());

@@ -63,27 +63,26 @@ Result<Shape> slot_shape(const WeightMap& map, const std::string& slot) {
   return Shape(sizes);
 }
 
-void WeightReader::count_read() {
+Status WeightReader::count_read() {
   ++tensors_read_;
   if (progress_) progress_(std::min(1.0, static_cast<double>(tensors_read_) / static_cast<double>(map_.required())));
+  if (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed)) return cancelled("stopped on request");
+  return ok_status();
 }
 
 Status WeightReader::read(const std::string& slot, Tensor& out) {
   AZ_RETURN_IF_ERROR(read_tensor(slot, out));
-  count_read();
-  return ok_status();
+  return count_read();
 }
 
 Status WeightReader::read(const std::string& slot, kernels::PackedMatrix& out) {
   AZ_RETURN_IF_ERROR(read_matrix(slot, out));
-  count_read();
-  return ok_status();
+  return count_read();
 }
 
 Status WeightReader::read(const std::string& slot, int64_t runs, std::vector<kernels::PackedMatrix>& out) {
   AZ_RETURN_IF_ERROR(read_matrices(slot, runs, out));
-  count_read();
-  return ok_status();
+  return count_read();
 }
 
 Status WeightReader::read(const std::string& slot, kernels::Linear& out) {

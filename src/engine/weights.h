@@ -2,6 +2,7 @@
 // checkpoint, a quantised directory, or nothing at all where only sizes are wanted.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -36,6 +37,9 @@ class WeightReader {
   // slot.weight and, where the map has it, slot.bias.
   Status read(const std::string& slot, kernels::Linear& out);
 
+  // Read behind each tensor.
+  void stop_on(const std::atomic<bool>* cancel) { cancel_ = cancel; }
+
   // Bytes of all that was read, as it is held: what a model takes in memory.
   int64_t bytes() const { return bytes_; }
 
@@ -48,9 +52,10 @@ class WeightReader {
   const WeightMap& map_;
 
  private:
-  void count_read();
+  Status count_read();  // `cancelled` where the caller asked to stop
 
   std::function<void(double)> progress_;  // gets the share of the map's tensors that were read
+  const std::atomic<bool>* cancel_ = nullptr;
   size_t tensors_read_ = 0;
   int64_t bytes_ = 0;
 };
