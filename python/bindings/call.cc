@@ -179,7 +179,7 @@ void Call::wait(const std::function<bool()>& ready) {
     }
     try {
       if (question != nullptr) (*question)();
-      check(check_process(process_));
+      check(check_process(process_));  // a hook may fork, too
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
       deliver_log_lines();
     } catch (...) {

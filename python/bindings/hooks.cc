@@ -18,8 +18,20 @@
 namespace azimuth::python {
 namespace {
 
-constexpr const char* kStages[] = {"pixels",    "tower_layer",  "features",     "deepstack", "embeddings",
-                                   "attention", "layer_output", "final_hidden", "logits"};
+std::string stage_name(Stage stage) {
+  switch (stage) {
+    case Stage::pixels: return "pixels";
+    case Stage::tower_layer: return "tower_layer";
+    case Stage::features: return "features";
+    case Stage::deepstack: return "deepstack";
+    case Stage::embeddings: return "embeddings";
+    case Stage::attention: return "attention";
+    case Stage::layer_output: return "layer_output";
+    case Stage::final_hidden: return "final_hidden";
+    case Stage::logits: break;
+  }
+  return "logits";
+}
 
 std::vector<size_t> sizes(std::initializer_list<int64_t> shape) {
   return {shape.begin(), shape.end()};
@@ -230,7 +242,7 @@ constexpr const char* kNoRows = "on_rotary_ids sees ids alone; cosines and sines
 void bind_tap_event(nb::module_& module) {
   nb::class_<TapEvent>(module, "Tap", "A tensor that passes a stage of the program.")
       .def_prop_ro(
-          "stage", [](const TapEvent& tap) { return std::string(kStages[static_cast<int>(tap.point.stage)]); },
+          "stage", [](const TapEvent& tap) { return stage_name(tap.point.stage); },
           "One of the stages of docs/hooks.md, such as \"layer_output\".")
       .def_prop_ro(
           "layer", [](const TapEvent& tap) { return tap.point.layer; }, "Of tower or decoder, or DeepStack level.")

@@ -10,47 +10,27 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "engine.h"
+#include "exclusive.h"
 #include "hooks.h"
 
 namespace azimuth::python {
 namespace {
 
-// What answers: the session, who has it now, and the engine that it runs on.
-struct SessionState {
-  std::shared_ptr<const Engine> engine;  // destroyed behind the session
-  Session session;
-  std::atomic<bool> busy{false};
-  std::atomic<bool> stopping{false};  // the call that has it was stopped and ends by itself
-
-  explicit SessionState(std::shared_ptr<const Engine> of) : engine(std::move(of)), session(*engine) {}
-};
-
 class SessionHandle {
  public:
-  explicit SessionHandle(std::shared_ptr<EngineHandle> engine)
-      : engine_(std::move(engine)), state_(new SessionState(engine_->get()), [owner = getpid()](SessionState* state) {
-          if (getpid() == owner) delete state;
-        }) {}
+  explicit SessionHandle(const std::shared_ptr<EngineHandle>& engine) : SessionHandle(engine, engine->get()) {}
 
-  // The session for one call; another one that comes before the token is gone is refused.
-  std::shared_ptr<SessionState> take() {
-    engine_->get();
-    while (state_->busy.exchange(true)) {
-      if (!state_->stopping.load()) {
-        raise(
-            invalid_argument("a session answers one question at a time, and this one is answering; make a session "
-                             "for each thread, or read a stream to its end or close it"));
-      }
-      pause_for_signals();
-    }
-    state_->stopping.store(false);
-    // Everything that holds the call's work holds this.
-    return {state_.get(), [state = state_](SessionState*) { state->busy.store(false); }};
+  std::shared_ptr<Session> take(const std::shared_ptr<Exchange>& exchange) const {
+    return session_.take(exchange,
+                         "a session answers one question at a time, and this one is answering; make a session for each "
+                         "thread, or read a stream to its end or close it");
   }
 
  private:
-  std::shared_ptr<EngineHandle> engine_;
-  std::shared_ptr<SessionState> state_;
+  SessionHandle(const std::shared_ptr<EngineHandle>& handle, const std::shared_ptr<const Engine>& engine)
+      : session_(handle, engine, Session(*engine)) {}
+
+  Exclusive<Session> session_;
 };
 
 // `watch`: an object with on_text and on_progress, functions or None; or None.
@@ -75,47 +55,30 @@ GenerateCallbacks callbacks_of(nb::handle watch, const std::shared_ptr<Exchange>
   return callbacks;
 }
 
-// Marks the session of a call that is left behind, so that the next one waits for it.
-struct StopsSession {
-  std::weak_ptr<SessionState> state;
-  bool finished = false;
-  ~StopsSession() {
-    if (const auto held = state.lock(); held && !finished) held->stopping.store(true);
-  }
-};
-
-Generation generate(SessionHandle& handle, Request request, nb::handle hooks, const GenerateOptions& options,
+Generation generate(const SessionHandle& handle, Request request, nb::handle hooks, const GenerateOptions& options,
                     nb::handle watch) {
   Call call;
   request.hooks = engine_hooks(hooks, call.exchange());
-  auto state = handle.take();
-  StopsSession mark{state};
-  const auto work = [state = std::move(state), request = std::move(request), options,
+  const auto work = [session = handle.take(call.exchange()), request = std::move(request), options,
                      callbacks = callbacks_of(watch, call.exchange())] {
-    return state->session.generate(request, options, callbacks);
+    return session->generate(request, options, callbacks);
   };
-  Generation answer = run_call<Generation>(call, work);
-  mark.finished = true;
-  return answer;
+  return run_call<Generation>(call, work);
 }
 
 // An answer that comes piece by piece. The engine goes on by itself; hooks wait for the next piece to be asked for.
 class Stream {
  public:
-  Stream(SessionHandle& handle, Request request, nb::object hooks, const GenerateOptions& options, nb::object watch)
+  Stream(const SessionHandle& handle, Request request, nb::object hooks, const GenerateOptions& options,
+         nb::object watch)
       : hooks_(std::move(hooks)), watch_(std::move(watch)) {
     request.hooks = engine_hooks(hooks_, call_.exchange());
-    auto state = handle.take();
-    state_ = state;
     GenerateCallbacks callbacks = callbacks_of(watch_, call_.exchange());
-    const auto shared = shared_;
-    callbacks.on_text = [shared, exchange = call_.exchange()](std::string_view text) {
+    callbacks.on_text = [shared = shared_, exchange = call_.exchange()](std::string_view text) {
       exchange->change([&] { shared->pieces.emplace_back(text); });
     };
-    call_.start([shared, state = std::move(state), request = std::move(request), options, callbacks] {
-      Result<Generation> answer = state->session.generate(request, options, callbacks);
-      shared->answer = std::move(answer);
-    });
+    call_.start([shared = shared_, session = handle.take(call_.exchange()), request = std::move(request), options,
+                 callbacks] { shared->answer = session->generate(request, options, callbacks); });
   }
   ~Stream() { close(); }
 
@@ -150,7 +113,6 @@ class Stream {
   void close() {
     if (closed_) return;
     closed_ = true;
-    if (const auto state = state_.lock()) state->stopping.store(true);
     call_.stop();
   }
 
@@ -162,7 +124,6 @@ class Stream {
 
   nb::object hooks_;
   nb::object watch_;
-  std::weak_ptr<SessionState> state_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
   bool closed_ = false;
   Call call_;
@@ -218,12 +179,12 @@ void bind_generation(nb::module_& module) {
 void bind_session(nb::module_& module) {
   bind_generation(module);
   nb::class_<SessionHandle>(module, "Session")
-      .def(nb::init<std::shared_ptr<EngineHandle>>())
+      .def(nb::init<const std::shared_ptr<EngineHandle>&>())
       .def("generate", &generate, nb::arg("request"), nb::arg("hooks").none(), nb::arg("options"),
            nb::arg("watch").none());
   nb::class_<Stream>(module, "Stream")
-      .def(nb::init<SessionHandle&, Request, nb::object, const GenerateOptions&, nb::object>(), nb::arg("session"),
-           nb::arg("request"), nb::arg("hooks").none(), nb::arg("options"), nb::arg("watch").none())
+      .def(nb::init<const SessionHandle&, Request, nb::object, const GenerateOptions&, nb::object>(),
+           nb::arg("session"), nb::arg("request"), nb::arg("hooks").none(), nb::arg("options"), nb::arg("watch").none())
       .def("next", &Stream::next, nb::sig("def next(self) -> str"))
       .def("generation", &Stream::answer)
       .def("close", &Stream::close);

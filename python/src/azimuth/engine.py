@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from types import TracebackType
-from typing import (TYPE_CHECKING, Any, Callable, Dict, List, Literal, Optional, Sequence, Type, Union, overload)
+from typing import (TYPE_CHECKING, Any, Callable, Dict, List, Literal, Optional, Sequence, Tuple, Type, Union,
+                    overload)
 
 from . import _core
 from ._core import AttendReport, Generation, LintReport, ModelInfo, PromptReport
 from .errors import InvalidArgument
 from .options import AnswerKeywords, RequestKeywords
-from .request import Question, Request, as_request, is_batch, to_json
+from .request import Messages, Question, Request, as_request, is_batch, to_json
 from .session import Session, Stream
 from .tokenizer import Tokenizer
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Path = Union[str, "os.PathLike[str]"]
-Questions = Sequence[Question]
+Questions = Union[List[str], Tuple[str, ...], Sequence[Request], Sequence[Messages]]
 
 
 class Engine:
@@ -93,13 +94,13 @@ class Engine:
     # ---- answers
 
     @overload
-    def generate(self, question: Questions, *, stream: Literal[False] = False,
-                 **options: "Unpack[AnswerKeywords]") -> List[Generation]:
+    def generate(self, question: Optional[Question] = None, *, stream: Literal[False] = False,
+                 **options: "Unpack[AnswerKeywords]") -> Generation:
         ...
 
     @overload
-    def generate(self, question: Optional[Question] = None, *, stream: Literal[False] = False,
-                 **options: "Unpack[AnswerKeywords]") -> Generation:
+    def generate(self, question: Questions, *, stream: Literal[False] = False,
+                 **options: "Unpack[AnswerKeywords]") -> List[Generation]:
         ...
 
     @overload
