@@ -40,17 +40,13 @@ nb::object widened(const AnyArray& array) {
 
 void bind_arrays(nb::module_& module) {
   module.def(
-      "from_dlpack",
+      "widen_bfloat16",
       [](nb::handle object) {
         AnyArray array;
-        if (!nb::try_cast(object, array)) {
-          if (PyErr_Occurred()) throw nb::python_error();
-          throw nb::type_error("it lies elsewhere, or has a type that NumPy does not know");
-        }
-        if (is_bfloat16(array)) return widened(array);
-        return nb::cast(nb::ndarray<nb::numpy, nb::ro>(array));
+        if (!nb::try_cast(object, array) || !is_bfloat16(array)) throw nb::type_error("expected bfloat16");
+        return widened(array);
       },
-      nb::sig("def from_dlpack(array: object) -> numpy.typing.NDArray[typing.Any]"));
+      nb::sig("def widen_bfloat16(array: object) -> numpy.typing.NDArray[numpy.float32]"));
 }
 
 }  // namespace azimuth::python

@@ -19,13 +19,25 @@ constexpr auto kSignalPoll = 50ms;
 // From the cancel flag to the moment when work that does not see it is left behind. Together with kSignalPoll well
 // below the 200 ms that Ctrl-C may take.
 constexpr auto kPatience = 80ms;
+constexpr auto kEndPoll = 10ms;
+constexpr auto kPatienceAtTheEnd = 2s;
 
-bool interpreter_ends() {
-#if PY_VERSION_HEX >= 0x030d0000
-  return Py_IsFinalizing() != 0;
-#else
-  return _Py_IsFinalizing() != 0;
-#endif
+// The end of the interpreter, from the moment when work is stopped.
+struct Ending {
+  std::atomic<bool> begun{false};
+  std::thread::id thread;      // that ends it; the others are daemons
+  std::atomic<int> inside{0};  // threads that are in a call and may run Python
+
+  bool stops_this_thread() const { return begun.load() && std::this_thread::get_id() != thread; }
+};
+Ending ending;
+thread_local int calls_inside = 0;  // of this thread: a hook may make calls of its own
+
+// A daemon thread that outlives the interpreter may not go back into it: older versions would tear it out of these C++
+// frames, which ends the process.
+[[noreturn]] void park() {
+  ending.inside.fetch_sub(calls_inside);
+  for (;;) std::this_thread::sleep_for(1h);
 }
 
 // The interpreter's lock, given back while this object lives.
@@ -33,8 +45,7 @@ class WithoutLock {
  public:
   WithoutLock() : state_(PyEval_SaveThread()) {}
   ~WithoutLock() {
-    // A daemon thread cannot have the lock again: older interpreters would tear it out of these C++ frames.
-    while (interpreter_ends()) std::this_thread::sleep_for(1h);
+    if (ending.stops_this_thread()) park();
     PyEval_RestoreThread(state_);
   }
   WithoutLock(const WithoutLock&) = delete;
@@ -42,6 +53,23 @@ class WithoutLock {
 
  private:
   PyThreadState* state_;
+};
+
+// A thread in a call.
+class Inside {
+ public:
+  Inside() {
+    ending.inside.fetch_add(1);
+    ++calls_inside;
+    if (!ending.begun.load()) return;
+    const WithoutLock unlocked;  // a daemon stays here
+  }
+  ~Inside() {
+    --calls_inside;
+    ending.inside.fetch_sub(1);
+  }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
 };
 
 thread_local std::shared_ptr<Exchange> current_exchange;
@@ -65,7 +93,8 @@ struct Running {
   }
   bool wait_briefly() {
     std::unique_lock lock(mutex);
-    return ended.wait_for(lock, kSignalPoll, [this] { return exchanges.empty(); });
+    ended.wait_for(lock, kEndPoll);
+    return exchanges.empty();
   }
   void stop_all() {
     const std::lock_guard lock(mutex);
@@ -77,13 +106,19 @@ namespace {
 
 Running* running = new Running;  // of this process; never destroyed, its threads may look at it until the very end
 
-// At the interpreter's end: a second Ctrl-C does not wait for work that takes long to stop.
+// At the interpreter's end: waits for work, and for threads in calls, which may have a hook to finish. A second Ctrl-C
+// does not wait.
 void stop_running_work() {
+  ending.thread = std::this_thread::get_id();
+  ending.begun.store(true);
   running->stop_all();
+  const auto patience = std::chrono::steady_clock::now() + kPatienceAtTheEnd;
   for (;;) {
     {
       const WithoutLock unlocked;
-      if (running->wait_briefly()) return;
+      if (running->wait_briefly() && (ending.inside.load() == 0 || std::chrono::steady_clock::now() > patience)) {
+        return;
+      }
     }
     if (PyErr_CheckSignals() != 0) _exit(130);
   }
@@ -148,6 +183,8 @@ Call::~Call() {
 }
 
 void Call::start(std::function<void()> work) {
+  const Inside inside;
+  if (ending.begun.load()) raise(cancelled("the interpreter is ending; ask before"));
   running->add(exchange_);
   auto body = [exchange = exchange_, work = std::move(work)]() mutable {
     current_exchange = exchange;
@@ -166,6 +203,8 @@ void Call::start(std::function<void()> work) {
 }
 
 void Call::wait(const std::function<bool()>& ready) {
+  check(check_process(process_));
+  const Inside inside;
   for (;;) {
     const std::function<void()>* question = nullptr;
     bool over = false;
@@ -197,12 +236,14 @@ void Call::wait(const std::function<bool()>& ready) {
 }
 
 bool Call::done() {
+  check(check_process(process_));
   const std::lock_guard lock(exchange_->mutex_);
   return exchange_->done_;
 }
 
 void Call::stop() {
   if (getpid() != process_) return;  // in a fork there is no such work
+  const Inside inside;
   exchange_->refuse();
   const WithoutLock unlocked;
   std::unique_lock lock(exchange_->mutex_);
@@ -225,6 +266,7 @@ Status check_process(int owner) {
 }
 
 void pause_for_signals() {
+  const Inside inside;
   {
     const WithoutLock unlocked;
     std::this_thread::sleep_for(10ms);

@@ -2,7 +2,9 @@
 #include "call.h"
 
 NB_MODULE(_core, module) {
+  namespace nb = nanobind;
   using namespace azimuth::python;
+  nb::set_leak_warnings(false);  // threads that the interpreter stops at its end keep what they have
   module.doc() = "The engine behind the package azimuth; use that one.";
   prepare_calls(module);
   // A signature names only types that are bound already.

@@ -1,4 +1,5 @@
 // Position policies written in Python.
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -32,17 +33,11 @@ const char* compat_name(Compat compat) {
   return "tf4";
 }
 
-// What a policy in Python raised while another one in Python had the engine lay out its spans: carried around the
-// engine's frames, which know no exceptions.
-thread_local std::exception_ptr raised_below;
-
 PositionTable layout_for(const PolicyRequest& policy, const std::string& name) {
   if (policy.request == nullptr) {
     raise(invalid_argument("layout() was called behind its policy's call; use it while the function runs"));
   }
-  const Result<PositionTable> table = policy.request->layout(name);
-  if (raised_below) std::rethrow_exception(std::exchange(raised_below, nullptr));
-  return unwrap(table);
+  return unwrap(policy.request->layout(name));
 }
 
 PositionTable table_of(nb::handle answer, const std::string& name) {
@@ -74,17 +69,9 @@ Result<PositionTable> ask_policy(nb::handle function, const std::string& name, c
     } const end{*shown};
     table = table_of(function(shown), name);
   };
-  if (const auto exchange = Exchange::current()) {
-    AZ_RETURN_IF_ERROR(exchange->ask(call));
-    return std::move(*table);
-  }
-  // In a thread of Python's, which called layout() from another policy.
-  try {
-    call();
-  } catch (...) {
-    raised_below = std::current_exception();
-    return cancelled("position policy " + name + " raised");
-  }
+  const auto exchange = Exchange::current();
+  if (exchange == nullptr) return internal_error("position policy " + name + " was asked outside of a call");
+  AZ_RETURN_IF_ERROR(exchange->ask(call));
   return std::move(*table);
 }
 
@@ -97,7 +84,8 @@ void bind_policies(nb::module_& module) {
       .def_ro("compat", &PolicyRequest::compat, "\"azimuth\", \"tf5\" or \"tf4\".")
       .def_ro("layers", &PolicyRequest::layers, "Of the decoder; 0 without a model.")
       .def("layout", &layout_for, nb::arg("policy"),
-           "The PositionTable of the same prompt under another policy, such as \"vanilla\" or \"videorope:delta=2\".");
+           "The PositionTable of the same prompt under a built-in policy, such as \"vanilla\" or "
+           "\"videorope:delta=2\".");
 
   // Keeps the functions until the interpreter ends; the engine knows them by address.
   module.attr("_policy_functions") = nb::list();

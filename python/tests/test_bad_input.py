@@ -75,7 +75,7 @@ def test_pictures_that_are_not_contiguous_are_taken(engine, pixels):
 
 
 @pytest.mark.parametrize("messages", [
-    [], {}, 3, [3], [None], [{}], [{"role": "user"}], [{"role": "user", "content": 3}],
+    [], {}, 3, [3], [None], [{}], [{"role": "user", "content": 3}],
     [{"role": "user", "content": [object()]}], [{"role": "user", "content": [{"type": "text", "text": object()}]}],
     [{"role": "user", "content": [{"type": "image", "image": object()}]}],
     [{"role": "user", "content": [{"type": "no such type"}]}], [{"role": "user", "content": {1, 2}}],
@@ -145,7 +145,7 @@ def test_options_of_the_wrong_type(engine, options):
 
 
 def test_counts_that_do_not_add_up(engine, demo):
-    with pytest.raises(azimuth.InvalidArgument, match="2 image placeholders, but 1 image"):
+    with pytest.raises(azimuth.InvalidArgument, match="2 image placeholders .* but 1 image"):
         engine.generate(prompt="<|image_pad|><|image_pad|>", images=[demo], **GREEDY)
     with pytest.raises(azimuth.ResourceExhausted, match="2048"):
         engine.generate("word " * 4000, **GREEDY)

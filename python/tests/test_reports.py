@@ -37,7 +37,8 @@ def test_attention_adds_up(engine, demo):
 def test_pages_are_written(engine, demo, tmp_path):
     page = engine.positions_page(QUESTION, images=[demo], path=tmp_path / "page.html")
     assert page.lstrip().lower().startswith("<!doctype html") and (tmp_path / "page.html").read_text() == page
-    assert engine.positions_page(QUESTION, images=[demo], format="svg", compare=["mrope", "vanilla"]).startswith("<svg")
+    drawing = engine.positions_page(QUESTION, images=[demo], format="svg", compare=["mrope", "vanilla"])
+    assert drawing.startswith("<?xml") and drawing.rstrip().endswith("</svg>")
     assert "<html" in engine.attend_page(QUESTION, images=[demo]).lower()
     with pytest.raises(azimuth.InvalidArgument, match="html or svg"):
         engine.positions_page(QUESTION, images=[demo], format="pdf")

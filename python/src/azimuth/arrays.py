@@ -18,12 +18,7 @@ def as_numpy(value: Any, what: str) -> np.ndarray[Any, Any]:
     if isinstance(value, np.ndarray):
         array = value
     elif hasattr(value, "__dlpack__"):
-        try:
-            array = _core.from_dlpack(value)
-        except (TypeError, ValueError, RuntimeError, BufferError) as error:
-            raise InvalidArgument(
-                f"{what} expected an array in the computer's memory, found {type(value).__name__} that does not give "
-                f"its numbers ({error}); of a torch tensor pass x.detach().cpu()") from error
+        array = _exchanged(value, what)
     else:
         try:
             array = np.asarray(value)
@@ -32,3 +27,15 @@ def as_numpy(value: Any, what: str) -> np.ndarray[Any, Any]:
     if array.dtype.kind not in "iufb":
         raise InvalidArgument(f"{what} expected numbers, found {type(value).__name__} of dtype {array.dtype}")
     return array
+
+
+def _exchanged(value: Any, what: str) -> np.ndarray[Any, Any]:
+    try:
+        return np.from_dlpack(value)
+    except (TypeError, ValueError, RuntimeError, BufferError, AttributeError) as error:
+        reason = error
+    try:
+        return _core.widen_bfloat16(value)
+    except (TypeError, ValueError, RuntimeError, BufferError):
+        raise InvalidArgument(f"{what} expected an array in the computer's memory, found {type(value).__name__} that does "
+                              f"not give its numbers ({reason}); of a torch tensor pass x.detach().cpu()") from reason

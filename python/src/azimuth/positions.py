@@ -79,7 +79,10 @@ def position_ids(ids: Any, next: Optional[float] = None, *, set_of_layer: Sequen
     if isinstance(ids, PositionIds):
         return ids
     if isinstance(ids, (str, os.PathLike)):
-        return PositionIds.read(os.fspath(ids))
+        samples = PositionIds.read(os.fspath(ids))
+        if len(samples) != 1:
+            raise InvalidArgument(f"{os.fspath(ids)} expected the ids of one sample, found those of {len(samples)}")
+        return samples[0]
     several = isinstance(ids, list) and bool(ids) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in ids)
     pairs = ids if several else [(ids, next)]
     sets = [PositionSet(as_numpy(each, "position ids")) for each, _ in pairs]
@@ -104,7 +107,7 @@ def register_position_policy(name: str, plan: str, function: Optional[Policy] = 
     whose frequencies it turns by ("vanilla", "mrope_i", ...); its ids need as many axes.
 
     ``function(request)`` gets the prompt's ``request.spans`` with their grids, ``request.tokens``, and
-    ``request.layout(policy)``, the PositionTable of the same prompt under another policy. It returns a PositionTable, or
+    ``request.layout(policy)``, the PositionTable of the same prompt under a built-in policy. It returns a PositionTable, or
     ids (tokens,) or (axes, tokens), or such ids and the id of the next token; without one, that is the largest id
     plus 1. It must be a function of its arguments: it is called again when a conversation goes on.
     """

@@ -188,6 +188,8 @@ def _part(kind: str, value: Any) -> Dict[str, Any]:
 
 def _listed(values: Any, what: str) -> List[Any]:
     if isinstance(values, (list, tuple)):
+        if any(value is None for value in values):
+            raise InvalidArgument(f"{what} expected pictures or paths, found NoneType among them")
         return list(values)
     raise InvalidArgument(f"{what} expected a list, found {type(values).__name__}; write [x] for one")
 
