@@ -15,10 +15,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kSignalPoll = 50ms;
+constexpr auto kSignalPoll = 25ms;
 // From the cancel flag to the moment when work that does not see it is left behind. Together with kSignalPoll well
 // below the 200 ms that Ctrl-C may take.
-constexpr auto kPatience = 80ms;
+constexpr auto kPatience = 60ms;
 constexpr auto kEndPoll = 10ms;
 constexpr auto kPatienceAtTheEnd = 2s;
 

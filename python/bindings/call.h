@@ -1,7 +1,7 @@
 // Long work of the engine, while Python goes on.
 //
 // The work runs in a thread of its own, which never touches Python. The caller's thread waits for it without the
-// interpreter's lock, and takes the lock to look for signals twenty times a second and to run what the work asks for:
+// interpreter's lock, and takes the lock to look for signals forty times a second and to run what the work asks for:
 // hooks, policies, progress. So every Python function runs in the thread that made the call, and what it raises, like a
 // KeyboardInterrupt, ends the call unchanged.
 #pragma once

@@ -23,12 +23,14 @@ import json, os, signal, sys, threading, time
 import numpy as np
 import azimuth
 
-def interrupted(call, ready, delay=0.05):
-    '''Seconds from a SIGINT, sent `delay` behind ready's being set, to the exception.'''
+DELAY = 0.05  # seconds into the stage that is meant
+
+def interrupted(call, ready):
+    '''Seconds from a SIGINT, sent DELAY behind ready's being set, to the exception.'''
     sent = []
     def send():
         ready.wait()
-        time.sleep(delay)
+        time.sleep(DELAY)
         sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
     ready.clear()
@@ -51,14 +53,16 @@ def watch(stage):
 CASES = {
     "image": """
         engine = azimuth.Engine.load(MODEL, dtype="f32", threads=2)
-        picture = np.random.default_rng(0).integers(0, 256, (1800, 1800, 3), np.uint8)
-        kwargs = {"images_kwargs": {"size": {"shortest_edge": 6912, "longest_edge": 1800 * 1800}}}
-        call = lambda: engine.generate("What?", images=[picture], processor_kwargs=kwargs, progress=watch("vision"))
+        picture = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
+        kwargs = {"images_kwargs": {"size": {"shortest_edge": 6912, "longest_edge": 900 * 900}}}
+        call = lambda: (ready.set(), engine.generate("What?", images=[picture], processor_kwargs=kwargs))
+        DELAY = 0.4
     """,
     "preprocess": """
         engine = azimuth.Engine.load(MODEL, dtype="f32", threads=2)
-        picture = np.random.default_rng(0).integers(0, 256, (9000, 9000, 3), np.uint8)
+        picture = np.random.default_rng(0).integers(0, 256, (4000, 4000, 3), np.uint8)
         call = lambda: (ready.set(), engine.generate("What?", images=[picture] * 8))
+        DELAY = 0.3
     """,
     "prefill": """
         engine = azimuth.Engine.load(MODEL, dtype="f32", threads=2)
