@@ -127,10 +127,10 @@ class Engine:
         Raises InvalidArgument, NotFound, ... with one sentence; whatever a hook raises; KeyboardInterrupt.
         """
         if not is_batch(question):
-            return Session(self._core).generate(question, stream=stream, **options)
+            return Session(self._core)._answer(question, stream, options)
         if stream:
             raise InvalidArgument("stream=True expected one request, found a batch; make a stream for each")
-        return [Session(self._core).generate(each, **options) for each in question]
+        return [Session(self._core)._answer(each, False, options) for each in question]
 
     def session(self, system: Optional[str] = None) -> Session:
         """A conversation, which ``system`` begins: what was computed for its last request is not computed again."""

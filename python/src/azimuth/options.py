@@ -14,13 +14,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, float], object]
 
 
-class RequestKeywords(TypedDict, total=False):
-    """Fields of azimuth.Request as keywords."""
-    messages: Optional["Messages"]
-    prompt: Optional[str]
-    images: Sequence[Any]
-    panoramas: Sequence[Any]
-    videos: Sequence[Any]
+class ReadingKeywords(TypedDict, total=False):
+    """How a request is read: fields of azimuth.Request."""
     base_directory: Union[str, "os.PathLike[str]"]
     processor_kwargs: Optional[Mapping[str, Any]]
     template_kwargs: Optional[Mapping[str, Any]]
@@ -33,8 +28,17 @@ class RequestKeywords(TypedDict, total=False):
     hooks: Optional[Hooks]
 
 
-class AnswerKeywords(RequestKeywords, total=False):
-    """How an answer is drawn, beside what is asked."""
+class RequestKeywords(ReadingKeywords, total=False):
+    """All fields of azimuth.Request."""
+    messages: Optional["Messages"]
+    prompt: Optional[str]
+    images: Sequence[Any]
+    panoramas: Sequence[Any]
+    videos: Sequence[Any]
+
+
+class DrawingKeywords(TypedDict, total=False):
+    """How an answer is drawn."""
     max_new_tokens: int
     temperature: Optional[float]
     top_k: Optional[int]
@@ -47,13 +51,24 @@ class AnswerKeywords(RequestKeywords, total=False):
     stop: Union[str, Sequence[str]]
     stop_ids: Sequence[int]
     ignore_eos: bool
+
+
+class WatchKeywords(TypedDict, total=False):
+    """Who is told of an answer."""
     on_text: Optional[Callable[[str], object]]
     progress: Optional[Progress]
 
 
-_WATCH = ("on_text", "progress")
-_DRAWING = tuple(name for name in AnswerKeywords.__annotations__
-                 if name not in RequestKeywords.__annotations__ and name not in _WATCH)
+class AskKeywords(ReadingKeywords, DrawingKeywords, WatchKeywords, total=False):
+    """Of Session.ask()."""
+
+
+class AnswerKeywords(RequestKeywords, DrawingKeywords, WatchKeywords, total=False):
+    """Of Engine.generate()."""
+
+
+_DRAWING = DrawingKeywords.__annotations__
+_WATCH = WatchKeywords.__annotations__
 
 
 class Watch:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Literal, Optional, Sequence, Type, overload
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Type, overload
 
 from . import _core
 from ._core import Generation
-from .options import AnswerKeywords, split
+from .options import AnswerKeywords, AskKeywords, split
 from .request import Question, as_request, user_message
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ class Session:
         self.messages: List[Dict[str, Any]] = [] if system is None else [{"role": "system", "content": system}]
 
     def ask(self, text: str, images: Sequence[Any] = (), *, panoramas: Sequence[Any] = (), videos: Sequence[Any] = (),
-            **options: "Unpack[AnswerKeywords]") -> Generation:
+            **options: "Unpack[AskKeywords]") -> Generation:
         """Adds a question to the conversation, answers it, and adds the answer. Options as Engine.generate().
 
         After a failure the conversation is as it was before.
         """
         question = user_message(text, images, panoramas, videos)
-        answer = self.generate([*self.messages, question], **options)
+        answer: Generation = self._answer([*self.messages, question], False, options)
         self.messages += [question, {"role": "assistant", "content": answer.text}]
         return answer
 
@@ -78,6 +78,9 @@ class Session:
 
     def generate(self, question: Optional[Question] = None, *, stream: bool = False, **options: Any) -> Any:
         """One answer, or a Stream of its pieces. Arguments as Engine.generate()."""
+        return self._answer(question, stream, options)
+
+    def _answer(self, question: Optional[Question], stream: bool, options: Mapping[str, Any]) -> Any:
         fields, drawing, watch = split(options)
         request = as_request(question, **fields)
         if stream:
