@@ -15,16 +15,24 @@ QUESTION ?= What is in the picture?
 TINY := models/azimuth-tiny
 AZIMUTH := build/release/azimuth
 ORACLE := build/oracle-venv
+# Where the Python package is built and tested; has no torch.
+PYTHON_VENV := build/python-venv
 # Options of bench/peers/compare.py.
 PEERS ?=
 SOURCES = $(shell git ls-files '*.h' '*.cc' ':!third_party')
 
-# $(call configure,PRESET): only where that has not been done with this cargo; cmake itself notices later changes of its
-# lists.
+# $(call configure,PRESET): only where that has not been done with this cargo and, for the release preset, with the Python
+# package where its environment is there; cmake itself notices later changes of its lists.
 configure = source build/setup.env; \
-  if ! grep -qsF "=$$CARGO" build/$(1)/CMakeCache.txt || [[ ! -f build/$(1)/build.ninja ]]; then \
+  options=(-DAZIMUTH_CARGO="$$CARGO"); python=""; \
+  if [[ $(1) == release && -f $(PYTHON_VENV)/ready ]]; then \
+    python="$$PWD/$(PYTHON_VENV)/bin/python"; \
+    options+=(-DAZIMUTH_BUILD_PYTHON=ON -DPython_EXECUTABLE="$$python"); \
+  fi; \
+  if ! grep -qsF "=$$CARGO" build/$(1)/CMakeCache.txt || ! grep -qsF "=$$python" build/$(1)/CMakeCache.txt || \
+      [[ ! -f build/$(1)/build.ninja ]]; then \
     echo "configure: preset $(1)"; \
-    cmake --preset $(1) -DAZIMUTH_CARGO="$$CARGO" >build/configure.log || { cat build/configure.log; exit 1; }; \
+    cmake --preset $(1) "$${options[@]}" >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }; \
   fi
 # $(call compile,PRESET,TARGET)
 compile = $(call configure,$(1)); \
@@ -32,7 +40,7 @@ compile = $(call configure,$(1)); \
   echo "build: $(2), preset $(1), $(JOBS) jobs"; \
   cmake --build build/$(1) --target $(2) -j $(JOBS)
 
-.PHONY: help setup build demo test asan test-oracle test-pages page-pictures golden mutants fuzz bench peers format tidy clean
+.PHONY: help setup build demo test python asan test-oracle test-pages page-pictures golden mutants fuzz bench peers format tidy clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +58,17 @@ demo: build  ## ask the bundled model about a bundled picture; QUESTION="..."
 	  "  hf download Qwen/Qwen3-VL-2B-Instruct" \
 	  "  $(AZIMUTH) run Qwen/Qwen3-VL-2B-Instruct \"$(QUESTION)\" --image $(TINY)/demo.png"
 
-test: setup  ## build everything and run all tests; needs no Python packages
+$(PYTHON_VENV)/ready: python/requirements.txt | setup
+	@source build/setup.env; echo "python: installing what the package is built and tested with into $(PYTHON_VENV)"; \
+	  [[ -x $(PYTHON_VENV)/bin/python ]] || "$$PYTHON" -m venv $(PYTHON_VENV)
+	@$(PYTHON_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+python: setup $(PYTHON_VENV)/ready  ## the Python package in build/release/python, for developers; users: pip install .
+	@$(call compile,release,azimuth_python)
+	@echo "python: PYTHONPATH=build/release/python $(PYTHON_VENV)/bin/python -c 'import azimuth; print(azimuth)'"
+
+test: setup $(PYTHON_VENV)/ready  ## build everything and run all tests; needs no torch
 	@$(call compile,release,all)
 	@scripts/test.sh build/release -j $(JOBS)
 

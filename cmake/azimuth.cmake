@@ -10,6 +10,23 @@ if(AZIMUTH_SANITIZE)
   target_link_options(azimuth_flags INTERFACE -fsanitize=${AZIMUTH_SANITIZE})
 endif()
 
+# azimuth_find(PACKAGE DEBIAN_PACKAGE): find_package, with a word on how to get what is missing.
+macro(azimuth_find package debian)
+  find_package(${package} QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "expected ${package} (in Debian: ${debian}), found none; run scripts/setup.sh build")
+  endif()
+endmacro()
+
+# azimuth_pkg_config(PREFIX DEBIAN_PACKAGE MODULE...): the same through pkg-config, as target PkgConfig::PREFIX.
+macro(azimuth_pkg_config prefix debian)
+  azimuth_find(PkgConfig pkg-config)
+  pkg_check_modules(${prefix} QUIET IMPORTED_TARGET ${ARGN})
+  if(NOT ${prefix}_FOUND)
+    message(FATAL_ERROR "expected ${ARGN} (in Debian: ${debian}), found none; run scripts/setup.sh build")
+  endif()
+endmacro()
+
 # azimuth_library(NAME [DEPENDS lib...]): a static library azimuth_NAME of the folder's sources, and, with tests on, one
 # executable azimuth_NAME_test of all its *_test.cc files. DEPENDS names other folders without the prefix, or targets.
 function(azimuth_library name)

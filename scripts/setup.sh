@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # Brings a Debian 12 machine to the state that a make target needs, and says in one line each what it does.
 #
-#   scripts/setup.sh build    compiler, libraries and Rust toolchain: the command, its tests and its benchmarks
+#   scripts/setup.sh build    compiler, libraries, Rust toolchain and Python: the command, the Python package, their tests
 #   scripts/setup.sh clang    clang and its tools: make fuzz, format and tidy
 #   scripts/setup.sh oracle   Python with virtual environments: make test-oracle and golden
 #   scripts/setup.sh peers    npm, for published tokenizers: make peers
 #   scripts/setup.sh pages    Chromium and Python: make test-pages and page-pictures
 #
 # Installs only what is missing, so that a second run asks no server and needs no root. Leaves build/setup.env, which
-# names the cargo to build with; the Makefile sources it.
+# names the cargo and the python3 to build with; the Makefile sources it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly RUST_MINIMUM=1.87  # of the crates in text/Cargo.lock
+readonly PYTHON_MINIMUM=3.11  # of python/requirements.txt
 
 build_packages=(
   g++ make cmake ninja-build ccache pkg-config
@@ -22,6 +23,7 @@ build_packages=(
   libsodium-dev              # BLAKE2b, which stands for the content of pictures
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev  # video files; a build without them refuses these
   libgtest-dev libgmock-dev librapidcheck-dev
+  python3 python3-dev python3-venv  # the Python package
 )
 clang_packages=(clang clang-format clang-tidy libclang-rt-14-dev)
 oracle_packages=(python3 python3-venv)
@@ -106,10 +108,28 @@ set_up_rust() {
   say "Rust: $cargo $cargo_version"
 }
 
+# A python3 that can make virtual environments and has the headers for extensions.
+set_up_python() {
+  local candidate version
+  for candidate in "${PYTHON:-}" "$(command -v python3 || true)" /usr/bin/python3; do
+    [[ -n $candidate && -x $candidate ]] || continue
+    version=$("$candidate" -c '
+import ensurepip, os, platform, sysconfig, venv
+assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
+print(platform.python_version())' 2>/dev/null) || continue
+    at_least "$PYTHON_MINIMUM" "$version" || continue
+    printf 'export PYTHON=%q\n' "$candidate" >> build/setup.env
+    say "Python: $candidate $version"
+    return 0
+  done
+  fail "expected Python $PYTHON_MINIMUM or later with its headers and venv, found none; name one by the environment variable PYTHON"
+}
+
 case "${1:-build}" in
   build)
     install_packages "${build_packages[@]}"
     set_up_rust
+    set_up_python
     ;;
   clang) install_packages "${clang_packages[@]}" ;;
   oracle) install_packages "${oracle_packages[@]}" ;;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/test.sh BUILD_DIR [ctest option...]: runs every test of a build with ctest and counts the GoogleTest cases in
-# it. Closes with "N passed, N failed" alone on a line; exit code 1 where one failed or none ran.
+# scripts/test.sh BUILD_DIR [ctest option...]: runs every test of a build with ctest and counts the cases of GoogleTest
+# and pytest in it. Closes with "N passed, N failed" alone on a line; exit code 1 where one failed or none ran.
 set -euo pipefail
 build=$(cd "$1" && pwd)
 shift
@@ -14,18 +14,19 @@ export GTEST_OUTPUT="xml:$report/"
 ctest_status=0
 ctest --test-dir "$build" --output-on-failure --no-tests=error --output-junit "$report/ctest.junit" "$@" || ctest_status=$?
 
-# Counts one ctest entry per line of "name<TAB>status": its GoogleTest cases where it wrote a report, itself otherwise.
+# Counts one ctest entry per line of "name<TAB>status": its cases where it wrote a report, itself otherwise.
 count_entries() {
   local name status cases failures skipped
   while IFS=$'\t' read -r name status; do
     cases=1 failures=0 skipped=0
     if [[ -s $report/$name.xml ]]; then
       read -r cases failures skipped < <(awk '
-        /^<testsuites / && !seen++ { if (match($0, / tests="[0-9]+"/)) tests = substr($0, RSTART + 8, RLENGTH - 9)
-                                     if (match($0, / failures="[0-9]+"/)) failures = substr($0, RSTART + 11, RLENGTH - 12)
-                                     if (match($0, / disabled="[0-9]+"/)) disabled = substr($0, RSTART + 11, RLENGTH - 12) }
+        function number(key) { return match($0, " " key "=\"[0-9]+\"") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 4) : 0 }
+        /<testsuite name="pytest"/ { tests = number("tests"); failures = number("failures") + number("errors")
+                                     skipped = number("skipped"); exit }
+        /^<testsuites / && !seen++ { tests = number("tests") - number("disabled"); failures = number("failures") }
         /^ *<testcase .* result="skipped"/ { skipped++ }
-        END { print tests - disabled, failures + 0, skipped + 0 }' "$report/$name.xml")
+        END { print tests + 0, failures + 0, skipped + 0 }' "$report/$name.xml")
     fi
     # Killed, timed out, or wrong only after its last case (a leak found at exit): one failure more than it reported.
     if [[ $status == fail && $failures -eq 0 ]]; then

@@ -1,5 +1,5 @@
-// The folders of src/ form layers (docs/architecture.md): each includes lower ones only, and the programs in tools/ see
-// nothing but the public headers. This test reads every #include line.
+// The folders of src/ form layers (docs/architecture.md): each includes lower ones only, and the programs in tools/ and
+// the Python package see nothing but the public headers. This test reads every #include line.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -119,8 +119,8 @@ TEST(Layers, FoldersOfSrcIncludeLowerOnesOnly) {
   EXPECT_GT(files, 50) << "the sources were not found";
 }
 
-TEST(Layers, PublicHeadersAndToolsSeePublicHeadersOnly) {
-  for (const char* directory : {"include/azimuth", "tools"}) {
+TEST(Layers, PublicHeadersToolsAndPythonSeePublicHeadersOnly) {
+  for (const char* directory : {"include/azimuth", "tools", "python/bindings"}) {
     const auto files = sources(kRoot / directory);
     EXPECT_FALSE(files.empty()) << directory;
     for (const fs::path& file : files) {

@@ -64,9 +64,9 @@ Sections parse(std::istream& in) {
   return sections;
 }
 
-// Tests that a cell names: `Suite.Name`.
+// Tests that a cell names: `Suite.Name`, or `test_file.py::test_name` of the Python package.
 std::vector<std::string> tests_named(const std::string& cell) {
-  static const std::regex pattern(R"(`([A-Za-z0-9]+\.[A-Z][A-Za-z0-9]*)`)");
+  static const std::regex pattern(R"(`([A-Za-z0-9]+\.[A-Z][A-Za-z0-9]*|test_\w+\.py::test_\w+)`)");
   std::vector<std::string> names;
   for (std::sregex_iterator at(cell.begin(), cell.end(), pattern), end; at != end; ++at) names.push_back((*at)[1]);
   return names;
@@ -77,7 +77,18 @@ std::string contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// "Suite.Name" of every GoogleTest in the repository.
+// "test_file.py::test_name" of every test of the Python package.
+void add_python_tests(std::set<std::string>& names) {
+  static const std::regex pattern(R"(\ndef (test_\w+)\()");
+  for (const auto& entry : fs::directory_iterator(kRoot / "python" / "tests")) {
+    const std::string text = contents(entry.path());
+    for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at) {
+      names.insert(entry.path().filename().string() + "::" + (*at)[1].str());
+    }
+  }
+}
+
+// "Suite.Name" of every GoogleTest in the repository, and the tests of the Python package.
 std::set<std::string> tests_in_sources() {
   static const std::regex pattern(R"(\b(?:TEST|TEST_F|TEST_P|RC_GTEST_PROP)\(\s*(\w+),\s*(\w+))");
   std::set<std::string> names;
@@ -90,6 +101,7 @@ std::set<std::string> tests_in_sources() {
       }
     }
   }
+  add_python_tests(names);
   return names;
 }
 

@@ -1,6 +1,7 @@
 // Where a model looks: the attention weights of chosen tokens, summed up for pictures.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct AttendOptions {
   std::vector<int64_t> queries;
   // Tokens to generate greedily behind the prompt; each is a query too. An end-of-text token ends them earlier.
   int64_t generated = 0;
+  const std::atomic<bool>* cancel = nullptr;  // set it from any thread
 };
 
 // What one query token sees in one layer. Weights are those of the softmax: of each head they add up to one.

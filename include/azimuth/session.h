@@ -44,8 +44,9 @@ struct Request {
   std::string base_directory;    // of relative paths; "": the working directory
   std::string processor_kwargs;  // JSON object, as transformers' processors take it; may be empty
   bool add_generation_prompt = true;
-  std::string positions;  // policy name; "": the checkpoint's own
-  std::string compat;     // "": as the engine was loaded; else azimuth, tf5 or tf4
+  std::string template_kwargs;  // JSON object: further variables of the chat template ("tools", ...); may be empty
+  std::string positions;        // policy name; "": the checkpoint's own
+  std::string compat;           // "": as the engine was loaded; else azimuth, tf5 or tf4
   // In place of the policy's ids; the policy's frequency plan stays.
   std::optional<PositionIds> position_ids;
   // Keys in the cache: "" or "rotated", or "raw". Raw keys are turned when they are read, so a later request may give

@@ -191,7 +191,11 @@ Result<AttendReport> attend(const Engine& engine, const Request& request, const 
   Collector collector(report, queries, options.generated, model.spec.text.layers.size());
   Request observed = request;
   collector.attach(observed.hooks);
-  AZ_ASSIGN_OR_RETURN(const Generation answer, Session(engine).generate(observed, greedy(options.generated)));
+  GenerateCallbacks callbacks;
+  callbacks.cancel = options.cancel;
+  AZ_ASSIGN_OR_RETURN(const Generation answer,
+                      Session(engine).generate(observed, greedy(options.generated), callbacks));
+  if (answer.finish == FinishReason::cancelled) return cancelled("stopped on request");
   for (const int32_t id : answer.ids) {
     if (static_cast<int64_t>(report.generated_ids.size()) == options.generated) break;
     AZ_ASSIGN_OR_RETURN(std::string text, model.tokenizer->decode({&id, 1}, false));

@@ -275,7 +275,7 @@ Engine::~Engine() = default;
 Result<Engine> Engine::load(const std::string& model, const EngineOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->options = options;
-  impl->options.progress = nullptr;
+  impl->options.progress = nullptr;  // of this call alone
   impl->options.cancel = nullptr;
   const CancelScope scope(options.cancel);
   impl->pool = std::make_unique<ThreadPool>(options.threads);

@@ -35,7 +35,8 @@ Result<RequestText> text_of_messages(const Engine::Impl& model, const Request& r
   }
   text::RenderOptions options;
   options.add_generation_prompt = request.add_generation_prompt;
-  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered, chat_template->render_json(messages.template_json, {}, options));
+  AZ_ASSIGN_OR_RETURN(text::RenderedPrompt rendered,
+                      chat_template->render_json(messages.template_json, request.template_kwargs, options));
   out.text = {std::move(rendered.text), std::move(rendered.literal), true};
   return out;
 }
@@ -140,6 +141,11 @@ Result<PositionTable> lay_out(const Engine::Impl& model, const PolicyChoice& pol
       positions::layout_prompt(policy.policy, spans, {compat, static_cast<int>(model.spec.text.layers.size())}));
   if (compat == Compat::tf5) decode_as_generate(policy.policy, table);
   return table;
+}
+
+Result<std::string> render_messages(const Engine::Impl& model, const Request& request) {
+  AZ_ASSIGN_OR_RETURN(RequestText text, text_of_messages(model, request));
+  return std::move(text.text.text);
 }
 
 Result<PreparedSample> prepare(const Engine::Impl& model, const Request& request, const PolicyChoice& policy) {

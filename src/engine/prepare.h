@@ -18,6 +18,9 @@
 
 namespace azimuth::engine {
 
+// The messages as the chat template renders them, before placeholders are expanded. Opens no media.
+Result<std::string> render_messages(const Engine::Impl& model, const Request& request);
+
 struct PreparedSample {
   std::string rendered;  // the chat template's text, before placeholders are expanded
   Prompt prompt;

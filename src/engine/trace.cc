@@ -435,7 +435,7 @@ Result<std::string> trace(const Engine& engine, const std::string& request_text,
   if (model.spec.vision) AZ_RETURN_IF_ERROR(add_all_pixels(model, samples, out));
 
   const engine::HookTaps taps(options.hooks);
-  RunContext context{*model.pool, nullptr, nullptr, {}};
+  RunContext context{*model.pool, nullptr, options.cancel, {}};
   taps.attach(context);
   std::vector<SampleFeatures> features;
   AZ_ASSIGN_OR_RETURN(std::vector<Sequence> sequences, start_sequences(model, request, samples, context, features));

@@ -1,0 +1,55 @@
+// NumPy arrays out of and into the engine.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "azimuth/status.h"
+#include "errors.h"
+
+namespace azimuth::python {
+
+namespace nb = nanobind;
+
+// An array that owns `values`, which are not copied. `shape` in C order, as many as there are values.
+template <typename T>
+nb::object to_numpy(std::vector<T> values, const std::vector<size_t>& shape) {
+  auto* const owned = new std::vector<T>(std::move(values));
+  const nb::capsule owner(owned, [](void* vector) noexcept { delete static_cast<std::vector<T>*>(vector); });
+  return nb::cast(nb::ndarray<nb::numpy, T>(owned->data(), shape.size(), shape.data(), owner));
+}
+template <typename T>
+nb::object to_numpy(std::vector<T> values) {
+  const size_t count = values.size();
+  return to_numpy(std::move(values), {count});
+}
+template <typename T>
+nb::object copy_to_numpy(std::span<const T> values, const std::vector<size_t>& shape) {
+  return to_numpy(std::vector<T>(values.begin(), values.end()), shape);
+}
+
+// The array's values in C order as f32. `what` starts the sentence for anything that is no array of numbers.
+inline std::vector<float> floats_of(nb::handle array, const char* what, std::vector<size_t>& shape) {
+  nb::ndarray<const float, nb::c_contig, nb::device::cpu> values;
+  if (!nb::try_cast(array, values)) {
+    const std::string found = nb::cast<std::string>(nb::str(array.type().attr("__name__")));
+    raise(invalid_argument(std::string(what) + " expected an array of numbers in the computer's memory, found " +
+                           found + "; numpy.asarray(x, dtype=numpy.float32) makes one of most things"));
+  }
+  shape.assign(values.ndim(), 0);
+  for (size_t i = 0; i < shape.size(); ++i) shape[i] = values.shape(i);
+  return {values.data(), values.data() + values.size()};
+}
+
+inline std::string shape_text(const std::vector<size_t>& shape) {
+  std::string text = "(";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+}  // namespace azimuth::python
