@@ -4,11 +4,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "azimuth/array.h"
 #include "azimuth/status.h"
 #include "errors.h"
 
@@ -44,6 +46,43 @@ inline std::vector<float> floats_of(nb::handle array, const char* what, std::vec
   shape.assign(values.ndim(), 0);
   for (size_t i = 0; i < shape.size(); ++i) shape[i] = values.shape(i);
   return {values.data(), values.data() + values.size()};
+}
+
+// The array's values in C order, as the engine takes them: copied, since it may still read them when nobody in Python
+// does. Numbers of other types are converted.
+template <typename T>
+Array<T> array_of(nb::handle array, const char* what) {
+  nb::ndarray<const T, nb::c_contig, nb::device::cpu> values;
+  if (!nb::try_cast(array, values)) {
+    const std::string found = nb::cast<std::string>(nb::str(array.type().attr("__name__")));
+    raise(invalid_argument(std::string(what) + " expected an array of numbers in the computer's memory, found " + found));
+  }
+  std::vector<int64_t> shape(values.ndim());
+  for (size_t i = 0; i < shape.size(); ++i) shape[i] = static_cast<int64_t>(values.shape(i));
+  return make_array(std::move(shape), std::vector<T>(values.data(), values.data() + values.size()));
+}
+
+// An array of the engine, whose values are not copied. It can be written where nobody else has it.
+template <typename T>
+nb::object view_of(const Array<T>& array) {
+  std::vector<size_t> shape(array.shape.begin(), array.shape.end());
+  auto* const kept = new Array<T>(array);
+  const nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<Array<T>*>(pointer); });
+  return nb::cast(nb::ndarray<nb::numpy, const T>(kept->data.get(), shape.size(), shape.data(), owner));
+}
+template <typename T>
+nb::object taken_from(Array<T>&& array) {
+  if (array.data.use_count() != 1) return view_of(array);
+  std::vector<size_t> shape(array.shape.begin(), array.shape.end());
+  auto* const kept = new Array<T>(std::move(array));
+  const nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<Array<T>*>(pointer); });
+  return nb::cast(nb::ndarray<nb::numpy, T>(const_cast<T*>(kept->data.get()), shape.size(), shape.data(), owner));
+}
+template <typename T>
+nb::list views_of(const std::vector<Array<T>>& arrays) {
+  nb::list views;
+  for (const Array<T>& array : arrays) views.append(view_of(array));
+  return views;
 }
 
 inline std::string shape_text(const std::vector<size_t>& shape) {

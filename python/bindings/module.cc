@@ -13,11 +13,15 @@ NB_MODULE(_core, module) {
   bind_prompt(module);
   bind_positions(module);
   bind_hooks(module);
+  bind_media(module);
   bind_request(module);
   bind_engine(module);
   bind_tokenizer(module);
   bind_inspect(module);
   bind_session(module);
+  bind_features(module);
+  bind_forward(module);
+  bind_score(module);
   bind_policies(module);
   bind_lint(module);
   bind_attend(module);

@@ -1,6 +1,7 @@
 // What is asked of a model, and how its answer is drawn. Python fills these; azimuth.request says from what.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include "azimuth/session.h"
@@ -14,6 +15,9 @@ void bind_request(nb::module_& module) {
       .def_rw("messages", &Request::messages)
       .def_rw("prompt", &Request::prompt)
       .def_rw("has_prompt", &Request::has_prompt)
+      .def_rw("ids", &Request::ids)
+      .def_rw("has_ids", &Request::has_ids)
+      .def_rw("media", &Request::media)
       .def_rw("images", &Request::images)
       .def_rw("panoramas", &Request::panoramas)
       .def_rw("videos", &Request::videos)
