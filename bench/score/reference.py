@@ -90,7 +90,13 @@ class Scorer:
             cache.batch_repeat_interleave(len(group))
             length = prompt["input_ids"].shape[1]
             mask = torch.ones(len(group), length + tokens, dtype=torch.long)
-            rest = self.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True).logits
+            positions = torch.arange(length, length + tokens).expand(len(group), -1)
+            deltas = getattr(self.model.model, "rope_deltas", None)
+            if deltas is not None:  # three axes, on which text goes on behind the pictures
+                positions = (positions + deltas.view(-1)[0]).expand(3, -1, -1)
+            rest = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+            ).logits  # fmt: skip
             logits = torch.cat([read.logits[:, -1:].expand(len(group), -1, -1), rest[:, :-1]], dim=1)
             found, _ = self.statistics(logits, ids)
             logprobs += [found[i, : len(line["completion_ids"])].tolist() for i, line in enumerate(group)]
