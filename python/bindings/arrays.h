@@ -55,7 +55,8 @@ Array<T> array_of(nb::handle array, const char* what) {
   nb::ndarray<const T, nb::c_contig, nb::device::cpu> values;
   if (!nb::try_cast(array, values)) {
     const std::string found = nb::cast<std::string>(nb::str(array.type().attr("__name__")));
-    raise(invalid_argument(std::string(what) + " expected an array of numbers in the computer's memory, found " + found));
+    raise(
+        invalid_argument(std::string(what) + " expected an array of numbers in the computer's memory, found " + found));
   }
   std::vector<int64_t> shape(values.ndim());
   for (size_t i = 0; i < shape.size(); ++i) shape[i] = static_cast<int64_t>(values.shape(i));

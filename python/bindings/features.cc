@@ -60,8 +60,7 @@ std::vector<EncodedMedium> encode(const EngineHandle& handle, Request request, n
 void bind_features(nb::module_& module) {
   nb::class_<EncodedMedium>(module, "EncodedMedium", "One picture or video behind the tower.")
       .def_prop_ro(
-          "kind",
-          [](const EncodedMedium& medium) { return medium.kind == SpanKind::video ? "video" : "image"; },
+          "kind", [](const EncodedMedium& medium) { return medium.kind == SpanKind::video ? "video" : "image"; },
           "\"image\" or \"video\".")
       .def_prop_ro(
           "patches", [](const EncodedMedium& medium) { return sizes_of(medium.patches); },
@@ -84,8 +83,7 @@ void bind_features(nb::module_& module) {
           "Per DeepStack level (rows, hidden) float32; empty for families without.")
       .def_ro("arrays", &EncodedMedium::arrays, "Rows of each array that transformers keeps apart (tiles); empty: one.")
       .def_prop_ro(
-          "input", [](const EncodedMedium& medium) { return medium.input; },
-          nb::sig("def input(self) -> FeatureInput"),
+          "input", [](const EncodedMedium& medium) { return medium.input; }, nb::sig("def input(self) -> FeatureInput"),
           "The features as a picture of another request, which need no tower there.")
       .def("__repr__", [](const EncodedMedium& medium) {
         std::vector<size_t> shape(medium.features.shape.begin(), medium.features.shape.end());
@@ -96,7 +94,8 @@ void bind_features(nb::module_& module) {
              nb::sig("def processor_arrays(engine: Engine, samples: list[Request]) -> dict[str, typing.Any]"));
   module.def("encode_media", &encode, nb::arg("engine"), nb::arg("request"), nb::arg("hooks").none(),
              nb::arg("last_hidden_state"), nb::arg("progress").none());
-  module.def("read_features", [](const std::string& path) { return unwrap(read_features(path)); }, nb::arg("path"));
+  module.def(
+      "read_features", [](const std::string& path) { return unwrap(read_features(path)); }, nb::arg("path"));
   module.def(
       "write_features",
       [](const EngineHandle& handle, const EncodedMedium& medium, const std::string& path) {

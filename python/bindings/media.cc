@@ -31,7 +31,8 @@ void bind_geometry(nb::module_& module) {
 
   nb::class_<MediaGeometry>(module, "MediaGeometry")
       .def(nb::init<>())
-      .def("set_grid", [](MediaGeometry& geometry, const std::vector<int64_t>& sizes) { geometry.grid = grid_of(sizes); })
+      .def("set_grid",
+           [](MediaGeometry& geometry, const std::vector<int64_t>& sizes) { geometry.grid = grid_of(sizes); })
       .def("set_position_ids",
            [](MediaGeometry& geometry, nb::handle ids) {
              geometry.position_ids = array_of<int64_t>(ids, "image_position_ids");
@@ -40,8 +41,10 @@ void bind_geometry(nb::module_& module) {
            [](MediaGeometry& geometry, nb::handle mask) {
              geometry.pixel_mask = array_of<uint8_t>(mask, "pixel_attention_mask");
            })
-      .def("set_image_size", [](MediaGeometry& geometry, int64_t height,
-                                int64_t width) { geometry.image_size = {height, width}; })
+      .def("set_image_size",
+           [](MediaGeometry& geometry, int64_t height, int64_t width) {
+             geometry.image_size = {height, width};
+           })
       .def_rw("aspect_ratio_id", &MediaGeometry::aspect_ratio_id)
       .def_rw("tile_rows", &MediaGeometry::tile_rows)
       .def_rw("tile_columns", &MediaGeometry::tile_columns)

@@ -91,14 +91,16 @@ void bind_score(nb::module_& module) {
       .def_prop_ro(
           "top", &alternatives,
           nb::sig("def top(self) -> tuple[numpy.typing.NDArray[numpy.int32], numpy.typing.NDArray[numpy.float64]]"),
-          "Ids (tokens, top) int32 and log-probabilities (tokens, top) float64 of the most probable tokens, best first.")
+          "Ids (tokens, top) int32 and log-probabilities (tokens, top) float64 of the most probable tokens, best "
+          "first.")
       .def_prop_ro(
           "error",
           [](const SampleScore& score) -> nb::object {
             if (score.status.ok()) return nb::none();
             return nb::cast(score.status.message());
           },
-          nb::sig("def error(self) -> str | None"), "What was wrong with the sample, with keep_going; the rest is empty then.")
+          nb::sig("def error(self) -> str | None"),
+          "What was wrong with the sample, with keep_going; the rest is empty then.")
       .def_ro("prompt_tokens", &SampleScore::prompt_tokens)
       .def_ro("shared_tokens", &SampleScore::shared_tokens, "Of the prompt, that other samples had computed.")
       .def_ro("shared_media", &SampleScore::shared_media, "Pictures and videos, likewise.")

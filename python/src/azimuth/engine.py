@@ -8,11 +8,17 @@ from types import TracebackType
 from typing import (TYPE_CHECKING, Any, Callable, Dict, List, Literal, Optional, Sequence, Tuple, Type, Union,
                     overload)
 
+import numpy as np
+
 from . import _core
-from ._core import AttendReport, Generation, LintReport, ModelInfo, PromptReport
+from .arrays import as_numpy
+from ._core import AttendReport, EncodedMedium, Generation, LintReport, ModelInfo, PromptReport, SampleScore
 from .errors import InvalidArgument
+from .forward import Cache, ForwardOutput, forward_result, wanted_rows
+from .inputs import token_ids
 from .options import AnswerKeywords, RequestKeywords
 from .request import Messages, Question, Request, as_request, is_batch, to_json
+from .score import Samples, score
 from .session import Session, Stream
 from .tokenizer import Tokenizer
 
@@ -136,6 +142,66 @@ class Engine:
         """A conversation, which ``system`` begins: what was computed for its last request is not computed again."""
         return Session(self._core, system)
 
+    # ---- stage by stage
+
+    def preprocess(self, question: Any = None, **request: "Unpack[RequestKeywords]") -> Dict[str, Any]:
+        """What transformers' processor returns for the same samples, under its names: ``input_ids`` (and the like), a list of
+        arrays (tokens,) int32, one per sample and without padding; ``pixel_values``, ``image_grid_thw``, ... as the family has
+        them; ``prompts``, the rendered templates. ``question``: as generate() takes it, batches included. Reads no weights."""
+        samples = question if is_batch(question) else [question]
+        return _core.processor_arrays(self._core, [as_request(each, **request).build() for each in samples])
+
+    def encode_images(self, images: Any = None, *, last_hidden_state: bool = False,
+                      progress: Optional[Callable[[float], object]] = None,
+                      **request: "Unpack[RequestKeywords]") -> List[EncodedMedium]:
+        """The features of pictures, then of videos: of a list of pictures, or of all that a request holds. Each has
+        ``features`` (rows, hidden), ``deepstack``, ``grid``; with ``last_hidden_state`` what the tower returns (patches, tower
+        hidden). Each can stand in place of its picture in another request."""
+        if isinstance(images, (list, tuple)) and not _are_messages(images):
+            asked, hooks = Request(images=images, **request), request.get("hooks")  # type: ignore[misc]
+        else:
+            asked = as_request(images, **request)
+            hooks = asked.hooks
+        return _core.encode_media(self._core, asked.build(), hooks, last_hidden_state, progress)
+
+    def save_features(self, medium: EncodedMedium, path: Path) -> None:
+        """Features as a file: .safetensors with DeepStack levels and geometry, or .npy with the features alone."""
+        _core.write_features(self._core, medium, os.fspath(path))
+
+    def embed_tokens(self, ids: Any) -> Any:
+        """The decoder's input rows (tokens, hidden) float32 of token ids, the same bits whatever the weight type's way."""
+        return _core.embed_tokens(self._core, token_ids(ids, "ids"))
+
+    def forward(self, question: Any = None, *, inputs_embeds: Any = None, cache: Optional[Cache] = None,
+                logits: Union[str, int] = "all", hidden_states: bool = False, layer_outputs: bool = False,
+                progress: Optional[Callable[[str, float], object]] = None,
+                **request: "Unpack[RequestKeywords]") -> ForwardOutput:
+        """One pass of the decoder over a request, token ids (``ids=[...]``) or ``inputs_embeds`` (tokens, hidden), behind the
+        tokens of ``cache``, which then holds these, too. The numbers are those of generate() and trace(), bit for bit, however
+        a sequence is cut into calls.
+
+        ``images`` go where the placeholders are: found in the ids or, with embeddings alone, where a row equals bit for bit
+        what embed_tokens() returns for the placeholder. ``positions``: a policy, or ids of these tokens. ``logits``: "all",
+        "last", "none", or a number of last rows.
+        """
+        embeddings = None
+        if inputs_embeds is not None:
+            embeddings = _embeddings(inputs_embeds)
+        if embeddings is not None and question is None and not {"messages", "prompt", "ids"} & set(request):
+            asked = Request(**request)  # type: ignore[misc]
+        else:
+            asked = as_request(question, **request)
+        return forward_result(_core.forward(self._core, asked.build(), asked.hooks, embeddings, wanted_rows(logits),
+                                            hidden_states, layer_outputs, None if cache is None else cache._core, progress))
+
+    def cache(self) -> Cache:
+        """An empty cache for forward()."""
+        return Cache(self)
+
+    def score(self, samples: Samples, **options: Any) -> List[SampleScore]:
+        """Log-probabilities and entropies of completions: azimuth.score(self, samples, ...)."""
+        return score(self, samples, **options)
+
     # ---- prompts and positions
 
     def positions(self, question: Optional[Question] = None, **request: "Unpack[RequestKeywords]") -> PromptReport:
@@ -198,9 +264,23 @@ class Engine:
         return _trace(self._core, samples, max_new_tokens, ignore_eos, directory)
 
 
+def _are_messages(values: Sequence[Any]) -> bool:
+    return bool(values) and all(isinstance(value, dict) for value in values)
+
+
+def _embeddings(value: Any) -> Any:
+    array = as_numpy(value, "inputs_embeds")
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    return np.ascontiguousarray(array, np.float32)
+
+
 def _trace(core: _core.Engine, samples: List[Request], max_new_tokens: int, ignore_eos: bool,
            npy_directory: str) -> Dict[str, Any]:
     built = [sample.build() for sample in samples]
+    if any(each.media or each.has_ids for each in built):
+        raise InvalidArgument("trace expected pictures as files, bytes or arrays and prompts as text, found ids, pixels or "
+                              "features; forward() and score() take these")
     request: Dict[str, Any] = {"max_new_tokens": max_new_tokens, "ignore_eos": ignore_eos}
     if any(each.messages for each in built):
         request["conversations"] = [json.loads(each.messages or "[]") for each in built]

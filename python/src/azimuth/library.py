@@ -29,3 +29,11 @@ def quantize(model: Union[str, "os.PathLike[str]"], directory: Union[str, "os.Pa
     disk is too small.
     """
     return _core.quantize(os.fspath(model), os.fspath(directory), type, threads, shard_bytes, progress)
+
+
+def load_features(path: Union[str, "os.PathLike[str]"]) -> _core.FeatureInput:
+    """Features of a file, .safetensors or .npy in f32, bf16, f16 or f64, from whatever wrote it: stand in place of a picture.
+
+    Raises NotFound, InvalidArgument, DataLoss with what is wrong with the file. Shapes are checked where features meet a prompt.
+    """
+    return _core.read_features(os.fspath(path))

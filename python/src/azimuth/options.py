@@ -32,6 +32,7 @@ class RequestKeywords(ReadingKeywords, total=False):
     """All fields of azimuth.Request."""
     messages: Optional["Messages"]
     prompt: Optional[str]
+    ids: Any
     images: Sequence[Any]
     panoramas: Sequence[Any]
     videos: Sequence[Any]

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 from . import _core
 from .errors import InvalidArgument
 from .hooks import Hooks
+from .inputs import is_memory, is_video, memory_input, token_ids
 from .media import source_of
 from .positions import position_ids as as_position_ids
 
@@ -29,10 +30,14 @@ class Request:
     ``messages``: the OpenAI chat list. Parts are ``{"type": "text", "text": ...}``, ``{"type": "image", "image": picture}``,
     ``{"type": "image_url", "image_url": {"url": ...}}``, ``{"type": "video", "video": path or frames, "fps": ...}``,
     ``{"type": "video_frames", "frames": [...], "metadata": {...}}``, ``{"type": "panorama", "panorama": picture, ...}``.
-    A picture is a path, a data: URL, the bytes of a file, a PIL image, or an array uint8 (height, width, 3).
+    A picture is a path, a data: URL, the bytes of a file, a PIL image, an array uint8 (height, width, 3); or azimuth.Pixels,
+    azimuth.Features, or what Engine.encode_images() has returned.
 
     ``prompt``: text that is rendered already, in which special tokens are parsed, with ``images``, ``panoramas`` and
     ``videos`` for its placeholders.
+
+    ``ids``: token ids (tokens,) of a prompt that is complete: special tokens are there, and every placeholder once for each
+    of its features, which those of ``images`` and ``videos`` fill in order.
 
     ``positions``: a policy ("mrope", "circle:age=strategy_4"), or ids in place of the policy's, as position_ids() takes
     them. ``position_ids``: ids beside a policy, whose frequencies turn them.
@@ -40,6 +45,7 @@ class Request:
 
     messages: Optional[Messages] = None
     prompt: Optional[str] = None
+    ids: Any = None
     images: Sequence[Any] = ()
     panoramas: Sequence[Any] = ()
     videos: Sequence[Any] = ()
@@ -64,10 +70,13 @@ class Request:
             if not isinstance(self.prompt, str):
                 raise InvalidArgument(f"prompt expected text, found {type(self.prompt).__name__}")
             request.prompt, request.has_prompt = self.prompt, True
+        if self.ids is not None:
+            request.ids, request.has_ids = token_ids(self.ids, "ids"), True
         request.images = [media.source(image, "images") for image in _listed(self.images, "images")]
         request.panoramas = _json_list([media.in_part(_part("panorama", one))
                                         for one in _listed(self.panoramas, "panoramas")], "panoramas")
         request.videos = _json_list([media.in_part(_part("video", one)) for one in _listed(self.videos, "videos")], "videos")
+        request.media = media.held
         request.base_directory = os.fspath(self.base_directory)
         request.processor_kwargs = _json_object(self.processor_kwargs, "processor_kwargs")
         request.template_kwargs = _json_object(self.template_kwargs, "template_kwargs")
@@ -99,15 +108,15 @@ def as_request(question: Optional[Question] = None, **fields: Any) -> Request:
     if isinstance(question, Request):
         return dataclasses.replace(question, **given)
     if isinstance(question, str):
-        if "messages" in given or "prompt" in given:
-            raise InvalidArgument("a request expected one of a question, messages or a prompt, found two of them")
+        if "messages" in given or "prompt" in given or "ids" in given:
+            raise InvalidArgument("a request expected one of a question, messages, a prompt or ids, found two of them")
         return Request(messages=[_user_message(question, given)], **given)
     if question is not None:
         if "messages" in given:
             raise InvalidArgument("messages were given twice; give them once")
         given["messages"] = question
-    if given.get("messages") is None and given.get("prompt") is None:
-        raise InvalidArgument("a request expected a question, messages or a prompt, found none of them")
+    if all(given.get(name) is None for name in ("messages", "prompt", "ids")):
+        raise InvalidArgument("a request expected a question, messages, a prompt or ids, found none of them")
     return Request(**given)
 
 
@@ -124,7 +133,8 @@ def is_batch(question: object) -> bool:
 def user_message(text: str, images: Sequence[Any] = (), panoramas: Sequence[Any] = (),
                  videos: Sequence[Any] = ()) -> Dict[str, Any]:
     """A message of the user: media, then text."""
-    parts: List[Dict[str, Any]] = [{"type": "image", "image": image} for image in _listed(images, "images")]
+    parts: List[Dict[str, Any]] = [_part("video" if is_memory(image) and is_video(image) else "image", image)
+                                   for image in _listed(images, "images")]
     parts += [_part("panorama", one) for one in _listed(panoramas, "panoramas")]
     parts += [_part("video", one) for one in _listed(videos, "videos")]
     return {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
@@ -135,10 +145,16 @@ def _user_message(text: str, given: Dict[str, Any]) -> Dict[str, Any]:
 
 
 class _Media:
-    """Replaces pictures by what the engine's JSON names them by."""
+    """Replaces pictures by what the engine's JSON names them by. ``held``: those that stay in memory."""
+
+    def __init__(self) -> None:
+        self.held: List[Any] = []
 
     def source(self, picture: Any, what: str) -> str:
-        return source_of(picture, what)
+        if not is_memory(picture):
+            return source_of(picture, what)
+        self.held.append(memory_input(picture, what))
+        return f"memory:{len(self.held) - 1}"
 
     def in_messages(self, messages: Any) -> List[Any]:
         if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
@@ -167,7 +183,7 @@ class _Media:
         return out
 
     def _frames(self, video: Any, where: str) -> Any:
-        if isinstance(video, (str, os.PathLike, bytes, bytearray, memoryview)):
+        if is_memory(video) or isinstance(video, (str, os.PathLike, bytes, bytearray, memoryview)):
             return self.source(video, where)
         if hasattr(video, "ndim") or isinstance(video, Sequence):
             return [self.source(frame, f"{where}, frame {number}") for number, frame in enumerate(video)]

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from .trainer_layouts import Medium, Sample, samples_of
+from .inputs import named_arrays
+from .trainer_layouts import Sample, samples_of
 
 __all__ = ["per_token_logps_and_entropies"]
 
@@ -111,14 +112,11 @@ def _score(engine: Any, samples: Sequence[Sample], temperature: float) -> list[t
 
 
 def _as_engine_sample(sample: Sample) -> dict[str, Any]:
+    media = {kind: [named_arrays(m.arrays) for m in sample.media if m.kind == kind] for kind in ("image", "video")}
     return {
         "id": f"row {sample.index}", "ids": sample.prompt_ids, "completion_ids": sample.completion_ids,
-        "media": [_as_engine_medium(medium) for medium in sample.media],
+        "images": media["image"], "videos": media["video"],
     }  # fmt: skip
-
-
-def _as_engine_medium(medium: Medium) -> dict[str, Any]:
-    return {"kind": medium.kind, **medium.arrays}
 
 
 def _image_token_id(engine: Any) -> int | None:
