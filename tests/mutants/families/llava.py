@@ -57,7 +57,7 @@ FAULTS = [
     Fault("frames-pooled-down", WHOLE, "return {grid.t, (grid.h + 1) / 2, (grid.w + 1) / 2};",
           "return {grid.t, std::max<int64_t>(1, grid.h / 2), std::max<int64_t>(1, grid.w / 2)};",
           "half of an odd number of cells is rounded down", "vision"),
-    Fault("several-pictures-divided", "src/engine/prepare.cc", "(several_pictures_ || views > 1)", "views > 1",
+    Fault("several-pictures-divided", "src/engine/media_loader.cc", "(several_pictures_ || views > 1)", "views > 1",
           "LLaVA-OneVision divides each of several pictures"),
     Fault("mistral-without-window", "src/models/parts/dense_decoder.cc", "std::ranges::fill(windows, window);", "",
           "Mistral's layers see everything", "models"),

@@ -34,6 +34,6 @@ FAULTS = [
           "timing.step_seconds = static_cast<double>(temporal_patch_size) / fps;",
           "seconds between grid frames are those of the clip, not of the frames that were kept"),
     Fault("qwen2-5-vl-tf4-seconds", "src/engine/prepare.cc",
-          "if (compat == Compat::tf4) time_by_requested_rate(processors.video, sample.prompt);", "",
+          "if (reading.compat == Compat::tf4) time_by_requested_rate(reading.processors.video, sample.prompt);", "",
           "compat=tf4 reads the video's metadata", "compat", traced=False),
 ]
