@@ -1,5 +1,5 @@
 // The folders of src/ form layers (docs/architecture.md): each includes lower ones only, and the programs in tools/ and
-// the Python package see nothing but the public headers. This test reads every #include line.
+// examples/ and the Python package see nothing but the public headers. This test reads every #include line.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -68,12 +68,14 @@ std::optional<std::string> problem_in_src(const std::string& folder, const Inclu
   return "quoted includes are written as \"folder/file.h\"";
 }
 
-// The same for public headers and for tools/, which see include/azimuth only (tools files of their own, too).
+// The same for public headers, tools/, python/ and examples/, which see include/azimuth and files of their own only.
 std::optional<std::string> problem_outside(const fs::path& file, const Include& include) {
   if (kLevels.count(first_folder(include.path))) return "only public headers (azimuth/...) may be included here";
+  if (include.path.find("..") != std::string::npos) return "a path with .. may lead anywhere";
   if (!include.quoted || first_folder(include.path) == "azimuth") return std::nullopt;
-  if (fs::exists(file.parent_path() / include.path) || fs::exists(kRoot / "tools" / include.path)) return std::nullopt;
-  return "expected a public header (azimuth/...) or a file of tools/";
+  const std::string own = first_folder(file.lexically_relative(kRoot).generic_string());
+  if (fs::exists(file.parent_path() / include.path) || fs::exists(kRoot / own / include.path)) return std::nullopt;
+  return "expected a public header (azimuth/...) or a file of " + own + "/";
 }
 
 bool is_test(const fs::path& file) {
@@ -119,8 +121,8 @@ TEST(Layers, FoldersOfSrcIncludeLowerOnesOnly) {
   EXPECT_GT(files, 50) << "the sources were not found";
 }
 
-TEST(Layers, PublicHeadersToolsAndPythonSeePublicHeadersOnly) {
-  for (const char* directory : {"include/azimuth", "tools", "python/bindings"}) {
+TEST(Layers, PublicHeadersToolsPythonAndExamplesSeePublicHeadersOnly) {
+  for (const char* directory : {"include/azimuth", "tools", "python", "examples"}) {
     const auto files = sources(kRoot / directory);
     EXPECT_FALSE(files.empty()) << directory;
     for (const fs::path& file : files) {
@@ -150,6 +152,13 @@ TEST(LayersRules, IncludeLinesAreUnderstood) {
   EXPECT_FALSE(problem_in_src("media", {"png.h", false}).has_value());
   EXPECT_TRUE(problem_outside(kRoot / "tools" / "x.cc", {"engine/x.h", true}).has_value());
   EXPECT_FALSE(problem_outside(kRoot / "tools" / "x.cc", {"azimuth/x.h", true}).has_value());
+  EXPECT_FALSE(problem_outside(kRoot / "tools" / "x.cc", {"commands/commands.h", true}).has_value());
+  EXPECT_TRUE(problem_outside(kRoot / "python" / "bindings" / "x.cc", {"commands/commands.h", true}).has_value());
+  EXPECT_FALSE(problem_outside(kRoot / "python" / "bindings" / "x.cc", {"arrays.h", true}).has_value());
+  for (const bool quoted : {true, false}) {
+    EXPECT_TRUE(
+        problem_outside(kRoot / "python" / "bindings" / "x.cc", {"../../src/engine/model.h", quoted}).has_value());
+  }
 }
 
 }  // namespace
