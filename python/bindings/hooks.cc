@@ -23,6 +23,7 @@ std::string stage_name(Stage stage) {
   switch (stage) {
     case Stage::pixels: return "pixels";
     case Stage::tower_layer: return "tower_layer";
+    case Stage::tower_output: return "tower_output";
     case Stage::features: return "features";
     case Stage::deepstack: return "deepstack";
     case Stage::embeddings: return "embeddings";

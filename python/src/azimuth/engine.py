@@ -286,6 +286,9 @@ def _embeddings(value: Any) -> Any:
     array = as_numpy(value, "inputs_embeds")
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
+    if array.size == 0:
+        raise InvalidArgument(f"inputs_embeds expected an array (tokens, hidden) of at least one token, found the shape "
+                              f"{array.shape}")
     return np.ascontiguousarray(array, np.float32)
 
 

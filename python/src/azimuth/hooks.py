@@ -24,7 +24,7 @@ class Hooks:
     ``on_layer_input(entry)``     hook 2b, at the entry of each layer
     ``on_rotary(rotary)``         hook 3, where cosines and sines are built
     ``on_write(tap)``             at the stages features, deepstack, embeddings, layer_output, final_hidden, logits
-    ``on_read(tap)``              at these, pixels, tower_layer and attention; changes no bit of any result
+    ``on_read(tap)``              at these, pixels, tower_layer, tower_output and attention; changes no bit of any result
     ``on_rotary_ids(rotary)``     beside hook 3, ids alone; changes no bit either
     ``wants_attention(tap)``      True for the queries and layers whose attention weights ``on_read`` is to see
     """
