@@ -62,6 +62,8 @@ class Request:
 
     def build(self) -> _core.Request:
         """The engine's own form."""
+        if self.hooks is not None and not isinstance(self.hooks, Hooks):
+            raise TypeError(f"hooks expected an azimuth.Hooks, found {type(self.hooks).__name__}")
         request = _core.Request()
         media = _Media()
         if self.messages is not None:

@@ -46,7 +46,8 @@ def score(engine: "Engine", samples: Samples, *, temperature: float = 1.0, top: 
     and the threads. ``top``: that many most probable tokens are returned in place of each.
 
     Everything that can be wrong with a sample is known before the model runs: one such sample fails the call, or, with
-    ``keep_going``, has SampleScore.error; what is no sample at all (a value of a wrong type) fails it anyway. ``on_score(index, score)`` gets each result, in order, as soon as it is there.
+    ``keep_going``, has SampleScore.error; what is no sample at all (a value of a wrong type) fails it anyway.
+    ``on_score(index, score)`` gets each result, in order, as soon as it is there.
 
     Raises InvalidArgument, ... that name the sample and both numbers.
     """
