@@ -64,7 +64,8 @@ struct EncodedMedium {
 };
 
 // The features of the request's pictures, then of its videos. The request's text may be left out where media are named
-// by Request::images, videos or media.
+// by Request::images, videos or media. Hooks act as in generate(): taps see pixels, the tower's layers and features,
+// and on_write may replace features and DeepStack levels.
 Result<std::vector<EncodedMedium>> encode_media(const Engine& engine, const Request& request,
                                                 const EncodeOptions& options = {});
 

@@ -63,21 +63,25 @@ Array<T> array_of(nb::handle array, const char* what) {
   return make_array(std::move(shape), std::vector<T>(values.data(), values.data() + values.size()));
 }
 
+// Keeps `array` alive for one in Python. What the engine left out has no values, and one axis of none in Python.
+template <typename T, typename View>
+nb::object owned_view(Array<T> array) {
+  if (array.data == nullptr) return to_numpy(std::vector<T>());
+  const std::vector<size_t> shape(array.shape.begin(), array.shape.end());
+  auto* const kept = new Array<T>(std::move(array));
+  const nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<Array<T>*>(pointer); });
+  return nb::cast(nb::ndarray<nb::numpy, View>(const_cast<T*>(kept->data.get()), shape.size(), shape.data(), owner));
+}
+
 // An array of the engine, whose values are not copied. It can be written where nobody else has it.
 template <typename T>
 nb::object view_of(const Array<T>& array) {
-  std::vector<size_t> shape(array.shape.begin(), array.shape.end());
-  auto* const kept = new Array<T>(array);
-  const nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<Array<T>*>(pointer); });
-  return nb::cast(nb::ndarray<nb::numpy, const T>(kept->data.get(), shape.size(), shape.data(), owner));
+  return owned_view<T, const T>(array);
 }
 template <typename T>
 nb::object taken_from(Array<T>&& array) {
-  if (array.data.use_count() != 1) return view_of(array);
-  std::vector<size_t> shape(array.shape.begin(), array.shape.end());
-  auto* const kept = new Array<T>(std::move(array));
-  const nb::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<Array<T>*>(pointer); });
-  return nb::cast(nb::ndarray<nb::numpy, T>(const_cast<T*>(kept->data.get()), shape.size(), shape.data(), owner));
+  if (array.data.use_count() > 1) return view_of(array);
+  return owned_view<T, T>(std::move(array));
 }
 template <typename T>
 nb::list views_of(const std::vector<Array<T>>& arrays) {

@@ -34,11 +34,25 @@ class CacheHandle {
 };
 
 std::shared_ptr<CacheHandle> load_cache(const std::shared_ptr<EngineHandle>& handle, const std::string& path) {
-  const std::shared_ptr<const Engine> engine = handle->get();
-  return std::make_shared<CacheHandle>(handle, engine, unwrap(Cache::load(*engine, path)));
+  using Loaded = std::pair<std::shared_ptr<const Engine>, Cache>;  // the engine is destroyed behind its cache
+  Call call;
+  Loaded loaded = run_call<Loaded>(call, [engine = handle->get(), path]() -> Result<Loaded> {
+    AZ_ASSIGN_OR_RETURN(Cache cache, Cache::load(*engine, path));
+    return Loaded(engine, std::move(cache));
+  });
+  return std::make_shared<CacheHandle>(handle, loaded.first, std::move(loaded.second));
 }
 
-// (logits, hidden or None, layers)
+void save_cache(const CacheHandle& handle, const std::string& path) {
+  Call call;
+  const auto work = [cache = handle.take(call.exchange()), path]() -> Result<bool> {
+    AZ_RETURN_IF_ERROR(cache->save(path));
+    return true;
+  };
+  run_call<bool>(call, work);
+}
+
+// (logits, hidden, layers, first token)
 nb::tuple pass(const EngineHandle& handle, Request request, nb::handle hooks, nb::handle embeddings, int64_t logit_rows,
                bool hidden_states, bool layer_outputs, const CacheHandle* cache, nb::handle progress) {
   Call call;
@@ -77,7 +91,7 @@ void bind_forward(nb::module_& module) {
       .def_prop_ro("policy", [](const CacheHandle& cache) { return cache.take()->policy(); })
       .def("fork", &CacheHandle::fork)
       .def("trim", [](const CacheHandle& cache, int64_t tokens) { check(cache.take()->trim(tokens)); })
-      .def("save", [](const CacheHandle& cache, const std::string& path) { check(cache.take()->save(path)); });
+      .def("save", &save_cache);
   module.def("load_cache", &load_cache, nb::arg("engine"), nb::arg("path"));
   module.def("forward", &pass, nb::arg("engine"), nb::arg("request"), nb::arg("hooks").none(),
              nb::arg("embeddings").none(), nb::arg("logit_rows"), nb::arg("hidden_states"), nb::arg("layer_outputs"),

@@ -90,7 +90,12 @@ void bind_media(nb::module_& module) {
             return nb::make_tuple(input.geometry.grid->t, input.geometry.grid->h, input.geometry.grid->w);
           },
           nb::sig("def grid(self) -> tuple[int, int, int] | None"))
-      .def_prop_ro("video", [](const FeatureInput& input) { return input.kind == SpanKind::video; });
+      .def_prop_ro("video", [](const FeatureInput& input) { return input.kind == SpanKind::video; })
+      .def("__repr__", [](const FeatureInput& input) {
+        const std::vector<size_t> shape(input.rows.shape.begin(), input.rows.shape.end());
+        return "FeatureInput(rows " + shape_text(shape) + ", deepstack levels " +
+               std::to_string(input.deepstack.size()) + ")";
+      });
 }
 
 }  // namespace azimuth::python

@@ -29,7 +29,8 @@ def test_reading_changes_no_bit_and_sees_every_stage(engine, demo, plain):
     tokens = plain.prompt_tokens
     assert shapes["features"] == shapes["deepstack"] == (16, 192)
     assert shapes["embeddings"] == shapes["layer_output"] == shapes["final_hidden"] == (tokens, 192)
-    assert shapes["pixels"] == (64, 3 * 2 * 12 * 12) and shapes["tower_layer"] == shapes["tower_output"] == (64, 128)
+    assert shapes["pixels"] == (64, 3 * 2 * 12 * 12)
+    assert shapes["tower_layer"] == shapes["tower_output"] == (64, 128)
     assert shapes["attention"][:2] == (4, 1) and shapes["logits"] == (1, 472)
 
 

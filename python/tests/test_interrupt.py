@@ -82,6 +82,25 @@ CASES = {
         engine = azimuth.Engine.load(MODEL, dtype="f32", threads=2)
         call = lambda: (ready.set(), engine.trace("word " * 20000, max_new_tokens=0))
     """,
+    "encode": """
+        engine = azimuth.Engine.load(MODEL, dtype="f32", threads=2)
+        picture = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
+        kwargs = {"images_kwargs": {"size": {"shortest_edge": 6912, "longest_edge": 900 * 900}}}
+        call = lambda: (ready.set(), engine.encode_images([picture], processor_kwargs=kwargs, last_hidden_state=True))
+        DELAY = 0.4
+    """,
+    "forward": """
+        engine = azimuth.Engine.load(MODEL, dtype="f32", threads=2)
+        cache = engine.cache()
+        def call():
+            assert len(cache) == 0
+            engine.forward(ids=[60] * 20000, cache=cache, layer_outputs=True, progress=watch("prefill"))
+    """,
+    "score": """
+        engine = azimuth.Engine.load(MODEL, dtype="f32", threads=2)
+        samples = [{"prompt": f"{number} " * 3000, "completion": "word " * 300} for number in range(8)]
+        call = lambda: engine.score(samples, progress=watch("scoring"))
+    """,
     "load": """
         call = lambda: (ready.set(), azimuth.Engine.load(MODEL, dtype="q4", threads=1))
     """,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/array_of.h"
+#include "engine/hooks.h"
 #include "engine/prepare.h"
 #include "engine/processor_output.h"
 #include "engine/shared_features.h"
@@ -224,7 +225,10 @@ class LastStates {
 // All media through the tower, which shows its last states.
 Result<std::vector<engine::SharedMediaFeatures>> encode_shown(const Engine::Impl& model, const PreparedSample& sample,
                                                               RunContext context, LastStates& states) {
-  const Tap tap = [&states](const TapPoint& point, const TensorView& tensor) { states.see(point, tensor); };
+  const Tap tap = [&states, of_hooks = context.tap](const TapPoint& point, const TensorView& tensor) {
+    states.see(point, tensor);
+    if (of_hooks != nullptr) (*of_hooks)(point, tensor);
+  };
   context.tap = &tap;
   std::vector<engine::MediaToEncode> media;
   for (const MediaPixels& image : sample.images) media.push_back({&image, false});
@@ -235,13 +239,16 @@ Result<std::vector<engine::SharedMediaFeatures>> encode_shown(const Engine::Impl
   return shared;
 }
 
-// All media, of which the engine may know some.
+// All media, of which the engine may know some, unless hooks want to see them or change what comes behind.
 Result<std::vector<engine::SharedMediaFeatures>> encode_known(const Engine::Impl& model, const PreparedSample& sample,
-                                                              const RunContext& context) {
-  const engine::MediaKeys keys = engine::media_keys(sample, *model.pool);
-  AZ_RETURN_IF_ERROR(context.checkpoint(0.0));
+                                                              const Hooks& hooks, const RunContext& context) {
+  engine::MediaKeys keys;
   engine::KnownFeatures known;
-  if (model.options.feature_cache_bytes > 0) known.cache = model.features.get();
+  if (!hooks.changes_states()) {
+    keys = engine::media_keys(sample, *model.pool);
+    if (!hooks.watches() && model.options.feature_cache_bytes > 0) known.cache = model.features.get();
+  }
+  AZ_RETURN_IF_ERROR(context.checkpoint(0.0));
   AZ_ASSIGN_OR_RETURN(engine::EncodedMedia media, engine::encode_shared(model, sample, keys, known, context));
   std::vector<engine::SharedMediaFeatures> all = std::move(media.features.images);
   all.insert(all.end(), media.features.videos.begin(), media.features.videos.end());
@@ -280,10 +287,12 @@ Result<std::vector<EncodedMedium>> encode_media(const Engine& engine, const Requ
   if (CancelScope::requested()) return cancelled("stopped on request");
   const size_t images = sample.images.size();
   LastStates states(images + sample.videos.size());
-  const RunContext context{*model.pool, nullptr, options.cancel, options.progress};
-  AZ_ASSIGN_OR_RETURN(
-      const std::vector<engine::SharedMediaFeatures> features,
-      options.last_hidden_state ? encode_shown(model, sample, context, states) : encode_known(model, sample, context));
+  RunContext context{*model.pool, nullptr, options.cancel, options.progress};
+  const engine::HookTaps taps(request.hooks);
+  taps.attach(context);
+  AZ_ASSIGN_OR_RETURN(const std::vector<engine::SharedMediaFeatures> features,
+                      options.last_hidden_state ? encode_shown(model, sample, context, states)
+                                                : encode_known(model, sample, request.hooks, context));
   std::vector<EncodedMedium> out;
   for (size_t i = 0; i < features.size(); ++i) {
     if (i < images) {

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <optional>
 
+#include "base/float16.h"
+
 namespace azimuth::engine {
 namespace {
 
@@ -75,10 +77,10 @@ Result<std::string_view> read_descr(std::string_view header, std::string_view na
   }
   const size_t end = value->find(value->front(), 1);
   const std::string_view descr = value->substr(1, end == std::string_view::npos ? end : end - 1);
-  for (const std::string_view known : {"<i4", "<i8", "<f4", "<f8"}) {
+  for (const std::string_view known : {"<i4", "<i8", "<f2", "<f4", "<f8"}) {
     if (descr == known) return known;
   }
-  return bad(name, "expected elements of type <i4, <i8, <f4 or <f8, found " + shown(descr) +
+  return bad(name, "expected elements of type <i4, <i8, <f2, <f4 or <f8, found " + shown(descr) +
                        "; convert the array with astype");
 }
 
@@ -136,10 +138,19 @@ void widen(std::string_view bytes, std::vector<double>& out) {
   }
 }
 
+void widen_halves(std::string_view bytes, std::vector<double>& out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, bytes.data() + i * sizeof(bits), sizeof(bits));
+    out[i] = static_cast<double>(f16_to_f32(bits));
+  }
+}
+
 std::vector<double> read_elements(std::string_view descr, std::string_view bytes, size_t count) {
   std::vector<double> out(count);
   if (descr == "<i4") widen<int32_t>(bytes, out);
   if (descr == "<i8") widen<int64_t>(bytes, out);
+  if (descr == "<f2") widen_halves(bytes, out);
   if (descr == "<f4") widen<float>(bytes, out);
   if (descr == "<f8") widen<double>(bytes, out);
   return out;
@@ -171,7 +182,7 @@ Result<NpyArray> parse_npy(std::string_view bytes, std::string_view name) {
   NpyArray array;
   AZ_ASSIGN_OR_RETURN(array.shape, read_shape(layout.header, name));
   const std::string_view data = bytes.substr(layout.data);
-  const size_t element = descr.back() == '8' ? 8 : 4;
+  const auto element = static_cast<size_t>(descr.back() - '0');  // the last character of "<f4" counts bytes
   AZ_ASSIGN_OR_RETURN(const size_t count, count_elements(array.shape, element, data.size(), name));
   array.values = read_elements(descr, data, count);
   if (fortran_order) array.values = to_c_order(array.values, array.shape);

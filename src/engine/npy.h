@@ -1,4 +1,5 @@
-// NumPy's .npy files: written for people who want to look at arrays elsewhere, read where they hold position ids.
+// NumPy's .npy files: written for people who want to look at arrays elsewhere, read where they hold position ids or
+// features.
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #pragma once
 
@@ -21,8 +22,8 @@ struct NpyArray {
 inline constexpr size_t kMaxNpyRank = 8;
 inline constexpr int64_t kMaxNpyElements = int64_t{1} << 26;
 
-// The array in `bytes`, a whole file of format 1, 2 or 3 with little-endian i4, i8, f4 or f8 elements. `name` starts
-// every error. Sizes are checked against the bytes that are there before memory is taken.
+// The array in `bytes`, a whole file of format 1, 2 or 3 with little-endian i4, i8, f2, f4 or f8 elements. `name`
+// starts every error. Sizes are checked against the bytes that are there before memory is taken.
 Result<NpyArray> parse_npy(std::string_view bytes, std::string_view name);
 bool is_npy(std::string_view bytes);
 

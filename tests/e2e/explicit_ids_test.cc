@@ -159,7 +159,7 @@ TEST(PositionIdFiles, HostileFilesAreOneSentence) {
   for (size_t length = 0; length < good.size(); ++length)
     EXPECT_FALSE(parse_position_ids(good.substr(0, length), "ids").ok()) << length;
   EXPECT_NE(failure(good + "x").find("expected 8 bytes"), std::string::npos);
-  EXPECT_NE(failure(npy("<f2", false, "(2,)", "1234")).find("found \"<f2\"; convert"), std::string::npos);
+  EXPECT_NE(failure(npy("<c8", false, "(2,)", "1234")).find("found \"<c8\"; convert"), std::string::npos);
   EXPECT_NE(failure(npy(">f4", false, "(1,)", "1234")).find("found \">f4\""), std::string::npos);
   EXPECT_NE(failure(npy("|O", false, "(1,)", "1234")).find("found \"|O\""), std::string::npos);
   EXPECT_NE(failure(npy("<f4", false, "(4000000000, 4000000000)", "")).find("at most"), std::string::npos);

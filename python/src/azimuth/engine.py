@@ -15,8 +15,8 @@ from .arrays import as_numpy
 from ._core import AttendReport, EncodedMedium, Generation, LintReport, ModelInfo, PromptReport, SampleScore
 from .errors import InvalidArgument
 from .forward import Cache, ForwardOutput, forward_result, wanted_rows
-from .inputs import token_ids
-from .options import AnswerKeywords, RequestKeywords
+from .inputs import is_memory, is_video, token_ids
+from .options import AnswerKeywords, RequestKeywords, check_function
 from .request import Messages, Question, Request, as_request, is_batch, to_json
 from .score import Samples, score
 from .session import Session, Stream
@@ -157,12 +157,9 @@ class Engine:
         """The features of pictures, then of videos: of a list of pictures, or of all that a request holds. Each has
         ``features`` (rows, hidden), ``deepstack``, ``grid``; with ``last_hidden_state`` what the tower returns (patches, tower
         hidden). Each can stand in place of its picture in another request."""
-        if isinstance(images, (list, tuple)) and not _are_messages(images):
-            asked, hooks = Request(images=images, **request), request.get("hooks")  # type: ignore[misc]
-        else:
-            asked = as_request(images, **request)
-            hooks = asked.hooks
-        return _core.encode_media(self._core, asked.build(), hooks, last_hidden_state, progress)
+        check_function(progress, "progress")
+        asked = _with_media(images, request)
+        return _core.encode_media(self._core, asked.build(), asked.hooks, last_hidden_state, progress)
 
     def save_features(self, medium: EncodedMedium, path: Path) -> None:
         """Features as a file: .safetensors with DeepStack levels and geometry, or .npy with the features alone."""
@@ -184,11 +181,12 @@ class Engine:
         what embed_tokens() returns for the placeholder. ``positions``: a policy, or ids of these tokens. ``logits``: "all",
         "last", "none", or a number of last rows.
         """
-        embeddings = None
-        if inputs_embeds is not None:
-            embeddings = _embeddings(inputs_embeds)
-        if embeddings is not None and question is None and not {"messages", "prompt", "ids"} & set(request):
-            asked = Request(**request)  # type: ignore[misc]
+        check_function(progress, "progress")
+        if cache is not None and not isinstance(cache, Cache):
+            raise TypeError(f"cache expected an azimuth.Cache, found {type(cache).__name__}")
+        embeddings = None if inputs_embeds is None else _embeddings(inputs_embeds)
+        if embeddings is not None and question is None and all(request.get(name) is None for name in _TEXTS):
+            asked = Request(**request)
         else:
             asked = as_request(question, **request)
         return forward_result(_core.forward(self._core, asked.build(), asked.hooks, embeddings, wanted_rows(logits),
@@ -264,14 +262,33 @@ class Engine:
         return _trace(self._core, samples, max_new_tokens, ignore_eos, directory)
 
 
-def _are_messages(values: Sequence[Any]) -> bool:
-    return bool(values) and all(isinstance(value, dict) for value in values)
+# What a request says a prompt with.
+_TEXTS = ("messages", "prompt", "ids")
+
+
+def _with_media(images: Any, request: Dict[str, Any]) -> Request:
+    """What encode_images() is to encode."""
+    if isinstance(images, Request) or _are_messages(images):
+        return as_request(images, **request)
+    if images is not None and not isinstance(images, (list, tuple)):
+        raise InvalidArgument(f"encode_images expected a list of pictures, messages or a Request, found "
+                              f"{type(images).__name__}; write [x] for one picture")
+    videos = [each for each in images or () if is_memory(each) and is_video(each)]
+    pictures = [each for each in images or () if not (is_memory(each) and is_video(each))]
+    return Request(images=pictures, **{**request, "videos": [*videos, *request.get("videos", ())]})
+
+
+def _are_messages(values: Any) -> bool:
+    return isinstance(values, (list, tuple)) and bool(values) and all(isinstance(value, dict) for value in values)
 
 
 def _embeddings(value: Any) -> Any:
     array = as_numpy(value, "inputs_embeds")
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
+    if array.size == 0:
+        raise InvalidArgument(f"inputs_embeds expected an array (tokens, hidden) of at least one token, found the shape "
+                              f"{array.shape}")
     return np.ascontiguousarray(array, np.float32)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 from typing import TYPE_CHECKING, Any, List, Union
 
 import numpy as np
 
 from . import _core
+from .errors import InvalidArgument
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -95,7 +97,7 @@ def wanted_rows(logits: Any) -> int:
     named = {"all": -1, "none": 0, "last": 1}
     if isinstance(logits, str) and logits in named:
         return named[logits]
-    if isinstance(logits, bool) or not isinstance(logits, int) or logits < 0:
-        from .errors import InvalidArgument
+    rows = -1 if isinstance(logits, (bool, np.bool_)) or not hasattr(logits, "__index__") else operator.index(logits)
+    if rows < 0:
         raise InvalidArgument(f'logits expected "all", "none", "last" or a number of last rows, found {logits!r}')
-    return logits
+    return rows

@@ -25,7 +25,8 @@ class Pixels:
     (tiles, 3, height, width) (InternVL, LLaVA, Gemma 3), beside ``image_sizes`` (2,), height and width (LLaVA-NeXT), or
     ``pixel_attention_mask`` (tiles, height, width) (Idefics, SmolVLM); float32.
 
-    Of a video ``pixel_values_videos``, ``video_grid_thw`` and ``second_per_grid_ts``, seconds between grid frames.
+    Of a video ``pixel_values_videos`` beside ``video_grid_thw`` and ``second_per_grid_ts``, seconds between grid frames, or
+    beside ``video_position_ids`` (frames, patches, 2).
     """
 
     pixel_values: Any = None
@@ -36,6 +37,7 @@ class Pixels:
     aspect_ratio_ids: Any = None
     pixel_values_videos: Any = None
     video_grid_thw: Any = None
+    video_position_ids: Any = None
     second_per_grid_ts: Any = None
     tile_rows: int = 0
     tile_columns: int = 0
@@ -50,27 +52,27 @@ class Pixels:
             raise InvalidArgument(f"{what} expected one of pixel_values and pixel_values_videos, found "
                                   f"{'neither' if self.pixel_values is None else 'both'}")
         geometry = _core.MediaGeometry()
+        kind = "video" if self.video else "image"
         grid = self.video_grid_thw if self.video else self.image_grid_thw
         if grid is not None:
-            geometry.set_grid(_whole(grid, f"{what}, {'video' if self.video else 'image'}_grid_thw"))
-        if self.image_position_ids is not None:
-            geometry.set_position_ids(np.ascontiguousarray(as_numpy(self.image_position_ids, what), np.int64))
+            geometry.set_grid(_whole(grid, f"{what}, {kind}_grid_thw"))
+        places = self.video_position_ids if self.video else self.image_position_ids
+        if places is not None:
+            geometry.set_position_ids(_whole_array(places, f"{what}, {kind}_position_ids"))
         if self.pixel_attention_mask is not None:
-            geometry.set_pixel_mask(np.ascontiguousarray(as_numpy(self.pixel_attention_mask, what), np.uint8))
+            mask = _whole_array(self.pixel_attention_mask, f"{what}, pixel_attention_mask")
+            geometry.set_pixel_mask((mask != 0).astype(np.uint8))
         if self.image_sizes is not None:
-            size = _whole(self.image_sizes, f"{what}, image_sizes")
-            if len(size) != 2:
-                raise InvalidArgument(f"{what}, image_sizes expected two numbers (height, width), found {len(size)}")
-            geometry.set_image_size(*size)
+            geometry.set_image_size(*_size(self.image_sizes, f"{what}, image_sizes"))
         if self.aspect_ratio_ids is not None:
-            geometry.aspect_ratio_id = int(as_numpy(self.aspect_ratio_ids, what).reshape(()))
+            geometry.aspect_ratio_id = int(_one(self.aspect_ratio_ids, f"{what}, aspect_ratio_ids"))
         geometry.tile_rows, geometry.tile_columns = self.tile_rows, self.tile_columns
         if self.second_per_grid_ts is not None:
             info = _core.VideoInfo()
-            info.seconds_per_grid = float(as_numpy(self.second_per_grid_ts, what).reshape(()))
+            info.seconds_per_grid = float(_one(self.second_per_grid_ts, f"{what}, second_per_grid_ts"))
             geometry.video = info
         pixels = self.pixel_values_videos if self.video else self.pixel_values
-        return _core.PixelInput(self.video, _floats(pixels, f"{what}, pixel_values"), geometry)
+        return _core.PixelInput(self.video, _floats(pixels, f"{what}, pixel_values{'_videos' if self.video else ''}"), geometry)
 
 
 @dataclasses.dataclass
@@ -95,7 +97,7 @@ class Features:
         if self.grid is not None:
             geometry.set_grid(_whole(self.grid, f"{what}, grid"))
         if self.image_size is not None:
-            geometry.set_image_size(*_whole(self.image_size, f"{what}, image_size"))
+            geometry.set_image_size(*_size(self.image_size, f"{what}, image_size"))
         geometry.tile_rows, geometry.tile_columns = self.tile_rows, self.tile_columns
         levels = [_floats(level, f"{what}, deepstack {number}") for number, level in enumerate(self.deepstack)]
         return _core.FeatureInput(self.video, _floats(self.rows, f"{what}, features"), levels, geometry)
@@ -126,11 +128,29 @@ def _floats(value: Any, what: str) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(as_numpy(value, what), np.float32)
 
 
-def _whole(value: Any, what: str) -> list[int]:
+def _whole_array(value: Any, what: str) -> np.ndarray[Any, Any]:
     array = as_numpy(value, what)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iub":
         raise InvalidArgument(f"{what} expected whole numbers, found {array.dtype}")
-    return [int(each) for each in array.reshape(-1)]
+    return np.ascontiguousarray(array, np.int64)
+
+
+def _whole(value: Any, what: str) -> list[int]:
+    return [int(each) for each in _whole_array(value, what).reshape(-1)]
+
+
+def _size(value: Any, what: str) -> list[int]:
+    size = _whole(value, what)
+    if len(size) != 2:
+        raise InvalidArgument(f"{what} expected two numbers (height, width), found {len(size)}")
+    return size
+
+
+def _one(value: Any, what: str) -> Any:
+    array = as_numpy(value, what)
+    if array.size != 1:
+        raise InvalidArgument(f"{what} expected one number, found an array of shape {array.shape}")
+    return array.reshape(())
 
 
 def token_ids(value: Any, what: str) -> list[int]:

@@ -72,13 +72,17 @@ _DRAWING = DrawingKeywords.__annotations__
 _WATCH = WatchKeywords.__annotations__
 
 
+def check_function(function: object, what: str) -> None:
+    if function is not None and not callable(function):
+        raise TypeError(f"{what} expected a function, found {type(function).__name__}")
+
+
 class Watch:
     """Functions that are told of a running answer."""
 
     def __init__(self, on_text: Optional[Callable[[str], object]] = None, progress: Optional[Progress] = None) -> None:
-        for function in (on_text, progress):
-            if function is not None and not callable(function):
-                raise TypeError(f"on_text and progress expected functions, found {type(function).__name__}")
+        check_function(on_text, "on_text")
+        check_function(progress, "progress")
         self.on_text, self.on_progress = on_text, progress
 
 

@@ -62,14 +62,14 @@ class Request:
 
     def build(self) -> _core.Request:
         """The engine's own form."""
+        if self.hooks is not None and not isinstance(self.hooks, Hooks):
+            raise TypeError(f"hooks expected an azimuth.Hooks, found {type(self.hooks).__name__}")
         request = _core.Request()
         media = _Media()
         if self.messages is not None:
             request.messages = to_json(media.in_messages(self.messages), "messages")
         if self.prompt is not None:
-            if not isinstance(self.prompt, str):
-                raise InvalidArgument(f"prompt expected text, found {type(self.prompt).__name__}")
-            request.prompt, request.has_prompt = self.prompt, True
+            request.prompt, request.has_prompt = check_text(self.prompt, "prompt"), True
         if self.ids is not None:
             request.ids, request.has_ids = token_ids(self.ids, "ids"), True
         request.images = [media.source(image, "images") for image in _listed(self.images, "images")]
@@ -188,6 +188,18 @@ class _Media:
         if hasattr(video, "ndim") or isinstance(video, Sequence):
             return [self.source(frame, f"{where}, frame {number}") for number, frame in enumerate(video)]
         return self.source(video, where)
+
+
+def check_text(value: Any, what: str) -> str:
+    """``value``, where it is a text that the engine can take."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{what} expected text, found {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{what} expected text that UTF-8 can hold, found {value[error.start]!r} at character "
+                              f"{error.start}") from error
+    return value
 
 
 def to_json(value: Any, what: str) -> str:

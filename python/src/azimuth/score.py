@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Union
 
 from . import _core
-from .errors import InvalidArgument
+from .errors import Error, InvalidArgument
 from .inputs import token_ids
-from .request import Request, as_request
+from .options import check_function
+from .request import as_request, check_text
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -44,10 +46,13 @@ def score(engine: "Engine", samples: Samples, *, temperature: float = 1.0, top: 
     and the threads. ``top``: that many most probable tokens are returned in place of each.
 
     Everything that can be wrong with a sample is known before the model runs: one such sample fails the call, or, with
-    ``keep_going``, has SampleScore.error. ``on_score(index, score)`` gets each result, in order, as soon as it is there.
+    ``keep_going``, has SampleScore.error; what is no sample at all (a value of a wrong type) fails it anyway.
+    ``on_score(index, score)`` gets each result, in order, as soon as it is there.
 
     Raises InvalidArgument, ... that name the sample and both numbers.
     """
+    check_function(on_score, "on_score")
+    check_function(progress, "progress")
     options = _core.ScoreOptions()
     options.temperature, options.top, options.max_bytes, options.keep_going = temperature, top, max_bytes, keep_going
     if isinstance(samples, (str, bytes, Mapping)) or not isinstance(samples, Sequence):
@@ -57,21 +62,29 @@ def score(engine: "Engine", samples: Samples, *, temperature: float = 1.0, top: 
 
 
 def _asked(sample: Any, index: int) -> tuple[str, _core.Request, Any, Optional[str], Optional[List[int]]]:
-    where = f"sample {index}"
+    name = sample.get("id", "") if isinstance(sample, Mapping) else getattr(sample, "id", "")
+    where = f"sample {index}" + (f" ({json.dumps(str(name))})" if name != "" else "")
+    try:
+        return _parts(sample)
+    except (Error, TypeError) as error:
+        raise type(error)(f"{where}: {error}") from error
+
+
+def _parts(sample: Any) -> tuple[str, _core.Request, Any, Optional[str], Optional[List[int]]]:
     if isinstance(sample, Mapping):
-        fields = dict(sample)
-        completion, ids = fields.pop("completion", None), fields.pop("completion_ids", None)
-        sample = Sample(as_request(**{"question": None, **{k: v for k, v in fields.items() if k != "id"}}), completion, ids,
-                        str(fields.get("id", "")))
+        sample = _of_fields(dict(sample))
     if not isinstance(sample, Sample):
-        raise InvalidArgument(f"{where} expected an azimuth.Sample or a dict, found {type(sample).__name__}")
+        raise InvalidArgument(f"expected an azimuth.Sample or a dict, found {type(sample).__name__}")
     if (sample.completion is None) == (sample.completion_ids is None):
-        raise InvalidArgument(f"{where} expected one of completion and completion_ids, found "
+        raise InvalidArgument(f"expected one of completion and completion_ids, found "
                               f"{'neither' if sample.completion is None else 'both'}")
-    if sample.completion is not None and not isinstance(sample.completion, str):
-        raise InvalidArgument(f"{where} expected a completion of text, found {type(sample.completion).__name__}")
-    request = sample.prompt if isinstance(sample.prompt, Request) else as_request(sample.prompt)
-    completion_ids = None
-    if sample.completion_ids is not None:
-        completion_ids = token_ids(sample.completion_ids, f"{where}, completion_ids")
-    return sample.id, request.build(), request.hooks, sample.completion, completion_ids
+    if sample.completion is not None:
+        check_text(sample.completion, "completion")
+    ids = None if sample.completion_ids is None else token_ids(sample.completion_ids, "completion_ids")
+    request = as_request(sample.prompt)
+    return check_text(str(sample.id), "id"), request.build(), request.hooks, sample.completion, ids
+
+
+def _of_fields(fields: dict[str, Any]) -> Sample:
+    own = {name: fields.pop(name) for name in ("completion", "completion_ids", "id") if name in fields}
+    return Sample(as_request(**fields), **own)
