@@ -21,9 +21,9 @@ def by_rule(sample):
 def engine(tmp_path, monkeypatch):
     calls = []
 
-    def score(engine, samples, temperature):
+    def score(engine, samples, temperature, placeholders):
         calls.append([sample.index for sample in samples])
-        return [tuple(values / temperature for values in by_rule(sample)) for sample in samples]
+        return [(sample, tuple(values / temperature for values in by_rule(sample))) for sample in samples]
 
     monkeypatch.setattr(trainer, "_score", score)
 
