@@ -17,9 +17,12 @@ import trl_reference as reference  # sets the environment before torch is loaded
 
 import torch
 from random_config import write_case
-from trainer_goldens import AGREEMENT, SIZES, picture
+from trainer_goldens import SIZES, picture
 
 LIMIT = 1e-4  # nats, of small checkpoints
+# What the reference itself differs by between padded batches and samples alone, whose sums are of another order. Where a drawn
+# checkpoint is so sharp that this is more than half of LIMIT, as much as this is allowed on either side of it.
+NOISE = 2e-4
 PROMPTS = ["What is in the picture?", "hello", "Compare the three pictures."]
 COMPLETIONS = ["a small boat.", "yes", "two red boats on the sea"]
 # family: how many images each sample has. Idefics and SmolVLM look at the first sample's images.
@@ -59,16 +62,17 @@ def test_scores_are_those_of_the_trainer(tmp_path, family, seed):
     with azimuth.Engine.load(tmp_path / "model", dtype="f32") as engine:
         for temperature in (1.0, 0.7):
             reference.set_temperature(trainer, temperature)
-            expected = reference.scores_alone(trainer, held, PROMPTS, images, temperature)
+            expected, limit = reference.scores_alone(trainer, held, PROMPTS, images, temperature), LIMIT
             if family not in TRL_GOES_WRONG:
                 noise = farthest(reference.scores(trainer, held), expected)
-                assert noise <= AGREEMENT, f"TRL and transformers differ by {noise}"
+                assert noise <= NOISE, f"TRL and transformers differ by {noise}"
+                limit = max(LIMIT, 2 * noise)
             for size in (None, 1, 2):
                 scores = per_token_logps_and_entropies(
                     engine, **held, batch_size=size, compute_entropy=True, temperature=temperature
                 )
                 assert all(isinstance(each, torch.Tensor) and each.dtype == torch.float32 for each in scores)
-                assert farthest(scores, expected) <= LIMIT
+                assert farthest(scores, expected) <= limit
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "internvl", "llava"])
