@@ -1,6 +1,7 @@
 """azimuth.trainer through the engine, in f32, against what TRL's trainer returned for the same tensors."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import azimuth
 from azimuth.trainer import per_token_logps_and_entropies
 from azimuth.trainer_layouts import samples_of
+from conftest import QUESTION
 from test_trainer_layouts import CASES, GOLDENS, PADDINGS, SOURCE, tensors_of
 
 LIMIT = 1e-4  # nats
@@ -158,7 +160,8 @@ def test_pictures_in_completions_are_scored(case):
     keep = width - 1 - int(tensors["attention_mask"][sample.index].argmax())
     row = alone(tensors, sample)
     assert (row["input_ids"][0, width - keep :] == token).any()
-    for whole, reference in zip(scores(case, {**row, "logits_to_keep": keep}), scores(case, row), strict=True):
+    longer = scores(case, {**row, "logits_to_keep": keep}, temperature=0.7)
+    for whole, reference in zip(longer, scores(case, row, temperature=0.7), strict=True):
         assert np.abs(whole[:, keep - reference.shape[1] :] - reference).max() <= 2e-6  # roundings of the softmax
         assert ((whole != 0) == (row["attention_mask"][:, width - keep :] == 1)).all()
 
@@ -214,3 +217,25 @@ def test_a_layout_of_no_family_here_is_refused():
     tensors.update(num_tiles=[1, 1], num_images=[1, 1])
     with pytest.raises(azimuth.InvalidArgument, match="spatial_shapes"):
         scores("qwen3_vl_text", {**tensors, "pixel_attention_mask": np.ones((2, 4), int)})
+
+
+# ---- the guide ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_snippet_of_the_guide_runs(engine, demo, monkeypatch):
+    """docs/trainers.md, with what a trainer holds of one sample of the bundled model."""
+    monkeypatch.chdir(SOURCE)
+    sample = engine.preprocess(QUESTION, images=[demo])
+    ids = np.concatenate([sample["input_ids"][0], [5, 6, 7]])[None]
+    names = {
+        "input_ids": ids, "attention_mask": np.ones_like(ids), "logits_to_keep": 3, "num_images": [1],
+        "pixel_values": sample["pixel_values"], "image_grid_thw": sample["image_grid_thw"],
+    }  # fmt: skip
+    page = (SOURCE / "docs" / "trainers.md").read_text(encoding="utf-8")
+    exec(re.search(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[1], names)
+    assert names["logps"].shape == names["entropies"].shape == (1, 3)
+    content = [{"type": "image", "image": demo}, {"type": "text", "text": QUESTION}]
+    message = {"role": "user", "content": content}
+    (answer,) = engine.score([{"messages": [message], "completion_ids": [5, 6, 7]}], temperature=0.9)
+    assert np.array_equal(names["logps"][0], answer.logprobs.astype(np.float32))
+    names["engine"].close()

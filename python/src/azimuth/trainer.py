@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ import numpy as np
 
 from .errors import Error, InvalidArgument
 from .inputs import Pixels, named_arrays
-from .trainer_layouts import Sample, samples_of
+from .trainer_layouts import Sample, is_whole, samples_of
 
 __all__ = ["per_token_logps_and_entropies"]
 
@@ -86,9 +87,9 @@ def per_token_logps_and_entropies(
         if name in RENAMED:
             raise InvalidArgument(f"expected {RENAMED[name]}, which took the place of {name} and counts by image, found {name}")
         raise TypeError(f"per_token_logps_and_entropies() found an unexpected keyword argument {name!r}")
-    if not isinstance(temperature, (int, float)) or not math.isfinite(temperature) or temperature <= 0:
+    if not isinstance(temperature, numbers.Real) or not math.isfinite(temperature) or temperature <= 0:
         raise InvalidArgument(f"expected a temperature above 0, found {temperature!r}")
-    if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1):
+    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
         raise InvalidArgument(f"expected batch_size of at least 1 or None, found {batch_size!r}")
     placeholders = _placeholder_ids(engine)
     samples = samples_of(

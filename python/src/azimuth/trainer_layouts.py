@@ -11,6 +11,7 @@ Only NumPy is needed; tensors of torch are read through their own methods.
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,6 +98,10 @@ def _array(name: str, value: Any) -> np.ndarray:
     return array
 
 
+def is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def _whole(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """int64 of the given shape, in which None stands for any size."""
     array = _array(name, value)
@@ -176,15 +181,18 @@ def _kept_columns(mask: np.ndarray, sample: int) -> np.ndarray:
     return kept
 
 
-def _texts(input_ids: Any, attention_mask: Any, logits_to_keep: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+Texts = list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # per sample: ids, columns that hold them, columns of scores
+
+
+def _texts(input_ids: Any, attention_mask: Any, logits_to_keep: int) -> Texts:
     """(ids, columns of input_ids that hold them, columns of the result) of each sample."""
     ids = _whole("input_ids", input_ids, (None, None))
     mask = _whole("attention_mask", attention_mask, ids.shape)
     samples, width = ids.shape
-    if isinstance(logits_to_keep, bool) or int(logits_to_keep) != logits_to_keep or not 0 < logits_to_keep < max(width, 1):
+    if not is_whole(logits_to_keep) or not 0 < logits_to_keep < max(width, 1):
         raise InvalidArgument(
             f"expected logits_to_keep between 1 and {width - 1}, one less than the columns of input_ids, since the first "
-            f"token has nothing in front of it that predicts it; found {logits_to_keep}"
+            f"token has nothing in front of it that predicts it; found {logits_to_keep!r}"
         )
     first = width - int(logits_to_keep)
     texts = []
@@ -203,7 +211,7 @@ def _texts(input_ids: Any, attention_mask: Any, logits_to_keep: int) -> list[tup
     return texts
 
 
-def _types(name: str, value: Any, shape: tuple[int, int], texts) -> list[np.ndarray] | None:
+def _types(name: str, value: Any, shape: tuple[int, int], texts: Texts) -> list[np.ndarray] | None:
     """token_type_ids or mm_token_type_ids of each sample's own tokens."""
     if value is None:
         return None
@@ -227,17 +235,17 @@ def layout_of(pixel_values: Any, given: Sequence[str]) -> Layout:
     pixel_values: anything with a shape. given: names of the other image tensors that there are.
     """
     shape = list(np.shape(pixel_values))
-    given = set(given) & set(_KEYS)
+    beside = set(given) & set(_KEYS)
     rank = len(shape)
-    if "image_grid_thw" in given:
+    if "image_grid_thw" in beside:
         layout, ranks = PATCHES, (2,)
-    elif "image_position_ids" in given:
+    elif "image_position_ids" in beside:
         layout, ranks = PADDED_PATCHES, (3,)
-    elif "spatial_shapes" in given:
+    elif "spatial_shapes" in beside:
         layout, ranks = TILES_OF_PATCHES, (3,)
-    elif "image_sizes" in given:
+    elif "image_sizes" in beside:
         layout, ranks = (IMAGES_OF_TILES, (5,)) if rank == 5 else (SIZED_IMAGES, (4,))
-    elif "num_tiles" in given:
+    elif "num_tiles" in beside:
         layout, ranks = TILES, (4,)
     elif rank == 5:
         layout, ranks = SAMPLES, (5,)
@@ -250,7 +258,7 @@ def layout_of(pixel_values: Any, given: Sequence[str]) -> Layout:
             f"expected pixel_values with {ranks[0]} axes ({layout.name}: each row {layout.rows}, as {layout.families} have "
             f"it), found {shape}{hint}"
         )
-    others = sorted(given - set(layout.keys))
+    others = sorted(beside - set(layout.keys))
     if others:
         raise InvalidArgument(
             f"expected one layout of images, found {', '.join(others)} beside {layout.keys[0] if layout.keys else 'images'}: "
@@ -262,19 +270,21 @@ def layout_of(pixel_values: Any, given: Sequence[str]) -> Layout:
 def _runs(marked: np.ndarray) -> list[int]:
     """Lengths of the runs of ones."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
-    return (edges[1::2] - edges[::2]).tolist()
+    return [int(length) for length in edges[1::2] - edges[::2]]
 
 
 class _Batch:
     """What is needed to cut pictures to samples."""
 
-    def __init__(self, pixels, num_images, placeholders, tensors):
+    def __init__(
+        self, pixels: np.ndarray, num_images: list[int], placeholders: list[np.ndarray] | None, tensors: dict[str, Any]
+    ) -> None:
         self.pixels = pixels
-        self.num_images: list[int] = num_images
-        self.placeholders: list[np.ndarray] | None = placeholders  # [sample][tokens]: whether a token stands for an image
+        self.num_images = num_images
+        self.placeholders = placeholders  # [sample][tokens]: whether a token stands for an image
         self.tensors = tensors
 
-    def image_offsets(self, total, counted):
+    def image_offsets(self, total: int, counted: str) -> list[int]:
         return _offsets(self.num_images, total, counted, "num_images")
 
 
@@ -288,7 +298,7 @@ def _cut_patches(batch: _Batch) -> list[list[Medium]]:
     rows = grids.prod(axis=1).tolist()
     per_sample = [sum(rows[ends[s] : ends[s + 1]]) for s in range(len(ends) - 1)]
     starts = _offsets(per_sample, len(batch.pixels), "rows of pixel_values", "image_grid_thw")
-    cut = []
+    cut: list[list[Medium]] = []
     for sample in range(len(per_sample)):
         row, media = starts[sample], []
         for image in range(ends[sample], ends[sample + 1]):
@@ -353,7 +363,7 @@ def _cut_tiles(batch: _Batch) -> list[list[Medium]]:
         counts = _crops_by_tokens(batch)
     counts = _counts("num_tiles", counts, len(batch.num_images))
     ends = _offsets(counts, len(batch.pixels), "rows of pixel_values", "num_tiles")
-    cut = []
+    cut: list[list[Medium]] = []
     for sample, images in enumerate(batch.num_images):
         if (images == 0) != (counts[sample] == 0) or counts[sample] < images:
             raise InvalidArgument(
@@ -401,7 +411,7 @@ def _cut_tiles_of_patches(batch: _Batch) -> list[list[Medium]]:
     ends = _offsets(counts, len(batch.pixels), "rows of pixel_values", "num_tiles")
     shapes = _whole("spatial_shapes", batch.tensors["spatial_shapes"], (len(batch.pixels), 2))
     mask = _whole("pixel_attention_mask", batch.tensors["pixel_attention_mask"], batch.pixels.shape[:2])
-    cut = []
+    cut: list[list[Medium]] = []
     for sample, images in enumerate(batch.num_images):
         own = slice(ends[sample], ends[sample + 1])
         if (images == 0) != (counts[sample] == 0):
@@ -422,7 +432,7 @@ def _cut_samples(batch: _Batch) -> list[list[Medium]]:
     mask = batch.tensors.get("pixel_attention_mask")
     if mask is not None:
         mask = _whole("pixel_attention_mask", mask, batch.pixels.shape[:2] + batch.pixels.shape[3:]) != 0
-    cut = []
+    cut: list[list[Medium]] = []
     for sample, images in enumerate(batch.num_images):
         real = batch.pixels[sample].reshape(tiles, -1).any(axis=1)
         if (images == 0) != (not real.any()) or real.sum() < images:
@@ -456,7 +466,7 @@ def _cut(layout: Layout, batch: _Batch) -> list[list[Medium]]:
     return _cut_images(batch)
 
 
-def _cut_videos(pixels, grids, num_videos, seconds, samples) -> list[list[Medium]]:
+def _cut_videos(pixels: Any, grids: Any, num_videos: Any, seconds: Any, samples: int) -> list[list[Medium]]:
     """Videos as rows of patches (the Qwen families)."""
     if pixels is None:
         given = [n for n, v in (("video_grid_thw", grids), ("second_per_grid_ts", seconds)) if v is not None]
@@ -477,7 +487,7 @@ def _cut_videos(pixels, grids, num_videos, seconds, samples) -> list[list[Medium
         seconds = _array("second_per_grid_ts", seconds).astype(np.float64)
         if seconds.shape != (len(grids),):
             raise InvalidArgument(f"expected second_per_grid_ts for each of the {len(grids)} videos, found {list(seconds.shape)}")
-    cut = []
+    cut: list[list[Medium]] = []
     for sample in range(samples):
         row, media = starts[sample], []
         _check_finite(batch.pixels[row : starts[sample + 1]], sample, "pixel_values_videos")
@@ -494,7 +504,9 @@ def _cut_videos(pixels, grids, num_videos, seconds, samples) -> list[list[Medium
 # ---- the whole ----------------------------------------------------------------------------------------------------------
 
 
-def _placeholders(texts, image_token_id, mm_types, types) -> list[np.ndarray] | None:
+def _placeholders(
+    texts: Texts, image_token_id: int | None, mm_types: list[np.ndarray] | None, types: list[np.ndarray] | None
+) -> list[np.ndarray] | None:
     """Which tokens of each sample stand for an image, if anything says so."""
     if image_token_id is not None:
         return [ids == image_token_id for ids, _, _ in texts]
@@ -502,7 +514,7 @@ def _placeholders(texts, image_token_id, mm_types, types) -> list[np.ndarray] | 
     return None if marks is None else [mark == 1 for mark in marks]
 
 
-def _check_media_keys(pixel_values, tensors, num_images, samples) -> None:
+def _check_media_keys(pixel_values: Any, tensors: dict[str, Any], num_images: Any, samples: int) -> None:
     """Tensors that make no sense without pixel_values, or pixel_values without a count."""
     if pixel_values is not None:
         if num_images is None:

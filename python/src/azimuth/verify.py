@@ -74,10 +74,10 @@ class Question:
 
 
 def built_in_questions(pictures: dict[str, str]) -> list[Question]:
-    def image(name):
+    def image(name: str) -> tuple[str, str]:
         return ("image", pictures[name])
 
-    def text(words):
+    def text(words: str) -> tuple[str, str]:
         return ("text", words)
 
     return [
@@ -304,7 +304,7 @@ class Report:
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def _distributions(expected: Sequence[float], actual: Sequence[float], dtype: str) -> Stage:
