@@ -17,6 +17,10 @@ AZIMUTH := build/release/azimuth
 ORACLE := build/oracle-venv
 # Where the Python package is built and tested; has no torch.
 PYTHON_VENV := build/python-venv
+# Where the package meets torch, transformers and TRL.
+ECOSYSTEM := build/ecosystem-venv
+# Options of pytest for test-ecosystem.
+ECOSYSTEM_TESTS ?=
 # Options of bench/peers/compare.py.
 PEERS ?=
 SOURCES = $(shell git ls-files '*.h' '*.cc' ':!third_party')
@@ -40,10 +44,10 @@ compile = $(call configure,$(1)); \
   echo "build: $(2), preset $(1), $(JOBS) jobs"; \
   cmake --build build/$(1) --target $(2) -j $(JOBS)
 
-.PHONY: help setup build demo test python asan test-oracle test-pages page-pictures golden mutants fuzz bench peers format tidy clean
+.PHONY: help setup build demo test python asan test-oracle test-ecosystem test-pages page-pictures golden golden-trainer mutants fuzz bench peers format tidy clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## install what is missing: Debian packages, Rust
 	@scripts/setup.sh build
@@ -91,6 +95,18 @@ test-oracle: setup golden  ## compare with live transformers on random checkpoin
 	@$(ORACLE)/bin/python tests/oracle/additive_live.py --azimuth $(AZIMUTH) --seeds $(SEEDS)
 	@$(ORACLE)/bin/python tests/oracle/score_live.py --azimuth $(AZIMUTH) --seeds $(SEEDS)
 
+# Of the same Python as the package in build/release/python, which is used from there.
+$(ECOSYSTEM)/ready: python/tests/ecosystem/requirements.txt tests/oracle/requirements.txt | setup
+	@scripts/setup.sh oracle
+	@source build/setup.env; echo "ecosystem: installing torch, transformers and TRL into $(ECOSYSTEM)"; \
+	  [[ -x $(ECOSYSTEM)/bin/python ]] || "$$PYTHON" -m venv $(ECOSYSTEM)
+	@$(ECOSYSTEM)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+test-ecosystem: python $(ECOSYSTEM)/ready  ## the Python package beside live transformers and TRL; ECOSYSTEM_TESTS="-k llava"
+	@PYTHONPATH=build/release/python PYTHONDONTWRITEBYTECODE=1 AZIMUTH_SOURCE_DIR="$$PWD" \
+	  $(ECOSYSTEM)/bin/python -m pytest -q -p no:cacheprovider python/tests/ecosystem $(ECOSYSTEM_TESTS)
+
 test-pages: build  ## the pages of positions and attend in Chromium
 	@scripts/setup.sh pages
 	@python3 tests/pages/pages_test.py $(AZIMUTH)
@@ -100,7 +116,11 @@ page-pictures: build  ## make the pictures of docs/inspector.md again
 	@python3 tests/pages/pictures.py $(AZIMUTH) docs/pictures/inspector
 
 golden: $(ORACLE)/ready  ## make the committed reference outputs again; git diff shows what changed
-	@for script in tests/oracle/*_goldens.py; do echo "golden: $$script"; $(ORACLE)/bin/python $$script; done
+	@for script in $(filter-out %/trainer_goldens.py,$(wildcard tests/oracle/*_goldens.py)); do \
+	  echo "golden: $$script"; $(ORACLE)/bin/python $$script; done
+
+golden-trainer: $(ECOSYSTEM)/ready  ## the same of tests/golden/trainer, which needs TRL
+	@$(ECOSYSTEM)/bin/python tests/oracle/trainer_goldens.py
 
 mutants: build  ## plant faults one at a time; each must turn a test red
 	@scripts/setup.sh oracle

@@ -64,9 +64,9 @@ Sections parse(std::istream& in) {
   return sections;
 }
 
-// Tests that a cell names: `Suite.Name`, or `test_file.py::test_name` of the Python package.
+// Tests that a cell names: `Suite.Name`, or `test_file.py::test_name` of the Python package, below python/tests.
 std::vector<std::string> tests_named(const std::string& cell) {
-  static const std::regex pattern(R"(`([A-Za-z0-9]+\.[A-Z][A-Za-z0-9]*|test_\w+\.py::test_\w+)`)");
+  static const std::regex pattern(R"(`([A-Za-z0-9]+\.[A-Z][A-Za-z0-9]*|(?:ecosystem/)?test_\w+\.py::test_\w+)`)");
   std::vector<std::string> names;
   for (std::sregex_iterator at(cell.begin(), cell.end(), pattern), end; at != end; ++at) names.push_back((*at)[1]);
   return names;
@@ -77,13 +77,15 @@ std::string contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// "test_file.py::test_name" of every test of the Python package.
+// "test_file.py::test_name" of every test of the Python package, with the folder below python/tests.
 void add_python_tests(std::set<std::string>& names) {
   static const std::regex pattern(R"(\ndef (test_\w+)\()");
-  for (const auto& entry : fs::directory_iterator(kRoot / "python" / "tests")) {
+  const fs::path folder = kRoot / "python" / "tests";
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() != ".py") continue;
     const std::string text = contents(entry.path());
     for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at) {
-      names.insert(entry.path().filename().string() + "::" + (*at)[1].str());
+      names.insert(entry.path().lexically_relative(folder).generic_string() + "::" + (*at)[1].str());
     }
   }
 }

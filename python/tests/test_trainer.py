@@ -21,9 +21,9 @@ def by_rule(sample):
 def engine(tmp_path, monkeypatch):
     calls = []
 
-    def score(engine, samples, temperature):
+    def score(engine, samples, temperature, placeholders):
         calls.append([sample.index for sample in samples])
-        return [tuple(values / temperature for values in by_rule(sample)) for sample in samples]
+        return [(sample, tuple(values / temperature for values in by_rule(sample))) for sample in samples]
 
     monkeypatch.setattr(trainer, "_score", score)
 
@@ -82,7 +82,7 @@ def test_a_temperature_is_a_number_above_0(engine, temperature):
         trainer.per_token_logps_and_entropies(engine("llava"), **tensors_of("llava"), temperature=temperature)
 
 
-@pytest.mark.parametrize("size", [0, -1, 1.5, True])
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, "2"])
 def test_a_batch_has_at_least_one_sample(engine, size):
     with pytest.raises(ValueError, match="expected batch_size of at least 1"):
         trainer.per_token_logps_and_entropies(engine("llava"), **tensors_of("llava"), batch_size=size)

@@ -276,6 +276,7 @@ MISTAKES = {
     "a negative id": (lambda: changed("llava", input_ids=lambda ids: ids - 1000), ["token ids", "sample 0"]),
     "ids of one row": (lambda: changed("llava", input_ids=lambda ids: ids[0]), ["input_ids", "[any, any]", "[81]"]),
     "everything is scored": (lambda: changed("llava", logits_to_keep=81), ["logits_to_keep", "80", "81"]),
+    "columns in words": (lambda: changed("llava", logits_to_keep="all"), ["logits_to_keep", "80", "'all'"]),
     "nothing is scored": (lambda: changed("llava", logits_to_keep=0), ["logits_to_keep", "0"]),
     "a completion without a prompt": (
         lambda: changed("llava", attention_mask=lambda mask: mask * (np.arange(mask.shape[1]) >= 66)),

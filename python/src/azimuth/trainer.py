@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -17,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from .inputs import named_arrays
-from .trainer_layouts import Sample, samples_of
+from .errors import Error, InvalidArgument
+from .inputs import Pixels, named_arrays
+from .trainer_layouts import Sample, is_whole, samples_of
 
 __all__ = ["per_token_logps_and_entropies"]
 
 RENAMED = {"pixel_position_ids": "image_position_ids"}  # dead keys of earlier trainers
+ROWS = 128  # of the vocabulary, in f64 at once
 
 
 def per_token_logps_and_entropies(
@@ -74,24 +77,28 @@ def per_token_logps_and_entropies(
     and videos, in the first layout, as pixel_values_videos, video_grid_thw, num_videos, second_per_grid_ts. token_type_ids and
     mm_token_type_ids are checked and otherwise follow from input_ids.
 
-    Raises ValueError for shapes, types and counts that do not fit each other, with both numbers and the sample, and for the dead
-    key pixel_position_ids; TypeError for other unknown keywords; what the engine raises, with the row that it is about.
+    Pictures may also stand in completions, as those that tools return do: such a row runs by itself.
+
+    Raises InvalidArgument, a ValueError, for shapes, types and counts that do not fit each other, with both numbers and the
+    sample, and for the dead key pixel_position_ids; TypeError for other unknown keywords; what the engine raises, with the row
+    that it is about.
     """
     for name in unknown:
         if name in RENAMED:
-            raise ValueError(f"expected {RENAMED[name]}, which took the place of {name} and counts by image, found {name}")
+            raise InvalidArgument(f"expected {RENAMED[name]}, which took the place of {name} and counts by image, found {name}")
         raise TypeError(f"per_token_logps_and_entropies() found an unexpected keyword argument {name!r}")
-    if not isinstance(temperature, (int, float)) or not math.isfinite(temperature) or temperature <= 0:
-        raise ValueError(f"expected a temperature above 0, found {temperature!r}")
-    if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1):
-        raise ValueError(f"expected batch_size of at least 1 or None, found {batch_size!r}")
+    if not isinstance(temperature, numbers.Real) or not math.isfinite(temperature) or temperature <= 0:
+        raise InvalidArgument(f"expected a temperature above 0, found {temperature!r}")
+    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
+        raise InvalidArgument(f"expected batch_size of at least 1 or None, found {batch_size!r}")
+    placeholders = _placeholder_ids(engine)
     samples = samples_of(
         input_ids, attention_mask, logits_to_keep, pixel_values=pixel_values, image_grid_thw=image_grid_thw,
         num_images=num_images, image_position_ids=image_position_ids, num_tiles=num_tiles,
         pixel_attention_mask=pixel_attention_mask, spatial_shapes=spatial_shapes, image_sizes=image_sizes,
         batch_num_images=batch_num_images, token_type_ids=token_type_ids, mm_token_type_ids=mm_token_type_ids,
         pixel_values_videos=pixel_values_videos, video_grid_thw=video_grid_thw, second_per_grid_ts=second_per_grid_ts,
-        num_videos=num_videos, image_token_id=_image_token_id(engine),
+        num_videos=num_videos, image_token_id=placeholders.get("image"),
     )  # fmt: skip
     logps = np.zeros((len(samples), int(logits_to_keep)), dtype=np.float32)
     entropies = np.zeros_like(logps)
@@ -99,36 +106,77 @@ def per_token_logps_and_entropies(
     step = int(batch_size) if batch_size is not None else max(len(wanted), 1)
     for first in range(0, len(wanted), step):
         part = wanted[first : first + step]
-        for sample, (logp, entropy) in zip(part, _score(engine, part, float(temperature)), strict=True):
+        for sample, (logp, entropy) in _score(engine, part, float(temperature), set(placeholders.values())):
             logps[sample.index, sample.columns] = logp
             entropies[sample.index, sample.columns] = entropy
     return _as(input_ids, logps), _as(input_ids, entropies) if compute_entropy else None
 
 
-def _score(engine: Any, samples: Sequence[Sample], temperature: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(log-probabilities, entropies) of each sample's completion."""
-    answers = engine.score([_as_engine_sample(sample) for sample in samples], temperature=temperature)
-    return [(np.asarray(answer.logprobs), np.asarray(answer.entropies)) for answer in answers]
+Scores = tuple[np.ndarray, np.ndarray]  # log-probabilities and entropies [scored tokens] of a sample
+
+
+def _score(engine: Any, samples: Sequence[Sample], temperature: float, placeholders: set[int]) -> list[tuple[Sample, Scores]]:
+    """The scores of each sample's completion."""
+    alone = [sample for sample in samples if _shows_pictures_late(sample, placeholders)]
+    together = [sample for sample in samples if not _shows_pictures_late(sample, placeholders)]
+    scored = [(sample, _score_sequence(engine, sample, temperature)) for sample in alone]
+    if together:
+        answers = engine.score([_as_engine_sample(sample) for sample in together], temperature=temperature)
+        scored += [(sample, (answer.logprobs, answer.entropies)) for sample, answer in zip(together, answers, strict=True)]
+    return scored
+
+
+def _pictures(sample: Sample, kind: str) -> list[Pixels]:
+    return [named_arrays(medium.arrays) for medium in sample.media if medium.kind == kind]
 
 
 def _as_engine_sample(sample: Sample) -> dict[str, Any]:
-    media = {kind: [named_arrays(m.arrays) for m in sample.media if m.kind == kind] for kind in ("image", "video")}
     return {
         "id": f"row {sample.index}", "ids": sample.prompt_ids, "completion_ids": sample.completion_ids,
-        "images": media["image"], "videos": media["video"],
+        "images": _pictures(sample, "image"), "videos": _pictures(sample, "video"),
     }  # fmt: skip
 
 
-def _image_token_id(engine: Any) -> int | None:
-    """The placeholder's id, from the checkpoint's own config."""
+# ---- pictures in completions --------------------------------------------------------------------------------------------
+
+
+def _shows_pictures_late(sample: Sample, placeholders: set[int]) -> bool:
+    """Whether the completion holds placeholders, beside pictures that could stand for them."""
+    return bool(sample.media) and bool(np.isin(sample.completion_ids, list(placeholders)).any())
+
+
+def _score_sequence(engine: Any, sample: Sample, temperature: float) -> Scores:
+    """The scores of one sample, from one pass over prompt and completion."""
+    count = len(sample.columns)
+    try:
+        output = engine.forward(
+            ids=sample.ids, images=_pictures(sample, "image"), videos=_pictures(sample, "video"), logits=count + 1
+        )
+    except Error as error:
+        raise type(error)(f'sample "row {sample.index}": {error}') from error
+    logps, entropies = np.empty(count), np.empty(count)
+    for first in range(0, count, ROWS):
+        rows = output.logits[first : min(first + ROWS, count)].astype(np.float64) / temperature  # [rows, vocabulary]
+        rows -= rows.max(axis=1, keepdims=True)
+        rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
+        own = slice(first, first + len(rows))
+        logps[own] = np.take_along_axis(rows, sample.completion_ids[own, None].astype(np.int64), axis=1)[:, 0]
+        entropies[own] = -np.where(np.isneginf(rows), 0, np.exp(rows) * rows).sum(axis=1)
+    return logps, entropies
+
+
+def _placeholder_ids(engine: Any) -> dict[str, int]:
+    """Ids that stand for pictures, from the checkpoint's own config: of "image", and of "video" where it has one."""
     path = pathlib.Path(engine.info.directory) / "config.json"
     if not path.is_file():
-        return None
+        return {}
     config = json.loads(path.read_text(encoding="utf-8"))
-    for name in ("image_token_id", "image_token_index"):
-        if isinstance(config.get(name), int):
-            return int(config[name])
-    return None
+    found = {}
+    for kind in ("image", "video"):
+        for name in (f"{kind}_token_index", f"{kind}_token_id"):
+            if isinstance(config.get(name), int):
+                found[kind] = int(config[name])
+    return found
 
 
 def _as(like: Any, array: np.ndarray) -> Any:

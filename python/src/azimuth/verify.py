@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .errors import InvalidArgument
 from .verification.compare import DEEP, SHALLOW, Stage, compare_traces
 from .verification.pictures import write_pictures
 
@@ -73,10 +74,10 @@ class Question:
 
 
 def built_in_questions(pictures: dict[str, str]) -> list[Question]:
-    def image(name):
+    def image(name: str) -> tuple[str, str]:
         return ("image", pictures[name])
 
-    def text(words):
+    def text(words: str) -> tuple[str, str]:
         return ("text", words)
 
     return [
@@ -303,7 +304,7 @@ class Report:
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def _distributions(expected: Sequence[float], actual: Sequence[float], dtype: str) -> Stage:
@@ -353,16 +354,16 @@ def verify(
     images, prompts: of your own, every prompt with every picture; built_in: also those that are drawn by code. dtypes: of the
     weights. tolerance: of a tensor's standard deviation; None: 2e-4, or 2e-3 for models of 8 layers and more (docs/trace.md).
     open_runner(folder, dtype, threads): what is compared with the reference.
-    Raises Unusable (transformers missing, a model that it does not open, nothing to compare), ValueError for wrong arguments.
+    Raises Unusable (transformers missing, a model that it does not open, nothing to compare), InvalidArgument (a ValueError) for wrong arguments.
     """
     for dtype in dtypes:
         if dtype not in TYPES:
-            raise ValueError(f"expected a type of weights of {', '.join(TYPES)}, found {dtype!r}")
+            raise InvalidArgument(f"expected a type of weights of {', '.join(TYPES)}, found {dtype!r}")
     if not dtypes or max_new_tokens < 1:
-        raise ValueError(f"expected types of weights and at least one new token, found {list(dtypes)} and {max_new_tokens}")
+        raise InvalidArgument(f"expected types of weights and at least one new token, found {list(dtypes)} and {max_new_tokens}")
     own = given_questions([_existing(path) for path in images], list(prompts))
     if not own and not built_in:
-        raise ValueError("expected prompts or images beside built_in=False, found none")
+        raise InvalidArgument("expected prompts or images beside built_in=False, found none")
     folder = _folder_of(model)
     with tempfile.TemporaryDirectory(prefix="azimuth-verify-") as scratch:
         _import_reference()
@@ -388,7 +389,7 @@ def verify(
 
 def _existing(path: str | os.PathLike[str]) -> str:
     if not os.path.isfile(path):
-        raise ValueError(f"expected the file of a picture, found nothing at {os.fspath(path)}")
+        raise InvalidArgument(f"expected the file of a picture, found nothing at {os.fspath(path)}")
     return os.path.abspath(path)
 
 
