@@ -181,6 +181,41 @@ def alone(tensors, sample):
     return row
 
 
+# ---- videos -------------------------------------------------------------------------------------------------------------
+
+
+def video(rng, frames):
+    return {"type": "video", "video": [rng.integers(0, 256, (40, 52, 3), np.uint8) for _ in range(frames)], "fps": 4.0}
+
+
+@pytest.mark.parametrize("case", ["qwen3_vl", "qwen2_5_vl"])
+def test_videos_are_scored_as_from_their_frames(case):
+    """Tensors of the processor, padded and joined, against the frames that they were made of; a picture stands behind a video."""
+    rng, engine, completion = np.random.default_rng(3), engine_of(case), [5, 6, 7]
+    picture = {"type": "image", "image": rng.integers(0, 256, (33, 61, 3), np.uint8)}
+    contents = [[video(rng, 8)], [{"type": "text", "text": "hello"}], [video(rng, 12), picture, video(rng, 5)]]
+    messages = [[{"role": "user", "content": [*parts, {"type": "text", "text": "What?"}]}] for parts in contents]
+    processed = [engine.preprocess(each) for each in messages]
+    width = max(len(each["input_ids"][0]) for each in processed)
+    tensors = {"logits_to_keep": 3, "num_images": [0, 0, 1], "num_videos": [1, 0, 2]}
+    tensors["input_ids"] = np.zeros((3, width + 3), np.int32)
+    tensors["attention_mask"] = np.zeros((3, width + 3), np.int32)
+    for row, each in enumerate(processed):
+        ids = [*each["input_ids"][0], *completion]
+        tensors["input_ids"][row, -len(ids) :] = ids
+        tensors["attention_mask"][row, -len(ids) :] = 1
+    for name in ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw", "second_per_grid_ts"):
+        parts = [np.asarray(each[name]) for each in processed if name in each]
+        if parts:
+            tensors[name] = np.concatenate(parts)
+    assert ("second_per_grid_ts" in tensors) == (case == "qwen2_5_vl")
+    whole = engine.score([{"messages": each, "completion_ids": completion} for each in messages])
+    for size in (None, 1):
+        logps, entropies = scores(case, tensors, size)
+        assert np.array_equal(logps, np.array([each.logprobs for each in whole], np.float32))
+        assert np.array_equal(entropies, np.array([each.entropies for each in whole], np.float32))
+
+
 # ---- what the engine refuses ----------------------------------------------------------------------------------------------
 
 

@@ -19,4 +19,4 @@ def test_the_reference_is_the_policy_until_something_is_learned():
     kl = [float(value) for value in re.findall(r"step \d+: kl (\S+),", run.stdout)]
     assert len(kl) == 2, run.stdout
     assert 0 <= kl[0] <= 5e-9
-    assert kl[1] > 100 * kl[0]  # the policy has moved, its reference has not
+    assert kl[1] > 1e-3  # the policy has moved, its reference has not
