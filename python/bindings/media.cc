@@ -68,15 +68,18 @@ void bind_media(nb::module_& module) {
                               std::move(geometry)};
       });
   nb::class_<FeatureInput>(module, "FeatureInput")
-      .def("__init__",
-           [](FeatureInput* self, bool video, nb::handle rows, nb::list deepstack, MediaGeometry geometry) {
-             FeatureInput input;
-             input.kind = video ? SpanKind::video : SpanKind::image;
-             input.rows = array_of<float>(rows, "features");
-             for (nb::handle level : deepstack) input.deepstack.push_back(array_of<float>(level, "deepstack"));
-             input.geometry = std::move(geometry);
-             new (self) FeatureInput(std::move(input));
-           })
+      .def(
+          "__init__",
+          [](FeatureInput* self, bool video, nb::handle rows, nb::list deepstack, MediaGeometry geometry) {
+            FeatureInput input;
+            input.kind = video ? SpanKind::video : SpanKind::image;
+            input.rows = array_of<float>(rows, "features");
+            for (nb::handle level : deepstack) input.deepstack.push_back(array_of<float>(level, "deepstack"));
+            input.geometry = std::move(geometry);
+            new (self) FeatureInput(std::move(input));
+          },
+          nb::sig("def __init__(self, video: bool, rows: object, deepstack: list[object], geometry: MediaGeometry) -> "
+                  "None"))
       .def_prop_ro(
           "rows", [](const FeatureInput& input) { return view_of(input.rows); },
           nb::sig("def rows(self) -> numpy.typing.NDArray[numpy.float32]"))

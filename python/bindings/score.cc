@@ -110,7 +110,10 @@ void bind_score(nb::module_& module) {
         return "SampleScore(" + std::to_string(score.logprobs.size()) + " tokens, " + std::to_string(sum) + " nats)";
       });
   module.def("score", &score_samples, nb::arg("engine"), nb::arg("samples"), nb::arg("options"),
-             nb::arg("on_score").none(), nb::arg("progress").none());
+             nb::arg("on_score").none(), nb::arg("progress").none(),
+             nb::sig("def score(engine: Engine, samples: list[tuple[str, Request, object, str | None, list[int] | "
+                     "None]], options: ScoreOptions, on_score: object | None, progress: object | None) -> "
+                     "list[SampleScore]"));
 }
 
 }  // namespace azimuth::python

@@ -151,14 +151,14 @@ class Engine:
         samples = question if is_batch(question) else [question]
         return _core.processor_arrays(self._core, [as_request(each, **request).build() for each in samples])
 
-    def encode_images(self, images: Any = None, *, last_hidden_state: bool = False,
+    def encode_images(self, pictures: Any = None, *, last_hidden_state: bool = False,
                       progress: Optional[Callable[[float], object]] = None,
                       **request: "Unpack[RequestKeywords]") -> List[EncodedMedium]:
         """The features of pictures, then of videos: of a list of pictures, or of all that a request holds. Each has
         ``features`` (rows, hidden), ``deepstack``, ``grid``; with ``last_hidden_state`` what the tower returns (patches, tower
         hidden). Each can stand in place of its picture in another request."""
         check_function(progress, "progress")
-        asked = _with_media(images, request)
+        asked = _with_media(pictures, dict(request))
         return _core.encode_media(self._core, asked.build(), asked.hooks, last_hidden_state, progress)
 
     def save_features(self, medium: EncodedMedium, path: Path) -> None:
@@ -266,16 +266,19 @@ class Engine:
 _TEXTS = ("messages", "prompt", "ids")
 
 
-def _with_media(images: Any, request: Dict[str, Any]) -> Request:
+def _with_media(pictures: Any, request: Dict[str, Any]) -> Request:
     """What encode_images() is to encode."""
-    if isinstance(images, Request) or _are_messages(images):
-        return as_request(images, **request)
-    if images is not None and not isinstance(images, (list, tuple)):
+    if isinstance(pictures, Request) or _are_messages(pictures):
+        return as_request(pictures, **request)
+    if pictures is not None and not isinstance(pictures, (list, tuple)):
         raise InvalidArgument(f"encode_images expected a list of pictures, messages or a Request, found "
-                              f"{type(images).__name__}; write [x] for one picture")
-    videos = [each for each in images or () if is_memory(each) and is_video(each)]
-    pictures = [each for each in images or () if not (is_memory(each) and is_video(each))]
-    return Request(images=pictures, **{**request, "videos": [*videos, *request.get("videos", ())]})
+                              f"{type(pictures).__name__}; write [x] for one picture")
+    if pictures is not None and request.get("images"):
+        raise InvalidArgument("pictures were given twice, with and without images=; give them once")
+    media = request.pop("images", ()) if pictures is None else pictures
+    videos = [each for each in media if is_memory(each) and is_video(each)]
+    images = [each for each in media if not (is_memory(each) and is_video(each))]
+    return Request(**{**request, "images": images, "videos": [*videos, *request.get("videos", ())]})
 
 
 def _are_messages(values: Any) -> bool:
