@@ -171,6 +171,45 @@ def test_arrays_of_a_processor_come_back(name):
             same(engine.forward(given), engine.forward(sample))
 
 
+def videos_of(arrays):
+    pixels = arrays["pixel_values_videos"]
+    if "video_position_ids" in arrays:  # of one video
+        return [Pixels(pixel_values_videos=pixels, video_position_ids=arrays["video_position_ids"])]
+    ends = np.cumsum(arrays["video_grid_thw"].prod(axis=1))
+    seconds = arrays.get("second_per_grid_ts", [None] * len(ends))
+    return [Pixels(pixel_values_videos=part, video_grid_thw=grid, second_per_grid_ts=second)
+            for part, grid, second in zip(np.split(pixels, ends[:-1]), arrays["video_grid_thw"], seconds)]
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl_video_seconds_tf5", "qwen3_vl_video_timestamps", "qwen3_5_image_and_video",
+                                  "gemma4_frames_and_image"])
+def test_arrays_of_videos_come_back(name):
+    with open_golden(name) as engine:
+        for sample in golden_samples(name):
+            arrays, expected = engine.preprocess(sample), engine.forward(sample)
+            given = azimuth.Request(ids=arrays["input_ids"][0], images=pictures_of(arrays), videos=videos_of(arrays))
+            same(engine.forward(given), expected)
+            media = engine.encode_images(given)
+            images = [medium for medium in media if medium.kind == "image"]
+            features = azimuth.Request(ids=arrays["input_ids"][0], images=images, videos=media[len(images):])
+            same(engine.forward(features), expected)
+
+
+def test_rows_and_columns_of_tiles_write_the_prompt():
+    """Ovis2's prompt names them: features know theirs, pixels are told."""
+    with open_golden("ovis2_closest_ratio_two") as engine:
+        (sample,) = golden_samples("ovis2_closest_ratio_two")
+        arrays, expected = engine.preprocess(sample), engine.forward(sample)
+        media = iter(engine.encode_images(sample))
+        messages = [{**message, "content": [{"type": "image", "image": next(media)} if part["type"] == "image" else part
+                                            for part in message["content"]]} for message in sample.messages]
+        same(engine.forward(messages), expected)
+        count = len(arrays["pixel_values"])
+        wrong = Pixels(pixel_values=arrays["pixel_values"], tile_rows=count, tile_columns=count)
+        with pytest.raises(azimuth.InvalidArgument, match=f"{count}"):
+            engine.forward("What is it?", images=[wrong])
+
+
 def test_pixels_of_any_type_and_stride(engine, demo):
     arrays = engine.preprocess(QUESTION, images=[demo])
     rows, grid = arrays["pixel_values"], arrays["image_grid_thw"][0]
