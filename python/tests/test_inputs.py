@@ -121,6 +121,11 @@ def test_videos_are_features_too(engine, pixels):
     same(engine.forward(ids=ids, videos=[copied]), expected)
     both = engine.encode_images([pixels], videos=[frames])
     assert [each.kind for each in both] == ["image", "video"]
+    again = engine.encode_images([medium, pixels])
+    assert [each.kind for each in again] == ["image", "video"]
+    np.testing.assert_array_equal(again[1].features, rows)
+    with pytest.raises(azimuth.InvalidArgument, match="given twice"):
+        engine.encode_images([pixels], images=[pixels])
 
 
 @pytest.mark.parametrize("name", FAMILIES)
