@@ -527,7 +527,7 @@ TEST(Score, ErrorsNameTheSampleAndBothNumbers) {
     EXPECT_EQ(check_samples(engine, std::vector<ScoreSample>{good, sample}).message(), found.status().message());
   }
   EXPECT_TRUE(check_samples(engine, std::vector<ScoreSample>{good}).ok());
-  expect_words(failure(engine, {sample_of(Request(), {5})}), {"sample 0: ", "messages or a prompt"});
+  expect_words(failure(engine, {sample_of(Request(), {5})}), {"sample 0: ", "messages, a prompt or ids"});
 }
 
 TEST(Score, OptionsOutsideOfTheirRangesAreErrors) {

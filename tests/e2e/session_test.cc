@@ -283,7 +283,7 @@ TEST(Session, BadRequestsAreOneSentence) {
     EXPECT_FALSE(status.ok());
     return status.message();
   };
-  EXPECT_NE(message(session, {}).find("expected messages or a prompt"), std::string::npos);
+  EXPECT_NE(message(session, {}).find("expected messages, a prompt or ids"), std::string::npos);
   EXPECT_NE(message(session, request_of(json::array())).find("at least one message"), std::string::npos);
   EXPECT_NE(message(text_session, request_of(json::array({picture_question("x")}))).find("this model takes no images"),
             std::string::npos);
