@@ -35,7 +35,7 @@ def my_pano_mrope(request):
     return move_tiles(request.spans, request.layout("mrope"))
 
 
-def main(model, *pictures):
+def main(model="models/azimuth-tiny", *pictures):
     pictures = list(pictures) or [f"{model}/demo.png"] * 4
     question = {"question": "How many shapes are there?", "images": pictures, "temperature": 0.0, "max_new_tokens": 16}
     with azimuth.Engine.load(model, dtype="f32") as engine:
