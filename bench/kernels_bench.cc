@@ -58,8 +58,12 @@ std::vector<float> random_floats(int64_t count) {
 volatile float g_float_sink;
 volatile uint64_t g_bits_sink;
 
-// What is multiplied.
-enum class Operands { f32, bf16, bytes };
+// What is multiplied: bytes by bytes, or by weights so small that pairs of products fit into 16 bits.
+enum class Operands { f32, bf16, whole_bytes, small_bytes };
+
+bool are_bytes(Operands operands) {
+  return operands == Operands::whole_bytes || operands == Operands::small_bytes;
+}
 
 class Bench {
  public:
@@ -74,7 +78,7 @@ class Bench {
   // `work` does `operations` operations; compared with the multiply-add peak of the level for what is multiplied.
   void compute(const std::string& name, double operations, const std::function<void()>& work,
                Operands operands = Operands::f32) {
-    report(name, operands == Operands::bytes ? "GOP/s" : "GFLOP/s", operations, work,
+    report(name, are_bytes(operands) ? "GOP/s" : "GFLOP/s", operations, work,
            [this, operands] { return peak_rate(operands); });
   }
   // `work` moves `bytes` bytes; compared with the memory read rate.
@@ -93,14 +97,15 @@ class Bench {
   // The fastest multiply-adds that the level has for the operands; those of f32 where it has no others.
   Peak peak_of(Operands operands) const {
 #ifdef AZIMUTH_KERNELS_X86
-    const bool bytes = operands == Operands::bytes, bf16 = operands == Operands::bf16;
+    const bool bytes = are_bytes(operands), bf16 = operands == Operands::bf16;
 #ifdef AZIMUTH_BENCH_AMX
     if (bytes && level_ == CpuLevel::amx) return &peak_amx_int8;
     if (bf16 && level_ == CpuLevel::amx) return &peak_amx_bf16;
 #endif
     if (bf16 && level_ == CpuLevel::avx512_bf16) return &peak_avx512_bf16;
     if (bytes && level_ >= CpuLevel::avx512_vnni) return &peak_vnni;
-    if (bytes && level_ == CpuLevel::avx2) return &peak_maddubs_maddwd;
+    if (operands == Operands::small_bytes && level_ == CpuLevel::avx2) return &peak_maddubs_maddwd;
+    if (operands == Operands::whole_bytes && level_ == CpuLevel::avx2) return &peak_maddwd_paddd;
     if (level_ >= CpuLevel::avx512) return &peak_avx512;
     if (level_ == CpuLevel::avx2) return &peak_avx2;
 #endif
@@ -180,7 +185,8 @@ void bench_product(Bench& bench, WeightType type, int64_t rows, int64_t outputs,
     bench.memory(name, static_cast<double>(packed->bytes()), work);
   else
     bench.compute(name, 2.0 * static_cast<double>(rows * outputs * inputs), work,
-                  is_quantised(type)         ? Operands::bytes
+                  type == WeightType::q8     ? Operands::whole_bytes
+                  : type == WeightType::q4   ? Operands::small_bytes
                   : type == WeightType::bf16 ? Operands::bf16
                                              : Operands::f32);
 }

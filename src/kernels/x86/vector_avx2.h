@@ -137,19 +137,34 @@ struct IVec {
   AZ_WIDE I add16(I a, I b) { return _mm256_add_epi16(a, b); }
   AZ_WIDE I add32(I a, I b) { return _mm256_add_epi32(a, b); }
   AZ_WIDE I max32(I a, I b) { return _mm256_max_epi32(a, b); }
-  AZ_WIDE I pairs16(I a, I b) { return _mm256_madd_epi16(a, b); }                      // a0 b0 + a1 b1, in 32 bits
-  AZ_WIDE I pairs8(I unsigned_a, I b) { return _mm256_maddubs_epi16(unsigned_a, b); }  // in 16 bits
+  AZ_WIDE I pairs16(I a, I b) { return _mm256_madd_epi16(a, b); }  // a0 b0 + a1 b1, in 32 bits
+  // left += a0 b0 + a1 b1 of each lane, right the same with c: of words in 32 bits, of bytes in 16. As instructions, so
+  // that a sum stays in its register: of intrinsics g++ 12 adds the products of several steps to each other first, or
+  // moves sums about and spills them.
+  AZ_WIDE void add_pairs16(I& left, I& right, I a, I b, I c) {
+    I x, y;
+    __asm__("vpmaddwd %5, %4, %2\n\tvpmaddwd %6, %4, %3\n\tvpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"
+            : "+x"(left), "+x"(right), "=&x"(x), "=x"(y)
+            : "x"(a), "x"(b), "x"(c));
+  }
+  AZ_WIDE void add_pairs8(I& left, I& right, I a, I unsigned_b, I unsigned_c) {
+    I x, y;
+    __asm__("vpmaddubsw %4, %5, %2\n\tvpmaddubsw %4, %6, %3\n\tvpaddw %2, %0, %0\n\tvpaddw %3, %1, %1"
+            : "+x"(left), "+x"(right), "=&x"(x), "=x"(y)
+            : "x"(a), "x"(unsigned_b), "x"(unsigned_c));
+  }
   AZ_WIDE Vec::F to_float(I a) { return _mm256_cvtepi32_ps(a); }
   AZ_WIDE I bits(Vec::F a) { return _mm256_castps_si256(a); }
   AZ_WIDE Vec::F of_bits(I a) { return _mm256_castsi256_ps(a); }
   // 8 bytes, or 8 values of 16 bits, each to 32 bits.
   AZ_WIDE I widen8(const void* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))); }
   AZ_WIDE I widen16(const void* p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
-  // To the nearest whole numbers of 8 bits: 8 bytes.
-  AZ_WIDE void store_nearest8(int8_t* p, Vec::F v) {
-    const __m256i whole = _mm256_cvtps_epi32(v);
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  // To the nearest whole numbers of 8 bits: 32 bytes.
+  AZ_WIDE void store_nearest8(int8_t* p, Vec::F a, Vec::F b, Vec::F c, Vec::F d) {
+    const __m256i ab = _mm256_packs_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
+    const __m256i cd = _mm256_packs_epi32(_mm256_cvtps_epi32(c), _mm256_cvtps_epi32(d));
+    const __m256i fours = _mm256_packs_epi16(ab, cd);  // each half has the lower or the upper four of a, b, c, d
+    store(p, _mm256_permutevar8x32_epi32(fours, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
   }
   AZ_WIDE int highest32(I v) {
     __m128i x = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));

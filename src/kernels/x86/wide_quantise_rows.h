@@ -28,8 +28,13 @@ AZ_WIDE float quantise_row_block(const float* x, int64_t count, int8_t* quants) 
     return 0.0f;
   }
   const Vec::F inverse = Vec::all(kLargestQuant / largest);
-  for (int i = 0; i < kQuantBlock; i += Vec::kWidth)
-    IVec::store_nearest8(quants + i, Vec::mul(Vec::load(x + i), inverse));
+  const auto scaled = [&](int i) __attribute__((always_inline)) {
+    return Vec::mul(Vec::load(x + i), inverse);
+  };
+  for (int i = 0; i < kQuantBlock; i += 4 * Vec::kWidth) {
+    IVec::store_nearest8(quants + i, scaled(i), scaled(i + Vec::kWidth), scaled(i + 2 * Vec::kWidth),
+                         scaled(i + 3 * Vec::kWidth));
+  }
   return largest / kLargestQuant;
 }
 

@@ -19,12 +19,6 @@ constexpr int kVectorOutputs = IVec::kBytes / 4;
 constexpr int kPasses = kQuantPanel / (2 * kVectorOutputs);
 constexpr int kPassBytes = 2 * IVec::kBytes;  // of one quad
 
-// Left alone, g++ adds the products of several steps to each other before it adds them to the sums, which takes a dozen
-// registers more than there are: a sum that passes through here is finished.
-AZ_WIDE void settle(IVec::I& sum) {
-  __asm__("" : "+v"(sum));
-}
-
 // Records are asked for ahead where a tile has too few rows to hide the way from memory.
 AZ_WIDE void fetch_line(const uint8_t* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p + IVec::kFetchAhead), _MM_HINT_T0);
@@ -69,18 +63,28 @@ AZ_WIDE void start_rows(float* c, bool accumulate) {
 
 constexpr int64_t kQ8RowBytes = 2 * kQuantBlock + 4;
 
+// Of the quads in memory, the even and the odd inputs as 16 bits.
+AZ_WIDE IVec::I even_words(const uint8_t* quads) {
+  return IVec::down16_signed<8>(IVec::up16<8>(IVec::load(quads)));
+}
+AZ_WIDE IVec::I odd_words(const uint8_t* quads) {
+  return IVec::down16_signed<8>(IVec::load(quads));
+}
+
 void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
   quantise_rows(
       x, ldx, rows,
       inputs, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+        alignas(64) uint32_t even[kQuantQuads], odd[kQuantQuads];
+        const auto* bytes = reinterpret_cast<const uint8_t*>(quants);
+        for (int at = 0; at < kQuantBlock; at += IVec::kBytes) {
+          IVec::store(even + at / 4, even_words(bytes + at));
+          IVec::store(odd + at / 4, odd_words(bytes + at));
+        }
         auto* pairs = reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(out) + block * rows * kQ8RowBytes);
         for (int quad = 0; quad < kQuantQuads; ++quad) {
-          const int8_t* q = quants + 4 * quad;
-          const auto pair = [](int low, int high) {
-            return static_cast<uint32_t>(low & 0xffff) | static_cast<uint32_t>(high) << 16;
-          };
-          pairs[2 * quad * rows + row] = pair(q[0], q[2]);
-          pairs[(2 * quad + 1) * rows + row] = pair(q[1], q[3]);
+          pairs[2 * quad * rows + row] = even[quad];
+          pairs[(2 * quad + 1) * rows + row] = odd[quad];
         }
         reinterpret_cast<float*>(pairs + 2 * kQuantQuads * rows)[row] = scale;
       });
@@ -89,13 +93,6 @@ void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, void* o
 // Records as `widen_q8` leaves them, for tiles of many rows: quants of 16 bits in pairs, [quad][even, odd
 // inputs][output], scales as they are.
 constexpr int64_t kWideQ8RecordBytes = 2 * kQ8QuantBytes + kScaleBytes;
-
-AZ_WIDE IVec::I even_words(const uint8_t* quads) {
-  return IVec::down16_signed<8>(IVec::up16<8>(IVec::load(quads)));
-}
-AZ_WIDE IVec::I odd_words(const uint8_t* quads) {
-  return IVec::down16_signed<8>(IVec::load(quads));
-}
 
 void widen_q8(const void* records, int64_t blocks, void* out) {
   const auto* in = static_cast<const uint8_t*>(records);
@@ -124,13 +121,10 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
       const uint8_t* scales = records + kScalesAt + pass * 4 * kVectorOutputs;
       const auto* x = reinterpret_cast<const int32_t*>(a);
 #define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::zero(), right##i = IVec::zero();
-#define AZ_STEP(i)                                             \
-  if constexpr (kRows > i) {                                   \
-    const IVec::I pair = IVec::all32(x[i]);                    \
-    left##i = IVec::add32(left##i, IVec::pairs16(pair, w0));   \
-    right##i = IVec::add32(right##i, IVec::pairs16(pair, w1)); \
-    settle(left##i);                                           \
-    settle(right##i);                                          \
+#define AZ_STEP(i)                                      \
+  if constexpr (kRows > i) {                            \
+    const IVec::I pair = IVec::all32(x[i]);             \
+    IVec::add_pairs16(left##i, right##i, pair, w0, w1); \
   }
       AZ_EACH_ROW(AZ_DECLARE)
       for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes) {
@@ -255,13 +249,10 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
 #define AZ_DECLARE_RUN(i) [[maybe_unused]] IVec::I run_left##i = IVec::zero(), run_right##i = IVec::zero();
 #define AZ_START(i) \
   if constexpr (kRows > i) run_left##i = run_right##i = IVec::all32(offsets[run * kRows + i]);
-#define AZ_STEP(i)                                                    \
-  if constexpr (kRows > i) {                                          \
-    const IVec::I four = IVec::all32(x[i]);                           \
-    run_left##i = IVec::add16(run_left##i, IVec::pairs8(w0, four));   \
-    run_right##i = IVec::add16(run_right##i, IVec::pairs8(w1, four)); \
-    settle(run_left##i);                                              \
-    settle(run_right##i);                                             \
+#define AZ_STEP(i)                                             \
+  if constexpr (kRows > i) {                                   \
+    const IVec::I four = IVec::all32(x[i]);                    \
+    IVec::add_pairs8(run_left##i, run_right##i, four, w0, w1); \
   }
 #define AZ_ADD_RUN(i)                                                  \
   if constexpr (kRows > i) {                                           \
