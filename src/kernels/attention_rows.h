@@ -2,7 +2,9 @@
 //
 //   score_tile    [rows, head_dim] packed x keys [head_dim][64] -> scores [rows, 64], of the keys in [begin, end) and
 //                 as many around them as is convenient
-//   soften_row    one row of an online softmax: raw scores in, weights out, zero outside [begin, end)
+//   highest_score scales and caps a row's raw scores in [begin, end); the largest of them and of one before
+//   corrections   e^(before - now) for some rows at once, 1 where both are equal; arrays of 16
+//   weigh_scores  a row's scores to weights e^(score - highest), zero outside [begin, end); returns their sum
 //   weigh_block  sums [rows, value_dim] += weights [rows, count] x values [count, value_dim]
 //   scale_row     x *= factor
 //   pack_tile     rows [count, head_dim] -> packed, rounded to bf16 on the way or not
@@ -19,7 +21,9 @@
 namespace azimuth::kernels {
 namespace {
 
-constexpr int kKeys = 64;  // of one block
+constexpr int kKeys = 64;      // of one block
+constexpr int kMostRows = 16;  // of a tile, at any level
+static_assert(kTileRows <= kMostRows);
 
 struct Clip {
   int begin;
@@ -48,12 +52,26 @@ inline void weigh_clip(const AttentionTile& t, const Block& block, int row, int 
               clip.end - clip.begin, count, t.value_dim, t.sums + row * t.sum_stride, t.sum_stride, *block.fetch);
 }
 
-inline void soften(const AttentionTile& t, const Block& block, int row, int r, Clip clip) {
-  float* total = t.totals + row * kTotalParts;
-  const float correction =
-      soften_row(block.scores + r * kKeys, clip.begin, clip.end, t.scale, t.soft_cap, t.maxima + row, total);
-  if (correction == 1.0f) return;
-  scale_row(t.sums + row * t.sum_stride, t.sum_stride, correction);
+// The online softmax of a tile's rows from `first` on, step by step for all of them: while one row waits for its
+// largest score or its sum, others are at work.
+template <typename ClipOf>
+inline void soften(const AttentionTile& t, const Block& block, int first, int count, const ClipOf& clip) {
+  alignas(64) float before[kMostRows] = {}, now[kMostRows] = {}, factors[kMostRows];
+  for (int r = 0; r < count; ++r) {
+    before[r] = now[r] = t.maxima[first + r];
+    const Clip own = clip(r);
+    if (!own.empty())
+      now[r] = highest_score(block.scores + r * kKeys, own.begin, own.end, t.scale, t.soft_cap, before[r]);
+  }
+  corrections(before, now, factors);
+  for (int r = 0; r < count; ++r) {
+    const Clip own = clip(r);
+    if (own.empty()) continue;
+    float* total = t.totals + (first + r) * kTotalParts;
+    *total = *total * factors[r] + weigh_scores(block.scores + r * kKeys, own.begin, own.end, now[r]);
+    t.maxima[first + r] = now[r];
+    if (factors[r] != 1.0f) scale_row(t.sums + (first + r) * t.sum_stride, t.sum_stride, factors[r]);
+  }
 }
 
 // Adds a block to the rows from `first` on.
@@ -70,8 +88,7 @@ inline void add_tile(const AttentionTile& t, const Block& block, int first) {
   if (seen.empty()) return;
   const float* queries = static_cast<const float*>(t.queries) + static_cast<int64_t>(first) * t.head_dim;
   score_tile(queries, block.keys, t.head_dim, count, seen.begin, seen.end, block.scores, *block.fetch);
-  for (int r = 0; r < count; ++r)
-    if (!clip(r).empty()) soften(t, block, first + r, r, clip(r));
+  soften(t, block, first, count, clip);
   if (common.empty()) common = {kKeys, kKeys};
   for (int r = 0; r < count; ++r)
     weigh_clip(t, block, first + r, r, 1, {clip(r).begin, least(clip(r).end, common.begin)});

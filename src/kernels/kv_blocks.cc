@@ -54,10 +54,7 @@ template <typename Element>
 void scatter(const Element* row, size_t count, size_t slot, bool keys, size_t channels, Element* out) {
   if (keys) {
     out += 2 * slot;
-    for (size_t c = 0; c + 2 <= count; c += 2, out += 2 * kBlock) {
-      out[0] = row[c];
-      out[1] = row[c + 1];
-    }
+    for (size_t c = 0; c + 2 <= count; c += 2, out += 2 * kBlock) std::memcpy(out, row + c, 2 * sizeof(Element));
     if (count % 2 != 0) out[0] = row[count - 1];
     return;
   }

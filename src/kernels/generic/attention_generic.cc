@@ -52,22 +52,25 @@ float scaled_score(float score, float scale, float soft_cap) {
   return soft_cap > 0.0f ? soft_cap * std::tanh(score / soft_cap) : score;
 }
 
-float soften_row(float* scores, int begin, int end, float scale, float soft_cap, float* maximum, float* sum) {
-  const float before = *maximum;
-  float highest = before;
+float highest_score(float* scores, int begin, int end, float scale, float soft_cap, float highest) {
   for (int j = begin; j < end; ++j) {
     scores[j] = scaled_score(scores[j], scale, soft_cap);
     highest = std::max(highest, scores[j]);
   }
-  float block_sum = 0.0f;
+  return highest;
+}
+
+void corrections(const float* before, const float* now, float* factors) {
+  for (int r = 0; r < 16; ++r) factors[r] = before[r] == now[r] ? 1.0f : std::exp(before[r] - now[r]);
+}
+
+float weigh_scores(float* scores, int begin, int end, float highest) {
+  float sum = 0.0f;
   for (int j = begin; j < end; ++j) {
     scores[j] = std::exp(scores[j] - highest);
-    block_sum += scores[j];
+    sum += scores[j];
   }
-  const float correction = before == highest ? 1.0f : std::exp(before - highest);
-  *maximum = highest;
-  *sum = *sum * correction + block_sum;
-  return correction;
+  return sum;
 }
 
 void scale_row(float* x, int64_t count, float factor) {

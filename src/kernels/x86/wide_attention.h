@@ -127,11 +127,11 @@ void unpack_values(const void* stored, int channels, const float* scales, float*
 
 // kAll: every key of the block is seen. The order of sums is by key, the same in both cases.
 template <bool kAll, bool kCap>
-float soften(float* scores, int begin, int end, float scale, float soft_cap, float* maximum, float* sum) {
+float highest_of_scores(float* scores, int begin, int end, float scale, float soft_cap, float before) {
   const Vec::F nothing = Vec::all(-__builtin_inff());
   const Vec::F factor = Vec::all(scale);
   const Vec::F cap = Vec::all(soft_cap);
-  Vec::F highest = Vec::all(*maximum);
+  Vec::F highest = Vec::all(before);
   for (int v = 0; v < kScoreVectors; ++v) {
     Vec::F s = Vec::mul(Vec::load(scores + v * Vec::kWidth), factor);
     if constexpr (kCap) s = Vec::mul(cap, tanh_of(Vec::div(s, cap)));
@@ -139,9 +139,33 @@ float soften(float* scores, int begin, int end, float scale, float soft_cap, flo
     Vec::store(scores + v * Vec::kWidth, s);
     highest = Vec::max(highest, s);
   }
-  const float before = *maximum;
-  const float now = Vec::highest(highest);
-  const Vec::F shift = Vec::all(now);
+  return Vec::highest(highest);
+}
+
+AZ_WIDE bool is_whole(int begin, int end) {
+  return begin == 0 && end == kRowKeys;
+}
+
+float highest_score(float* scores, int begin, int end, float scale, float soft_cap, float before) {
+  if (soft_cap > 0.0f) {
+    return is_whole(begin, end) ? highest_of_scores<true, true>(scores, begin, end, scale, soft_cap, before)
+                                : highest_of_scores<false, true>(scores, begin, end, scale, soft_cap, before);
+  }
+  return is_whole(begin, end) ? highest_of_scores<true, false>(scores, begin, end, scale, soft_cap, before)
+                              : highest_of_scores<false, false>(scores, begin, end, scale, soft_cap, before);
+}
+
+void corrections(const float* before, const float* now, float* factors) {
+  constexpr int kRows = 16;
+  for (int r = 0; r < kRows; r += Vec::kWidth) {
+    const Vec::F a = Vec::load(before + r), b = Vec::load(now + r);
+    Vec::store(factors + r, Vec::select(Vec::equal(a, b), Vec::all(1.0f), exp_of(Vec::sub(a, b))));
+  }
+}
+
+template <bool kAll>
+float weigh_scores(float* scores, int begin, int end, float highest) {
+  const Vec::F shift = Vec::all(highest);
   Vec::F sums = Vec::zero();
   for (int v = 0; v < kScoreVectors; ++v) {
     Vec::F e = exp_of(Vec::sub(Vec::load(scores + v * Vec::kWidth), shift));
@@ -149,26 +173,12 @@ float soften(float* scores, int begin, int end, float scale, float soft_cap, flo
     Vec::store(scores + v * Vec::kWidth, e);
     sums = Vec::add(sums, e);
   }
-  const float block_sum = Vec::sum(sums);
-  *maximum = now;
-  if (before == now) {
-    *sum += block_sum;
-    return 1.0f;
-  }
-  alignas(64) float correction[Vec::kWidth];
-  Vec::store(correction, exp_of(Vec::all(before - now)));
-  *sum = *sum * correction[0] + block_sum;
-  return correction[0];
+  return Vec::sum(sums);
 }
 
-float soften_row(float* scores, int begin, int end, float scale, float soft_cap, float* maximum, float* sum) {
-  const bool all = begin == 0 && end == kRowKeys;
-  if (soft_cap > 0.0f) {
-    return all ? soften<true, true>(scores, begin, end, scale, soft_cap, maximum, sum)
-               : soften<false, true>(scores, begin, end, scale, soft_cap, maximum, sum);
-  }
-  return all ? soften<true, false>(scores, begin, end, scale, soft_cap, maximum, sum)
-             : soften<false, false>(scores, begin, end, scale, soft_cap, maximum, sum);
+float weigh_scores(float* scores, int begin, int end, float highest) {
+  return is_whole(begin, end) ? weigh_scores<true>(scores, begin, end, highest)
+                              : weigh_scores<false>(scores, begin, end, highest);
 }
 
 }  // namespace
