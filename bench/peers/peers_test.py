@@ -129,7 +129,11 @@ class Rules(unittest.TestCase):
 
     def test_whole_bytes_cannot_be_multiplied_with_seven_bits(self):
         self.assertEqual(self.LIMITS.products("q8", "avx2"), 120e9)
+        self.assertEqual(self.LIMITS.products("q8", "avx2", narrow_rows=True), 150e9)
         self.assertEqual(self.LIMITS.products("q4", "avx2"), 150e9)
+        sums_in_16_bits = rules.merged([{"read_gb_s": 1.0, "int8_gops": {"maddubs_maddwd": 2.0, "maddubs_paddw": 3.0}}])
+        self.assertEqual(sums_in_16_bits.products("q8", "avx2", narrow_rows=True), 2e9)
+        self.assertEqual(sums_in_16_bits.products("q4", "avx2"), 3e9)
 
     def test_a_level_uses_only_its_own_instructions(self):
         self.assertEqual(self.LIMITS.products("bf16", "avx2"), 80e9)  # widened to f32

@@ -32,8 +32,10 @@ KINDS = {
     },
     "avx2": {"generic", "avx2", "maddwd_paddd", "maddubs_maddwd", "maddubs_paddw"},
 }  # fmt: skip
-# Kinds that need 7 bits on one side: a product of 4 by 8 bits may use them, one of 8 by 8 bits may not.
+# Kinds that need 7 bits on one side: a product of 4 by 8 bits may use them, one of 8 by 8 bits may not. Two products of
+# 7 by 8 bits fill 16 bits, which rules out adding them there; the tower's layers have rows of 7 bits, all but the first.
 SEVEN_BITS = {"maddubs_maddwd", "maddubs_paddw"}
+ONLY_SMALL = {"maddubs_paddw"}
 
 
 def ratio_target(stage, dtype, patches=0):
@@ -58,10 +60,14 @@ class Limits:
     def best(self, groups, kinds):
         return max((r for g in groups for kind, r in self.peaks.get(g, {}).items() if kind in kinds), default=0.0)
 
-    def products(self, dtype, level):
-        """The fastest arithmetic that products of a type may use: bf16 ones may widen to f32 where that is faster."""
+    def products(self, dtype, level, narrow_rows=False):
+        """The fastest arithmetic that products of a type may use: bf16 ones may widen to f32 where that is faster.
+
+        narrow_rows: the other side has 7 bits.
+        """
         groups = {"f32": ["f32_gflops"], "bf16": ["f32_gflops", "bf16_gflops"]}.get(dtype, ["int8_gops"])
-        return self.best(groups, KINDS[level] - SEVEN_BITS if dtype == "q8" else KINDS[level])
+        excluded = set() if dtype != "q8" else ONLY_SMALL if narrow_rows else SEVEN_BITS
+        return self.best(groups, KINDS[level] - excluded)
 
     def attention(self, dtype, level):
         """Attention stays in floating point where weights are whole numbers."""
@@ -86,11 +92,13 @@ class Work:
     bytes: float
     products: float = 0.0  # operations
     attention: float = 0.0
+    narrow_rows: bool = False
 
     def seconds(self, limits, dtype, level):
-        if not limits.products(dtype, level) or not limits.read:
+        peak = limits.products(dtype, level, self.narrow_rows)
+        if not peak or not limits.read:
             return None
-        computing = self.products / limits.products(dtype, level) + self.attention / limits.attention(dtype, level)
+        computing = self.products / peak + self.attention / limits.attention(dtype, level)
         return max(self.bytes / limits.read, computing)
 
 
@@ -121,7 +129,7 @@ def prefill_work(model, dtype, tokens):
 def vision_work(model, dtype, patches):
     attention = models.tower_attention_operations(model, patches)
     products = models.tower_operations(model, patches) - attention
-    return Work(models.split_parameters(model)["tower"] * BITS[dtype] / 8, products, attention)
+    return Work(models.split_parameters(model)["tower"] * BITS[dtype] / 8, products, attention, narrow_rows=True)
 
 
 def memory_limit_mb(model, dtype, cached, cache_bytes):

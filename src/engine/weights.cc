@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "engine/transforms.h"
 #include "quantize/kept_wider.h"
+#include "quantize/row_bits.h"
 
 namespace azimuth::engine {
 namespace {
@@ -77,6 +78,7 @@ Status WeightReader::read(const std::string& slot, Tensor& out) {
 
 Status WeightReader::read(const std::string& slot, kernels::PackedMatrix& out) {
   AZ_RETURN_IF_ERROR(read_matrix(slot, out));
+  if (!out.empty()) out.set_row_bits(quantize::row_bits_of_slot(slot, out.type()));
   return count_read();
 }
 

@@ -49,9 +49,12 @@ std::string product_line(const char* what, const ProductKernels& kernels) {
 
 std::string product_line(const char* what, const QuantisedKernels& kernels) {
   std::string line = std::string(what) + ": " + kernels.name + ", tiles of " + std::to_string(kernels.few.tile_rows);
-  if (kernels.many.tile_rows > 0) {
-    line += " or, from " + std::to_string(kernels.many_from) + " rows, of " + std::to_string(kernels.many.tile_rows);
+  if (kernels.many.rows.tile_rows > 0) {
+    line +=
+        " or, from " + std::to_string(kernels.many_from) + " rows, of " + std::to_string(kernels.many.rows.tile_rows);
   }
+  if (kernels.many_narrow.rows.tile_rows > 0)
+    line += " (of " + std::to_string(kernels.many_narrow.rows.tile_rows) + " with 7 bits)";
   return line + " rows x " + std::to_string(kQuantPanel) + " outputs";
 }
 

@@ -7,6 +7,11 @@
 namespace azimuth::kernels {
 namespace {
 
+// Whether one set of quantised rows serves both.
+bool share_rows(const PackedMatrix& a, const PackedMatrix& b) {
+  return is_quantised(a.type()) && a.type() == b.type() && a.inputs() == b.inputs() && a.row_bits() == b.row_bits();
+}
+
 void multiply(const Product& product, const float* x, int64_t rows, int64_t ldx, float* y, int64_t ldy,
               ThreadPool& pool) {
   matmul(*product.w, x, rows, ldx, product.bias, y, ldy, pool);
@@ -25,10 +30,7 @@ Workspace& scratch_of_thread() {
 
 void matmul_all(std::span<const Product> products, const float* x, int64_t rows, int64_t ldx, ThreadPool& pool) {
   if (products.empty() || rows <= 0) return;
-  const auto fits = [&](const Product& p) {
-    return is_quantised(p.w->type()) && p.w->type() == products[0].w->type() &&
-           p.w->inputs() == products[0].w->inputs();
-  };
+  const auto fits = [&](const Product& p) { return share_rows(*p.w, *products[0].w); };
   constexpr size_t kMostJobs = 8;
   if (products.size() > kMostJobs || !std::ranges::all_of(products, fits)) {
     for (const Product& product : products) multiply(product, x, rows, ldx, product.y, product.ldy, pool);
@@ -55,7 +57,7 @@ void matmul_activate(const Product& product, Activation activation, const float*
 void matmul_gated(const Product& gate, const Product& up, Activation activation, const float* x, int64_t rows,
                   int64_t ldx, ThreadPool& pool) {
   if (!has_work(gate, rows)) return;
-  if (is_quantised(gate.w->type()) && gate.w->type() == up.w->type() && gate.w->inputs() == up.w->inputs()) {
+  if (share_rows(*gate.w, *up.w)) {
     const QuantisedJob job{gate, Epilogue::gate, activation, up};
     return run_quantised({&job, 1}, x, rows, ldx, pool);
   }

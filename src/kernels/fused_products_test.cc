@@ -65,6 +65,22 @@ TEST_P(FusedProductsTest, ManyProductsOfTheSameRowsAreThatOfEach) {
   }
 }
 
+TEST_P(FusedProductsTest, ProductsOfDifferentRowsMayStandTogether) {
+  const Matrix eight(40, WeightType::q8, 9);
+  Matrix seven(40, WeightType::q8, 10);
+  seven.weight.set_row_bits(RowBits::seven);
+  const std::vector<float> x = Random(11).normals(40 * kInputs);
+  std::vector<float> a(40 * 40), b(40 * 40);
+  ThreadPool pool(2);
+  const Product products[] = {eight.product(a, 40), seven.product(b, 40)};
+  matmul_all(products, x.data(), 40, kInputs, pool);
+  EXPECT_EQ(a, alone(eight, x, 40));
+  const std::vector<float> narrow = alone(seven, x, 40);
+  EXPECT_EQ(b, narrow);
+  seven.weight.set_row_bits(RowBits::eight);
+  EXPECT_NE(narrow, alone(seven, x, 40));
+}
+
 TEST_P(FusedProductsTest, ProductsOfDifferentTypesMayStandTogether) {
   const Matrix narrow(40, WeightType::q4, 5), wide(41, WeightType::q8, 6);
   const std::vector<float> x = Random(7).normals(5 * kInputs);

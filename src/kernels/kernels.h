@@ -52,6 +52,10 @@ inline bool is_quantised(WeightType type) {
   return type == WeightType::q8 || type == WeightType::q4;
 }
 
+// How finely products with q8 and q4 matrices round the rows of x, in blocks of 64: to -127..127, or to -63..63, which
+// lets AVX2 multiply many rows by q8 a third faster.
+enum class RowBits : uint8_t { eight, seven };
+
 // A weight matrix W [outputs, inputs] repacked for this machine. Owns its memory.
 class PackedMatrix {
  public:
@@ -74,6 +78,11 @@ class PackedMatrix {
   static Result<PackedMatrix> adopt(int64_t outputs, int64_t inputs, WeightType type, std::span<const std::byte> stored,
                                     std::shared_ptr<const void> owner);
   static size_t stored_size(int64_t outputs, int64_t inputs, WeightType type);
+
+  // What products with a q8 or q4 matrix round the rows of x to; eight where nothing is said. Of a matrix that is not
+  // empty.
+  void set_row_bits(RowBits bits);
+  RowBits row_bits() const;
 
   bool empty() const { return impl_ == nullptr; }
   int64_t outputs() const;

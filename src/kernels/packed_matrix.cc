@@ -242,6 +242,14 @@ int64_t PackedMatrix::outputs() const {
 int64_t PackedMatrix::inputs() const {
   return impl_ ? impl_->inputs : 0;
 }
+void PackedMatrix::set_row_bits(RowBits bits) {
+  impl_->row_bits = bits;
+}
+
+RowBits PackedMatrix::row_bits() const {
+  return empty() ? RowBits::eight : impl_->row_bits;
+}
+
 WeightType PackedMatrix::type() const {
   return impl_ ? impl_->type : WeightType::f32;
 }

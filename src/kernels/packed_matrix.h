@@ -24,6 +24,7 @@ struct PackedMatrix::Impl {
   const QuantisedKernels* quantised = nullptr;
   int64_t blocks = 0;  // of 64 inputs
   int64_t record_bytes = 0;
+  RowBits row_bits = RowBits::eight;
 
   const std::byte* bytes = nullptr;
   size_t size = 0;
@@ -48,7 +49,7 @@ struct QuantisedJob {
   Product up = {};                           // of gate: what the activated elements are multiplied by
 };
 
-// Runs jobs whose weights have the same type and number of inputs; see matmul_all.
+// Runs jobs whose weights have the same type, number of inputs and bits of rows; see matmul_all.
 void run_quantised(std::span<const QuantisedJob> jobs, const float* x, int64_t rows, int64_t ldx, ThreadPool& pool);
 
 }  // namespace azimuth::kernels

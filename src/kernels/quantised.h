@@ -32,19 +32,22 @@ constexpr int64_t kQ8QuantBytes = kQuantPanel * kQuantBlock;                    
 constexpr int64_t kQ4QuantBytes = kQ8QuantBytes / 2;                                // 1024
 constexpr int64_t kQ8RecordBytes = kQ8QuantBytes + kScaleBytes;                     // 2112: 8.25 bits a weight
 constexpr int64_t kQ4RecordBytes = kQ4QuantBytes + kScaleBytes + kMultiplierBytes;  // 1152: 4.5 bits a weight
-constexpr int kQ4Offset = 8;             // what is subtracted from a stored q4 quant
-constexpr float kLargestQuant = 127.0f;  // of q8 weights and of activations
+constexpr int kQ4Offset = 8;                  // what is subtracted from a stored q4 quant
+constexpr int kQ8Offset = 128;                // what makes a q8 quant unsigned
+constexpr float kLargestQuant = 127.0f;       // of q8 weights and of activations of 8 bits
+constexpr float kLargestNarrowQuant = 63.0f;  // of activations of 7 bits
 // A block of activations whose largest magnitude is below this counts as zeros: its scale would have no reciprocal.
 constexpr float kSmallestActivation = 0x1p-100f;
 
 // Kernels for some rows against one panel. A row is quantised in blocks of 64: x = scale * quant with a scale of f32
-// and quants of s8, to nearest, ties to even. Every output is one chain over the blocks in order, the same at every
-// level: c = fma(whole sum of the block, weight scale * activation scale, c).
+// and quants of s8, to nearest, ties to even, the largest magnitude of a block to `largest`. Every output is one chain
+// over the blocks in order, the same at every level: c = fma(whole sum of the block, weight scale * activation scale,
+// c).
 struct QuantisedRows {
   int tile_rows = 0;            // most rows of a tile
   int64_t row_block_bytes = 0;  // of a packed row, for each block of inputs
   // x [rows, inputs] with row stride ldx -> packed rows of ceil(inputs / 64) blocks.
-  void (*pack_rows)(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) = nullptr;
+  void (*pack_rows)(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) = nullptr;
   // c [rows, 32] = (accumulate ? c : 0) + rows x records
   void (*tile)(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c,
                bool accumulate) = nullptr;
@@ -54,15 +57,22 @@ struct QuantisedRows {
   int streams = 2;
 };
 
+// Kernels for many rows, on records that are made ready for all of their tiles first.
+struct ManyRows {
+  QuantisedRows rows = {};  // tile_rows 0: there are none
+  // blocks of records -> blocks of record_bytes; nullptr: `rows` take records as they are stored.
+  void (*prepare)(const void* records, int64_t blocks, void* out) = nullptr;
+  int64_t record_bytes = 0;
+};
+
 struct QuantisedKernels {
   const char* name = nullptr;
   QuantisedRows few = {};  // on records as they are stored
-  // For many_from rows and more, on records as `widen` leaves them, where that is faster; tile_rows 0: nowhere.
-  QuantisedRows many = {};
+  // For many_from rows and more, where that is faster than `few`.
+  ManyRows many = {};
   int64_t many_from = 0;
-  // blocks of records -> blocks of wide_record_bytes; nullptr: `many` takes records as they are stored.
-  void (*widen)(const void* records, int64_t blocks, void* out) = nullptr;
-  int64_t wide_record_bytes = 0;
+  // The same for rows of 7 bits, where that is faster than `many`.
+  ManyRows many_narrow = {};
 };
 
 // Quantises one block of one panel: weights [64, 32] f32, inputs by outputs -> a record.

@@ -24,8 +24,10 @@ class RowBlockProduct {
       : jobs_(jobs),
         first_(jobs[0].product.w->impl()),
         table_(*first_.quantised),
-        wide_(table_.many.tile_rows > 0 && rows >= table_.many_from),
-        kernels_(wide_ ? table_.many : table_.few),
+        many_(first_.row_bits == RowBits::seven && table_.many_narrow.rows.tile_rows > 0 ? table_.many_narrow
+                                                                                         : table_.many),
+        is_many_(many_.rows.tile_rows > 0 && rows >= table_.many_from),
+        kernels_(is_many_ ? many_.rows : table_.few),
         tiles_(rows, kernels_.tile_rows),
         slice_(tiles_.tiles == 1 ? 1 : kSliceBlocks),
         x_(x),
@@ -54,8 +56,8 @@ class RowBlockProduct {
  private:
   // A task passes over the packed rows once; a few tasks per thread even out the load.
   int64_t panels_of_task(const ThreadPool& pool) const {
-    const int64_t share = panels_ / (4 * pool.threads());
-    if (tiles_.tiles > 1) return std::clamp<int64_t>(share, 1, 8);
+    const int64_t share = panels_ / (8 * pool.threads());
+    if (tiles_.tiles > 1) return std::clamp<int64_t>(share, 1, 4);
     const int64_t streams = kernels_.streams;
     const int64_t most = std::max(streams, kStreamTaskBytes / std::max<int64_t>(1, first_.panel_bytes));
     return std::clamp(share / streams * streams, streams, most);
@@ -68,11 +70,12 @@ class RowBlockProduct {
   int64_t slice_count(int64_t block) const { return std::min(slice_, first_.blocks - block); }
 
   void pack_tiles(int64_t begin, int64_t end) const {
+    const float largest = first_.row_bits == RowBits::seven ? kLargestNarrowQuant : kLargestQuant;
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t block = 0; block < first_.blocks; block += slice_) {
         const int64_t first = block * kQuantBlock;
         const int64_t inputs = std::min(slice_ * kQuantBlock, first_.inputs - first);
-        kernels_.pack_rows(x_ + tiles_.begin(t) * ldx_ + first, ldx_, tiles_.size(t), inputs,
+        kernels_.pack_rows(x_ + tiles_.begin(t) * ldx_ + first, ldx_, tiles_.size(t), inputs, largest,
                            packed(block, slice_count(block), t));
       }
     }
@@ -94,9 +97,9 @@ class RowBlockProduct {
     static thread_local Workspace workspace;
     const bool gated = job.epilogue == Epilogue::gate;
     const int64_t sum_floats = (end - begin) * tiles_.rows * kQuantPanel;
-    const int64_t wide_floats = wide_ ? slice_ * table_.wide_record_bytes / 4 : 0;
-    float* wide = workspace.ensure<float>(static_cast<size_t>(wide_floats + (gated ? 2 : 1) * sum_floats));
-    float* sums = wide + wide_floats;
+    const int64_t ready_floats = is_many_ ? slice_ * many_.record_bytes / 4 : 0;
+    float* ready = workspace.ensure<float>(static_cast<size_t>(ready_floats + (gated ? 2 : 1) * sum_floats));
+    float* sums = ready + ready_floats;
     float* up_sums = gated ? sums + sum_floats : nullptr;
     const int64_t together = tiles_.tiles == 1 ? kernels_.streams : end - begin;
     for (int64_t first = begin; first < end; first += together) {
@@ -104,8 +107,8 @@ class RowBlockProduct {
       const int64_t offset = (first - begin) * tiles_.rows * kQuantPanel;
       int64_t block = 0;
       do {  // once even for a matrix without inputs, to write the bias
-        multiply_slice(job.product.w->impl(), first, last, block, wide, sums + offset);
-        if (gated) multiply_slice(job.up.w->impl(), first, last, block, wide, up_sums + offset);
+        multiply_slice(job.product.w->impl(), first, last, block, ready, sums + offset);
+        if (gated) multiply_slice(job.up.w->impl(), first, last, block, ready, up_sums + offset);
         block += slice_;
       } while (block < first_.blocks);
     }
@@ -117,7 +120,7 @@ class RowBlockProduct {
 
   // Panels [begin, end) of one matrix, over the slice that begins with `block`. While a panel's tiles are at work, the
   // next panel's records are asked for, a share with each tile.
-  void multiply_slice(const PackedMatrix::Impl& m, int64_t begin, int64_t end, int64_t block, float* wide,
+  void multiply_slice(const PackedMatrix::Impl& m, int64_t begin, int64_t end, int64_t block, float* ready,
                       float* sums) const {
     const int64_t count = slice_count(block);
     for (int64_t p = begin; p < end; ++p) {
@@ -125,9 +128,9 @@ class RowBlockProduct {
       const std::byte* next = p + 1 < end ? stored + m.panel_bytes : m.panel(begin) + (block + count) * m.record_bytes;
       const int64_t share = tiles_.tiles == 1 ? 0 : count * m.record_bytes / tiles_.tiles + 1;
       const void* records = stored;
-      if (wide_ && table_.widen != nullptr) {
-        table_.widen(stored, count, wide);
-        records = wide;
+      if (is_many_ && many_.prepare != nullptr) {
+        many_.prepare(stored, count, ready);
+        records = ready;
       }
       float* c = sums + (p - begin) * tiles_.rows * kQuantPanel;
       for (int64_t t = 0; t < tiles_.tiles; ++t) {
@@ -144,33 +147,34 @@ class RowBlockProduct {
 
   // sums [rows, 32] of panel p, which are overwritten -> y
   void write_panel(const QuantisedJob& job, int64_t p, float* sums, float* up_sums) const {
-    const KernelTable& table = active_table();
     const Product& product = job.product;
     const int64_t column = p * kQuantPanel;
     const int64_t columns = std::min<int64_t>(kQuantPanel, product.w->outputs() - column);
-    const auto add_bias = [&](const float* bias, float* row) {
-      for (int64_t j = 0; bias != nullptr && j < columns; ++j) row[j] += bias[column + j];
-    };
-    for (int64_t r = 0; r < tiles_.rows; ++r, sums += kQuantPanel) {
-      float* y = product.y + (first_row_ + r) * product.ldy + column;
-      add_bias(product.bias, sums);
-      switch (job.epilogue) {
-        case Epilogue::write: break;
-        case Epilogue::activate: table.activate(static_cast<int>(job.activation), sums, columns); break;
-        case Epilogue::gate:
-          add_bias(job.up.bias, up_sums);
-          table.activate_gated(static_cast<int>(job.activation), sums, up_sums, columns);
-          up_sums += kQuantPanel;
-          break;
-      }
-      std::copy_n(sums, columns, y);
+    const int64_t elements = tiles_.rows * kQuantPanel;
+    add_bias(product.bias, column, columns, sums);
+    if (job.epilogue == Epilogue::activate) active_table().activate(static_cast<int>(job.activation), sums, elements);
+    if (job.epilogue == Epilogue::gate) {
+      add_bias(job.up.bias, column, columns, up_sums);
+      active_table().activate_gated(static_cast<int>(job.activation), sums, up_sums, elements);
     }
+    for (int64_t r = 0; r < tiles_.rows; ++r, sums += kQuantPanel)
+      std::copy_n(sums, columns, product.y + (first_row_ + r) * product.ldy + column);
+  }
+
+  // sums [rows, 32] += bias, of `columns` outputs from `column` on; nullptr: none.
+  void add_bias(const float* bias, int64_t column, int64_t columns, float* sums) const {
+    if (bias == nullptr) return;
+    float padded[kQuantPanel] = {};
+    std::copy_n(bias + column, columns, padded);
+    for (int64_t r = 0; r < tiles_.rows; ++r, sums += kQuantPanel)
+      for (int j = 0; j < kQuantPanel; ++j) sums[j] += padded[j];
   }
 
   std::span<const QuantisedJob> jobs_;
   const PackedMatrix::Impl& first_;
   const QuantisedKernels& table_;
-  const bool wide_;
+  const ManyRows& many_;
+  const bool is_many_;
   const QuantisedRows& kernels_;
   const RowTiles tiles_;
   const int64_t slice_;

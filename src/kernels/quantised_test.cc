@@ -11,6 +11,19 @@ namespace {
 
 constexpr WeightType kTypes[] = {WeightType::q8, WeightType::q4};
 
+struct Kind {
+  WeightType type;
+  RowBits bits;
+  float largest() const { return bits == RowBits::seven ? kLargestNarrowQuant : kLargestQuant; }
+};
+constexpr Kind kKinds[] = {{WeightType::q8, RowBits::eight},
+                           {WeightType::q8, RowBits::seven},
+                           {WeightType::q4, RowBits::eight},
+                           {WeightType::q4, RowBits::seven}};
+std::ostream& operator<<(std::ostream& out, const Kind& kind) {
+  return out << to_string(kind.type) << " with rows of " << (kind.bits == RowBits::seven ? 7 : 8) << " bits";
+}
+
 struct Product {
   int64_t rows, inputs, outputs;
   std::vector<float> x, weights, bias;
@@ -30,6 +43,11 @@ struct Product {
         PackedMatrix::pack(TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}), type, pool);
     EXPECT_TRUE(packed.ok());
     return std::move(packed).value();
+  }
+  PackedMatrix pack(const Kind& kind) const {
+    PackedMatrix w = pack(kind.type);
+    w.set_row_bits(kind.bits);
+    return w;
   }
 
   std::vector<float> multiply(const PackedMatrix& w, int threads = 1, bool with_bias = true) const {
@@ -76,12 +94,11 @@ TEST_P(QuantisedTest, WeightsAreTheSameBytesAtEveryLevel) {
 TEST_P(QuantisedTest, ProductsAreTheSameBitsAtEveryLevel) {
   unsigned seed = 1;
   for (const auto& [rows, inputs, outputs] : kShapes) {
-    for (const WeightType type : kTypes) {
+    for (const Kind& kind : kKinds) {
       const Product product(rows, inputs, outputs, seed++);
       const std::vector<float> plain =
-          at_level(CpuLevel::generic, [&] { return product.multiply(product.pack(type)); });
-      ASSERT_EQ(product.multiply(product.pack(type)), plain)
-          << to_string(type) << " " << rows << "x" << inputs << "x" << outputs;
+          at_level(CpuLevel::generic, [&] { return product.multiply(product.pack(kind)); });
+      ASSERT_EQ(product.multiply(product.pack(kind)), plain) << kind << " " << rows << "x" << inputs << "x" << outputs;
     }
   }
 }
@@ -90,18 +107,18 @@ TEST_P(QuantisedTest, ProductsAreTheSameBitsAtRandomShapes) {
   Random random(78);
   for (unsigned seed = 0; seed < 16; ++seed) {
     const Product product(random.integer(1, 70), random.integer(1, 1300), random.integer(1, 130), seed);
-    const WeightType type = kTypes[seed % 2];
-    const std::vector<float> plain = at_level(CpuLevel::generic, [&] { return product.multiply(product.pack(type)); });
-    ASSERT_EQ(product.multiply(product.pack(type), 2), plain)
-        << to_string(type) << " " << product.rows << "x" << product.inputs << "x" << product.outputs;
+    const Kind& kind = kKinds[seed % 4];
+    const std::vector<float> plain = at_level(CpuLevel::generic, [&] { return product.multiply(product.pack(kind)); });
+    ASSERT_EQ(product.multiply(product.pack(kind), 2), plain)
+        << kind << " " << product.rows << "x" << product.inputs << "x" << product.outputs;
   }
 }
 
 // Whole sums of a block are exact, activations are off by half a step each, and the chain over blocks rounds.
 TEST_P(QuantisedTest, ProductsStayWithinTheStepsOfActivations) {
-  for (const WeightType type : kTypes) {
+  for (const Kind& kind : kKinds) {
     const Product product(14, 700, 45, 3);
-    const PackedMatrix w = product.pack(type);
+    const PackedMatrix w = product.pack(kind);
     const std::vector<float> y = product.multiply(w);
     std::vector<float> row(static_cast<size_t>(product.inputs));
     for (int64_t j = 0; j < product.outputs; ++j) {
@@ -116,20 +133,20 @@ TEST_P(QuantisedTest, ProductsStayWithinTheStepsOfActivations) {
           for (int64_t k = first; k < last; ++k) {
             sum += static_cast<double>(x[k]) * row[k];
             magnitude += std::abs(static_cast<double>(x[k]) * row[k]);
-            bound += 0.5001 * largest / kLargestQuant * std::abs(row[k]);
+            bound += 0.5001 * largest / kind.largest() * std::abs(row[k]);
           }
         }
         bound += 30.0 * kUnit * (magnitude + bound);
-        ASSERT_NEAR(y[i * product.outputs + j], sum, bound) << to_string(type) << " at " << i << "," << j;
+        ASSERT_NEAR(y[i * product.outputs + j], sum, bound) << kind << " at " << i << "," << j;
       }
     }
   }
 }
 
 TEST_P(QuantisedTest, GiveARowTheSameBitsInAnyCompany) {
-  for (const WeightType type : kTypes) {
+  for (const Kind& kind : kKinds) {
     const Product product(67, 801, 101, 5);
-    const PackedMatrix w = product.pack(type);
+    const PackedMatrix w = product.pack(kind);
     const std::vector<float> together = product.multiply(w, 2);
     ThreadPool pool(1);
     std::vector<float> y(static_cast<size_t>(product.rows * product.outputs));
@@ -137,16 +154,16 @@ TEST_P(QuantisedTest, GiveARowTheSameBitsInAnyCompany) {
       for (int64_t begin = 0; begin < product.rows; begin += step)
         matmul(w, product.x.data() + begin * product.inputs, std::min(step, product.rows - begin), product.inputs,
                product.bias.data(), y.data() + begin * product.outputs, product.outputs, pool);
-      ASSERT_EQ(y, together) << to_string(type) << ", " << step << " rows at a time";
+      ASSERT_EQ(y, together) << kind << ", " << step << " rows at a time";
     }
   }
 }
 
 TEST_P(QuantisedTest, GiveTheSameBitsForAnyNumberOfThreads) {
-  for (const WeightType type : kTypes) {
+  for (const Kind& kind : kKinds) {
     for (const int64_t rows : {1, 50}) {
       const Product product(rows, 500, 333, 6);
-      const PackedMatrix w = product.pack(type);
+      const PackedMatrix w = product.pack(kind);
       const std::vector<float> one = product.multiply(w, 1);
       for (const int threads : {2, 3, 5}) ASSERT_EQ(product.multiply(w, threads), one) << threads << " threads";
     }
@@ -154,13 +171,13 @@ TEST_P(QuantisedTest, GiveTheSameBitsForAnyNumberOfThreads) {
 }
 
 TEST_P(QuantisedTest, KeepANaNInItsOwnRowAndOutput) {
-  for (const WeightType type : kTypes) {
+  for (const Kind& kind : kKinds) {
     Product product(20, 90, 40, 8);
     product.x[3 * 90 + 70] = std::numeric_limits<float>::quiet_NaN();
     product.x[5 * 90 + 1] = std::numeric_limits<float>::infinity();
     product.weights[7 * 90 + 19] = std::numeric_limits<float>::quiet_NaN();
     product.weights[8 * 90 + 80] = std::numeric_limits<float>::infinity();
-    const std::vector<float> y = product.multiply(product.pack(type));
+    const std::vector<float> y = product.multiply(product.pack(kind));
     for (int64_t i = 0; i < 20; ++i) {
       for (int64_t j = 0; j < 40; ++j)
         ASSERT_EQ(std::isfinite(y[i * 40 + j]), i != 3 && i != 5 && j != 7 && j != 8) << i << "," << j;
@@ -169,14 +186,27 @@ TEST_P(QuantisedTest, KeepANaNInItsOwnRowAndOutput) {
 }
 
 TEST_P(QuantisedTest, ZerosAndTinyNumbersGiveZeros) {
-  for (const WeightType type : kTypes) {
+  for (const Kind& kind : kKinds) {
     Product product(13, 130, 33, 9);
     std::fill(product.weights.begin(), product.weights.begin() + 130, 0.0f);
     std::fill(product.x.begin(), product.x.begin() + 130, 1e-39f);
-    const std::vector<float> y = product.multiply(product.pack(type), 1, false);
+    const std::vector<float> y = product.multiply(product.pack(kind), 1, false);
     for (int64_t j = 0; j < 33; ++j) EXPECT_EQ(y[j], 0.0f);
     for (int64_t i = 0; i < 13; ++i) EXPECT_EQ(y[i * 33], 0.0f);
     EXPECT_NE(y[33 + 1], 0.0f);
+  }
+}
+
+// Of rows and weights that all have the largest quant, sums of two products in 16 bits come closest to their limit. One
+// that overflowed would be off by its own size; steps of q4 are off by 3 in 100 here.
+TEST_P(QuantisedTest, TheLargestQuantsDoNotOverflow) {
+  for (const Kind& kind : kKinds) {
+    Product product(20, 192, 33, 14);
+    std::fill(product.x.begin(), product.x.end(), 1.0f);
+    for (int64_t j = 0; j < 33; ++j) std::fill_n(product.weights.begin() + j * 192, 192, j % 2 == 0 ? 0.5f : -0.5f);
+    const std::vector<float> y = product.multiply(product.pack(kind), 1, false);
+    for (int64_t i = 0; i < 20; ++i)
+      for (int64_t j = 0; j < 33; ++j) ASSERT_NEAR(y[i * 33 + j], j % 2 == 0 ? 96.0f : -96.0f, 4.0f) << kind;
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "quantize/format.h"
 #include "quantize/kept_wider.h"
+#include "quantize/row_bits.h"
 
 namespace azimuth::quantize {
 namespace {
@@ -36,6 +37,17 @@ TEST(KeptWider, NeverNarrows) {
   for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
     EXPECT_EQ(type_of_slot("decoder.head", type), type);
   }
+}
+
+TEST(RowBits, AreSevenInATowersLayersButTheFirst) {
+  using kernels::RowBits;
+  EXPECT_EQ(row_bits_of_slot("tower.layers.1.down.weight", WeightType::q8), RowBits::seven);
+  EXPECT_EQ(row_bits_of_slot("tower.layers.10.down.weight", WeightType::q8), RowBits::seven);
+  EXPECT_EQ(row_bits_of_slot("tower.layers.0.down.weight", WeightType::q8), RowBits::eight);
+  EXPECT_EQ(row_bits_of_slot("tower.projector.first.weight", WeightType::q8), RowBits::eight);
+  EXPECT_EQ(row_bits_of_slot("decoder.layers.1.down.weight", WeightType::q8), RowBits::eight);
+  EXPECT_EQ(row_bits_of_slot("tower.layers.1.down.weight", WeightType::q4), RowBits::eight);
+  for (const RowBitsOfSlots& line : row_bits()) EXPECT_FALSE(line.why.empty());
 }
 
 TEST(StoredMatrix, IsReadAsItIsWritten) {

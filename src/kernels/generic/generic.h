@@ -22,7 +22,7 @@ void vector_bf16(const void* row_packed, const void* panel, int64_t panel_bytes,
                  float* c, const float* bias);
 
 inline constexpr int64_t kQuantisedRowBytes = 4 + 64;  // of a packed row, per block: scale and quants
-void pack_rows_quantised(const float* x, int64_t ldx, int rows, int64_t inputs, void* out);
+void pack_rows_quantised(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out);
 void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate);
 void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate);
 void quantise_record_q8(const float* weights, void* record);

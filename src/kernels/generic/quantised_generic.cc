@@ -17,7 +17,7 @@ struct RowBlock {
 };
 static_assert(sizeof(RowBlock) == kQuantisedRowBytes);
 
-void quantise_row_block(const float* x, int64_t count, RowBlock& out) {
+void quantise_row_block(const float* x, int64_t count, float largest_quant, RowBlock& out) {
   uint32_t largest_bits = 0;  // compared as whole numbers, among which NaN is the largest
   for (int64_t i = 0; i < count; ++i) {
     const uint32_t bits = bits_of(x[i]) & 0x7fffffffu;
@@ -26,10 +26,10 @@ void quantise_row_block(const float* x, int64_t count, RowBlock& out) {
   const float largest = of_bits(largest_bits);
   std::memset(&out, 0, sizeof out);
   if (largest < kSmallestActivation) return;
-  out.scale = largest / kLargestQuant;
-  const float inverse = kLargestQuant / largest;
+  out.scale = largest / largest_quant;
+  const float inverse = largest_quant / largest;
   for (int64_t i = 0; i < count; ++i) {
-    const float q = clamp_quant(nearest(x[i] * inverse), -kLargestQuant, kLargestQuant);
+    const float q = clamp_quant(nearest(x[i] * inverse), -largest_quant, largest_quant);
     out.quants[i] = static_cast<int8_t>(static_cast<int32_t>(q));
   }
 }
@@ -56,11 +56,11 @@ void tile(const RowBlock* rows_packed, const uint8_t* records, int64_t record_by
 
 }  // namespace
 
-void pack_rows_quantised(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
+void pack_rows_quantised(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) {
   auto* packed = static_cast<RowBlock*>(out);
   for (int r = 0; r < rows; ++r) {
     for (int64_t k = 0; k < inputs; k += kQuantBlock)
-      quantise_row_block(x + r * ldx + k, inputs - k < kQuantBlock ? inputs - k : kQuantBlock, *packed++);
+      quantise_row_block(x + r * ldx + k, inputs - k < kQuantBlock ? inputs - k : kQuantBlock, largest, *packed++);
   }
 }
 

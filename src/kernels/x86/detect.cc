@@ -62,7 +62,7 @@ KernelTable with_amx_products() {
   table.name = "amx";
   table.bf16 = kAmxBf16Products;
   table.q8.name = table.q4.name = "amx";
-  table.q8.many = table.q4.many = kAmxRows;
+  table.q8.many.rows = table.q4.many.rows = kAmxRows;
   table.q8.many_from = table.q4.many_from = kWorthTiles;
   table.attention[1] = kAmxAttentionBf16;
   table.attention[2] = kAmxAttentionQ8;

@@ -28,11 +28,11 @@ struct PackedRows {
   }
 };
 
-void pack_rows(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
+void pack_rows(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) {
   const PackedRows packed(out, (inputs + kQuantBlock - 1) / kQuantBlock, rows);
   quantise_rows(
-      x, ldx, rows,
-      inputs, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+      x, ldx, rows, inputs,
+      largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
         _mm512_store_si512(packed.quants + (block * rows + row) * kQuantBlock, _mm512_load_si512(quants));
         packed.scales[block * rows + row] = scale;
       });

@@ -12,7 +12,6 @@ namespace azimuth::kernels {
 namespace {
 
 constexpr int kHalfOutputs = 16;
-constexpr int kQ8Offset = 128;
 constexpr int kQ4TileRows = 6;  // each row has sums of a run and of the block
 // Rows of weights are asked for this many bytes ahead where a tile has too few rows to hide the way from memory.
 constexpr int kFetchAhead = 2048;
@@ -65,10 +64,10 @@ AZ_WIDE void sum_runs(const int8_t* quants, int32_t* sums) {
 
 constexpr int64_t kQ8RowBytes = kQuantBlock + 4 + 4;
 
-void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
+void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) {
   quantise_rows(
-      x, ldx, rows,
-      inputs, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+      x, ldx, rows, inputs,
+      largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
         auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kQ8RowBytes);
         for (int quad = 0; quad < kQuantQuads; ++quad)
           __builtin_memcpy(quads + quad * rows + row, quants + 4 * quad, sizeof(int32_t));
@@ -139,10 +138,10 @@ void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int r
 
 constexpr int64_t kQ4RowBytes = kQuantBlock + 4 * kQuantRuns + 4;
 
-void pack_rows_q4(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
+void pack_rows_q4(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) {
   quantise_rows(
-      x, ldx, rows,
-      inputs, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+      x, ldx, rows, inputs,
+      largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
         auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kQ4RowBytes);
         for (int quad = 0; quad < kQuantQuads; ++quad)
           __builtin_memcpy(quads + quad * rows + row, quants + 4 * quad, sizeof(int32_t));
@@ -275,7 +274,7 @@ constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_
 
 }  // namespace
 
-const QuantisedKernels kAvx512VnniQ8 = {"avx512_vnni", kQ8Rows, {}, 0, nullptr, 0};
-const QuantisedKernels kAvx512VnniQ4 = {"avx512_vnni", kQ4Rows, kQ8Rows, 18, widen_to_q8, kQ8RecordBytes};
+const QuantisedKernels kAvx512VnniQ8 = {"avx512_vnni", kQ8Rows};
+const QuantisedKernels kAvx512VnniQ4 = {"avx512_vnni", kQ4Rows, {kQ8Rows, widen_to_q8, kQ8RecordBytes}, 18};
 
 }  // namespace azimuth::kernels

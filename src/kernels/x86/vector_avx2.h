@@ -42,6 +42,7 @@ struct Vec {
     return _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, b));
   }
   AZ_WIDE Mask less(F a, F b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+  AZ_WIDE Mask equal(F a, F b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
   AZ_WIDE F select(Mask m, F yes, F no) { return _mm256_blendv_ps(no, yes, m); }
   // Lanes whose index plus `first` lies in [begin, end).
   AZ_WIDE Mask lanes_between(int first, int begin, int end) {
@@ -105,11 +106,13 @@ struct IVec {
 
   AZ_WIDE I zero() { return _mm256_setzero_si256(); }
   AZ_WIDE I all8(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+  AZ_WIDE I all16(int x) { return _mm256_set1_epi16(static_cast<short>(x)); }
   AZ_WIDE I all32(int x) { return _mm256_set1_epi32(x); }
   AZ_WIDE I load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   AZ_WIDE void store(void* p, I v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
   AZ_WIDE I both(I a, I b) { return _mm256_and_si256(a, b); }
   AZ_WIDE I either(I a, I b) { return _mm256_or_si256(a, b); }
+  AZ_WIDE I differing(I a, I b) { return _mm256_xor_si256(a, b); }
   template <int kBits>
   AZ_WIDE I up16(I a) {
     return _mm256_slli_epi16(a, kBits);
@@ -152,6 +155,15 @@ struct IVec {
     __asm__("vpmaddubsw %4, %5, %2\n\tvpmaddubsw %4, %6, %3\n\tvpaddw %2, %0, %0\n\tvpaddw %3, %1, %1"
             : "+x"(left), "+x"(right), "=&x"(x), "=x"(y)
             : "x"(a), "x"(unsigned_b), "x"(unsigned_c));
+  }
+  // left += a0 b0 + .. + a3 b3 of each lane of 32 bits, right the same with c; no pair of products may pass 16 bits.
+  AZ_WIDE void add_quads8(I& left, I& right, I a, I unsigned_b, I unsigned_c, I ones) {
+    I x, y;
+    __asm__(
+        "vpmaddubsw %4, %5, %2\n\tvpmaddubsw %4, %6, %3\n\tvpmaddwd %7, %2, %2\n\tvpmaddwd %7, %3, %3\n\t"
+        "vpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"
+        : "+x"(left), "+x"(right), "=&x"(x), "=&x"(y)
+        : "x"(a), "x"(unsigned_b), "x"(unsigned_c), "x"(ones));
   }
   AZ_WIDE Vec::F to_float(I a) { return _mm256_cvtepi32_ps(a); }
   AZ_WIDE I bits(Vec::F a) { return _mm256_castps_si256(a); }

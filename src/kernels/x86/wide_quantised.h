@@ -1,10 +1,10 @@
 // Products with quantised weights for processors without VNNI, for any Vec.
 //
 // q8: bytes are widened to 16 bits and multiplied in pairs (PMADDWD), which cannot overflow. Of a quad, the even and
-// the odd inputs make a pair, since those are what a shift of 16-bit lanes leaves. q4: quants of 4 bits, without their
-// offset, times bytes in pairs (PMADDUBSW): a run of 16 inputs sums to less than 2^15 in each half of a lane. The
-// offset's share, -8 times the sum of the run's activations, is where the sum starts. The multiplier of the run comes
-// in where the halves are added in 32 bits.
+// the odd inputs make a pair, since those are what a shift of 16-bit lanes leaves. Rows of 7 bits need no widening. q4:
+// quants of 4 bits, without their offset, times bytes in pairs (PMADDUBSW): a run of 16 inputs sums to less than 2^15
+// in each half of a lane. The offset's share, -8 times the sum of the run's activations, is where the sum starts. The
+// multiplier of the run comes in where the halves are added in 32 bits.
 #pragma once
 
 #include "kernels/quantised.h"
@@ -71,10 +71,10 @@ AZ_WIDE IVec::I odd_words(const uint8_t* quads) {
   return IVec::down16_signed<8>(IVec::load(quads));
 }
 
-void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
+void pack_rows_q8(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) {
   quantise_rows(
-      x, ldx, rows,
-      inputs, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+      x, ldx, rows, inputs,
+      largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
         alignas(64) uint32_t even[kQuantQuads], odd[kQuantQuads];
         const auto* bytes = reinterpret_cast<const uint8_t*>(quants);
         for (int at = 0; at < kQuantBlock; at += IVec::kBytes) {
@@ -173,16 +173,93 @@ void tile_wide_q8(const void* rows_packed, const void* records, int64_t blocks, 
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// q8 times rows of 7 bits. Weights with 128 added are unsigned bytes, whose products with the rows' in pairs
+// (PMADDUBSW) cannot overflow: 2 * 255 * 63 < 2^15. Packed rows, per block: [16 quads][rows] of four bytes, [rows] what
+// takes the 128 away again, which is where sums start, scales [rows].
+
+constexpr int64_t kNarrowRowBytes = kQuantBlock + 4 + 4;
+constexpr int kNarrowTileRows = kTileRows - 1;  // registers also hold ones and a second product
+
+void pack_narrow_rows(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) {
+  quantise_rows(
+      x, ldx, rows, inputs,
+      largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+        auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kNarrowRowBytes);
+        int32_t* to = quads + row;
+#pragma GCC unroll 1
+        for (int quad = 0; quad < kQuantQuads; ++quad, to += rows)
+          __builtin_memcpy(to, quants + 4 * quad, sizeof(int32_t));
+        int sum = 0;
+        for (int i = 0; i < kQuantBlock; ++i) sum += quants[i];
+        quads[kQuantQuads * rows + row] = -kQ8Offset * sum;
+        reinterpret_cast<float*>(quads + (kQuantQuads + 1) * rows)[row] = scale;
+      });
+}
+
+void offset_q8(const void* records, int64_t blocks, void* out) {
+  const auto* in = static_cast<const uint8_t*>(records);
+  auto* unsigned_quants = static_cast<uint8_t*>(out);
+  const IVec::I offset = IVec::all8(kQ8Offset);
+  for (int64_t block = 0; block < blocks; ++block, in += kQ8RecordBytes, unsigned_quants += kQ8RecordBytes) {
+    for (int at = 0; at < kQ8QuantBytes; at += IVec::kBytes)
+      IVec::store(unsigned_quants + at, IVec::differing(IVec::load(in + at), offset));
+    __builtin_memcpy(unsigned_quants + kQ8QuantBytes, in + kQ8QuantBytes, kScaleBytes);
+  }
+}
+
+template <int kRows>
+void tile_narrow_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, bool accumulate) {
+  const IVec::I ones = IVec::all16(1);
+  start_rows<kRows>(c, accumulate);
+  for (int64_t block = 0; block < blocks; ++block, a += kRows * kNarrowRowBytes, records += kQ8RecordBytes) {
+    const auto* starts = reinterpret_cast<const int32_t*>(a + kRows * kQuantBlock);
+    const auto* row_scales = reinterpret_cast<const float*>(starts + kRows);
+    for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
+      const uint8_t* weights = records + pass * kPassBytes;
+      const uint8_t* scales = records + kQ8QuantBytes + pass * 4 * kVectorOutputs;
+      const auto* x = reinterpret_cast<const int32_t*>(a);
+#define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::all32(starts[kRows > i ? i : 0]), right##i = left##i;
+#define AZ_STEP(i)                                           \
+  if constexpr (kRows > i) {                                 \
+    const IVec::I four = IVec::all32(x[i]);                  \
+    IVec::add_quads8(left##i, right##i, four, w0, w1, ones); \
+  }
+      AZ_EACH_ROW(AZ_DECLARE)
+      for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes, x += kRows) {
+        const IVec::I w0 = IVec::load(weights);
+        const IVec::I w1 = IVec::load(weights + IVec::kBytes);
+        AZ_EACH_ROW(AZ_STEP)
+      }
+      const Vec::F scale0 = load_scales(scales);
+      const Vec::F scale1 = load_scales(scales + 2 * kVectorOutputs);
+      AZ_EACH_ROW(AZ_SCALE_ROW)
+#undef AZ_STEP
+#undef AZ_DECLARE
+    }
+    c -= kQuantPanel;
+  }
+}
+
+void tile_narrow_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate) {
+  const auto* a = static_cast<const uint8_t*>(rows_packed);
+  const auto* w = static_cast<const uint8_t*>(records);
+#define AZ_CALL(n) \
+  if constexpr (n <= kNarrowTileRows) tile_narrow_rows<n>(a, w, blocks, c, accumulate)
+  AZ_FOR_ROWS(rows, AZ_CALL)
+#undef AZ_CALL
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // q4. Packed rows, per block: [16 quads][rows] of four bytes, [4 runs][rows] the offset's share in 32 bits, scales
 // [rows].
 
 constexpr int64_t kQ4RowBytes = kQuantBlock + 4 * kQuantRuns + 4;
 constexpr int kQ4TileRows = kTileRows / 2;  // each row has sums in 16 and in 32 bits
 
-void pack_rows_q4(const float* x, int64_t ldx, int rows, int64_t inputs, void* out) {
+void pack_rows_q4(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) {
   quantise_rows(
-      x, ldx, rows,
-      inputs, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+      x, ldx, rows, inputs,
+      largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
         auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kQ4RowBytes);
         int32_t* offsets = quads + kQuantQuads * rows;
         for (int quad = 0; quad < kQuantQuads; ++quad)
@@ -335,9 +412,11 @@ void tile_wide_q4(const void* rows_packed, const void* records, int64_t blocks, 
 
 // Widening a record pays from about three tiles on.
 constexpr QuantisedRows kQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_q8, nullptr, IVec::kStreams};
-constexpr QuantisedRows kManyQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_wide_q8};
+constexpr ManyRows kManyQ8Rows = {{kTileRows, kQ8RowBytes, pack_rows_q8, tile_wide_q8}, widen_q8, kWideQ8RecordBytes};
+constexpr ManyRows kNarrowQ8Rows = {
+    {kNarrowTileRows, kNarrowRowBytes, pack_narrow_rows, tile_narrow_q8}, offset_q8, kQ8RecordBytes};
 constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_q4, nullptr, IVec::kStreams};
-constexpr QuantisedRows kManyQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_wide_q4};
+constexpr ManyRows kManyQ4Rows = {{kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_wide_q4}, widen_q4, kWideQ4RecordBytes};
 
 }  // namespace
 }  // namespace azimuth::kernels
