@@ -155,7 +155,7 @@ int ThreadPool::threads() const {
   return static_cast<int>(impl_->workers.size()) + 1;
 }
 
-void ThreadPool::for_each(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+void ThreadPool::run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (count <= 0) return;
   const bool alone = impl_->workers.empty() || count <= grain;
   std::unique_lock caller(impl_->callers, std::defer_lock);

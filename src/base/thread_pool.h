@@ -23,9 +23,14 @@ class ThreadPool {
   // Calls body(begin, end) on disjoint ranges that cover [0, count), each at most `grain` long and starting at a
   // multiple of `grain`, and returns when all are done. Ranges do not depend on the number of threads, so a body
   // whose ranges are independent gives the same bits for every pool. Not re-entrant: a body must not call for_each.
-  void for_each(int64_t count, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& body);
+  template <typename Body>
+  void for_each(int64_t count, int64_t grain, const Body& body) {
+    run(count, grain, std::cref(body));  // of a reference, a std::function takes no memory
+  }
 
  private:
+  void run(int64_t count, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& body);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -107,14 +107,14 @@ void gate_output(const LayerSpec& spec, int64_t rows, AttentionWorkspace& work) 
 
 }  // namespace
 
-AttentionWorkspace::AttentionWorkspace(const TextSpec& spec, int64_t rows)
-    : queries({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.heads} * l.head_dim; })}),
-      keys({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.kv_heads} * l.head_dim; })}),
-      values({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.kv_heads} * l.value_dim; })}),
-      attended({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.heads} * l.value_dim; })}) {
+void AttentionWorkspace::resize(const TextSpec& spec, int64_t rows) {
+  queries.resize({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.heads} * l.head_dim; })});
+  keys.resize({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.kv_heads} * l.head_dim; })});
+  values.resize({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.kv_heads} * l.value_dim; })});
+  attended.resize({rows, widest(spec, [](const LayerSpec& l) { return int64_t{l.heads} * l.value_dim; })});
   const int64_t gates =
       widest(spec, [](const LayerSpec& l) { return l.query_gate ? 2 * int64_t{l.heads} * l.head_dim : 0; });
-  if (gates > 0) gated = Tensor({rows, gates});
+  if (gates > 0) gated.resize({rows, gates});
 }
 
 void key_ranges(const LayerSpec& spec, CacheIndex cached, const SequenceChunk& chunk,

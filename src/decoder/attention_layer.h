@@ -8,16 +8,17 @@
 
 namespace azimuth::decoder {
 
-// Scratch rows of one forward pass, reused by every layer.
+// Scratch rows of forward passes, reused by every layer.
 struct AttentionWorkspace {
   Tensor queries;   // [rows, heads * head_dim]
   Tensor keys;      // [rows, kv_heads * head_dim]
   Tensor values;    // [rows, kv_heads * value_dim]
   Tensor attended;  // [rows, heads * value_dim]
   Tensor gated;     // [rows, heads, 2, head_dim]: queries beside their gates, of layers that have them; or empty
+  Tensor states;    // [tokens of a chunk, state_width]: what a score term keeps of each
   std::vector<kernels::KeyRange> ranges;  // [tokens of a chunk]: what each sees in the layer at work
 
-  AttentionWorkspace(const TextSpec& spec, int64_t rows);
+  void resize(const TextSpec& spec, int64_t rows);
 };
 
 // normed [rows, hidden] -> output [rows, hidden]; appends the rows' keys and values to the chunks' caches. `rotation`

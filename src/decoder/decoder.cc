@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decoder/attention_layer.h"
 #include "decoder/cross_attention.h"
 #include "decoder/experts_beside.h"
-#include "decoder/linear_attention.h"
-#include "decoder/mlp.h"
 #include "decoder/pass_hooks.h"
-#include "decoder/per_layer_inputs.h"
-#include "decoder/rotations.h"
+#include "decoder/pass_workspace.h"
 #include "decoder/score_term.h"
 
 namespace azimuth::decoder {
@@ -77,17 +73,16 @@ Status check_score_term(const SequenceChunk& chunk, const std::vector<LayerSpec>
   return ok_status();
 }
 
-Tensor gather_rows(std::span<const SequenceChunk> chunks, int hidden) {
+int64_t rows_of(std::span<const SequenceChunk> chunks) {
   int64_t rows = 0;
   for (const SequenceChunk& chunk : chunks) rows += chunk.tokens();
-  Tensor gathered({rows, hidden});
-  float* out = gathered.data();
-  for (const SequenceChunk& chunk : chunks) {
-    const int64_t elements = chunk.tokens() * hidden;
-    std::copy_n(chunk.input->hidden.row(chunk.begin), elements, out);
-    out += elements;
-  }
-  return gathered;
+  return rows;
+}
+
+void gather_rows(std::span<const SequenceChunk> chunks, Tensor& hidden) {
+  float* out = hidden.data();
+  for (const SequenceChunk& chunk : chunks)
+    out = std::copy_n(chunk.input->hidden.row(chunk.begin), chunk.tokens() * hidden.row_elements(), out);
 }
 
 Status add_embeddings(std::span<const SequenceChunk> chunks, Tensor& hidden) {
@@ -134,11 +129,7 @@ void norm(const Tensor& weight, const Tensor& bias, float eps, const Tensor& in,
 struct Pass {
   std::span<const SequenceChunk> chunks;
   const RunContext& context;
-  Tensor& hidden;  // [rows, hidden]
-  Tensor normed;   // [rows, hidden]
-  Tensor update;   // [rows, hidden]
-  AttentionWorkspace attention;
-  MlpWorkspace mlp;
+  PassWorkspace& work;
 };
 
 // Layers that attend to pictures are left out where no sequence has any.
@@ -148,56 +139,57 @@ bool runs(const LayerSpec& layer, int index, std::span<const SequenceChunk> chun
 }
 
 // The half of a layer in which tokens learn of each other, added to the hidden states.
-void mix_tokens(const LayerSpec& layer, const LayerWeights& weights, int index, const Rotations& rotations,
-                Pass& pass) {
-  Tensor& hidden = pass.hidden;
+void mix_tokens(const LayerSpec& layer, const LayerWeights& weights, int index, const Pass& pass) {
+  PassWorkspace& work = pass.work;
+  Tensor& hidden = work.hidden;
   ThreadPool& pool = pass.context.pool;
   const auto norm_into = [&](Tensor& out) {
     norm(weights.attention_norm, weights.attention_norm_bias, layer.norm_eps, hidden, out, pool);
   };
-  if (!layer.norms_behind) norm_into(pass.normed);
-  const Tensor& input = layer.norms_behind ? hidden : pass.normed;
+  if (!layer.norms_behind) norm_into(work.normed);
+  const Tensor& input = layer.norms_behind ? hidden : work.normed;
   switch (layer.mixer) {
     case MixerKind::attention:
-      attention_layer(layer, weights, index, pass.chunks, rotations.of_layer(index), input, pass.attention, pass.update,
-                      pass.context);
+      attention_layer(layer, weights, index, pass.chunks, work.rotations.of_layer(index), input, work.attention,
+                      work.update, pass.context);
       break;
     case MixerKind::cross_attention:
-      cross_attention_layer(layer, weights, index, pass.chunks, input, pass.attention, pass.update, pass.context);
+      cross_attention_layer(layer, weights, index, pass.chunks, input, work.attention, work.update, pass.context);
       break;
     case MixerKind::linear_attention:
-      linear_attention(layer, *weights.linear, index, pass.chunks, input, pass.update, pool);
+      linear_attention(layer, *weights.linear, index, pass.chunks, input, work.marks, work.linear, work.update, pool);
       break;
   }
-  if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, pass.update, pass.update, pool);
-  kernels::add(hidden.data(), pass.update.data(), hidden.elements(), pool);
+  if (layer.post_norms) rms(weights.attention_post_norm, layer.norm_eps, work.update, work.update, pool);
+  kernels::add(hidden.data(), work.update.data(), hidden.elements(), pool);
   if (layer.norms_behind) norm_into(hidden);
 }
 
 // The half in which each token is by itself, added to the hidden states.
-void feed_forward(const LayerSpec& layer, const LayerWeights& weights, int index, Pass& pass) {
-  Tensor& hidden = pass.hidden;
+void feed_forward(const LayerSpec& layer, const LayerWeights& weights, int index, const Pass& pass) {
+  PassWorkspace& work = pass.work;
+  Tensor& hidden = work.hidden;
   ThreadPool& pool = pass.context.pool;
   const auto norm_into = [&](Tensor& out) {
     norm(weights.mlp_norm, weights.mlp_norm_bias, layer.norm_eps, hidden, out, pool);
   };
-  if (!layer.norms_behind) norm_into(pass.normed);
-  mlp_layer(layer, weights, layer.norms_behind ? hidden : pass.normed, pass.mlp, pass.update, pool);
+  if (!layer.norms_behind) norm_into(work.normed);
+  mlp_layer(layer, weights, layer.norms_behind ? hidden : work.normed, work.mlp, work.update, pool);
   if (layer.experts && layer.experts->beside_mlp) {
-    add_experts_beside(layer, weights, hidden, pass.mlp.moe, pass.normed, pass.update, pool);
+    add_experts_beside(layer, weights, hidden, work.mlp.moe, work.normed, work.update, pool);
   }
-  if (layer.mixer == MixerKind::cross_attention) gate_cross_mlp(weights, index, pass.chunks, pass.update);
-  if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, pass.update, pass.update, pool);
-  kernels::add(hidden.data(), pass.update.data(), hidden.elements(), pool);
+  if (layer.mixer == MixerKind::cross_attention) gate_cross_mlp(weights, index, pass.chunks, work.update);
+  if (layer.post_norms) rms(weights.mlp_post_norm, layer.norm_eps, work.update, work.update, pool);
+  kernels::add(hidden.data(), work.update.data(), hidden.elements(), pool);
   if (layer.norms_behind) norm_into(hidden);
 }
 
 }  // namespace
 
-Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
+Status Decoder::look_up(std::span<const int32_t> ids, Tensor& rows) const {
   const int64_t vocab = spec_.vocab + spec_.extra_embeddings;
   const int width = spec_.input_width > 0 ? spec_.input_width : spec_.hidden;
-  Tensor rows({static_cast<int64_t>(ids.size()), width});
+  rows.resize({static_cast<int64_t>(ids.size()), width});
   for (size_t i = 0; i < ids.size(); ++i) {
     const int32_t id = spec_.table_row(ids[i]);
     if (id < 0 || id >= vocab) {
@@ -211,52 +203,59 @@ Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
       for (int channel = 0; channel < width; ++channel) row[channel] *= spec_.embedding_scale;
     }
   }
-  if (spec_.input_width == 0) return rows;
-  ThreadPool alone(1);
-  Tensor projected({rows.shape()[0], spec_.hidden});
-  weights_.input_projection.apply(rows.data(), rows.shape()[0], projected.data(), alone);
-  return projected;
+  return ok_status();
+}
+
+Status Decoder::embed(std::span<const int32_t> ids, Tensor& rows) const {
+  if (spec_.input_width == 0) return look_up(ids, rows);
+  static thread_local Tensor narrow;
+  static ThreadPool alone(1);  // has no thread but the caller's
+  AZ_RETURN_IF_ERROR(look_up(ids, narrow));
+  rows.resize({narrow.shape()[0], spec_.hidden});
+  weights_.input_projection.apply(narrow.data(), narrow.shape()[0], rows.data(), alone);
+  return ok_status();
+}
+
+Result<Tensor> Decoder::embed(std::span<const int32_t> ids) const {
+  Tensor rows;
+  AZ_RETURN_IF_ERROR(embed(ids, rows));
+  return rows;
 }
 
 Result<Tensor> Decoder::forward(std::span<const SequenceChunk> chunks, const RunContext& context) const {
-  if (chunks.empty()) return Tensor({0, spec_.hidden});
+  PassWorkspace work;
+  AZ_RETURN_IF_ERROR(forward(chunks, context, work));
+  return std::move(work.hidden);
+}
+
+Status Decoder::forward(std::span<const SequenceChunk> chunks, const RunContext& context, PassWorkspace& work) const {
   for (const SequenceChunk& chunk : chunks) {
     AZ_RETURN_IF_ERROR(check_chunk(chunk, spec_.hidden, spec_.layers.size()));
     AZ_RETURN_IF_ERROR(check_same_shape(*chunks[0].encoding, *chunk.encoding));
     AZ_RETURN_IF_ERROR(check_score_term(chunk, spec_.layers));
   }
-  const PassHooks hooks(chunks, context);
-  std::vector<std::vector<std::shared_ptr<const RecurrentState>>> states;  // [chunks][layers]
-  for (const SequenceChunk& chunk : chunks) states.push_back(chunk.cache->recurrent_states());
+  work.resize(spec_, rows_of(chunks));
+  if (chunks.empty()) return ok_status();
+  work.marks.take(chunks);
   const CancelScope scope(context.cancel);
-  Result<Tensor> hidden = run_layers(chunks, hooks, context);
-  if (hidden.ok() && weights_.intact) {
-    if (Status intact = weights_.intact(); !intact.ok()) hidden = std::move(intact);
-  }
-  if (hidden.ok()) return hidden;
-  for (size_t i = 0; i < chunks.size(); ++i) chunks[i].cache->restore(states[i]);
-  for (size_t i = 0; i < chunks.size(); ++i) AZ_RETURN_IF_ERROR(chunks[i].cache->truncate(hooks.first_tokens()[i]));
-  return hidden;
+  Status status = run_layers(chunks, context, work);
+  if (status.ok() && weights_.intact) status = weights_.intact();
+  if (!status.ok()) AZ_RETURN_IF_ERROR(work.marks.go_back(chunks));
+  return status;
 }
 
-Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const PassHooks& hooks,
-                                   const RunContext& context) const {
-  AZ_ASSIGN_OR_RETURN(const Rotations rotations, Rotations::build(spec_, chunks, context.hooks));
-  Tensor hidden = gather_rows(chunks, spec_.hidden);
+Status Decoder::run_layers(std::span<const SequenceChunk> chunks, const RunContext& context,
+                           PassWorkspace& work) const {
+  Tensor& hidden = work.hidden;
+  const PassHooks hooks(chunks, work.marks, context);
+  AZ_RETURN_IF_ERROR(work.rotations.build(spec_, chunks, context.hooks));
+  gather_rows(chunks, hidden);
   AZ_RETURN_IF_ERROR(add_embeddings(chunks, hidden));
   AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::embeddings, -1, hidden));
-  const int64_t rows = hidden.shape()[0];
-  Tensor layer_inputs;  // [rows, layers * per_layer_width], or empty
   if (spec_.per_layer_vocab > 0) {
-    AZ_ASSIGN_OR_RETURN(layer_inputs, per_layer_inputs(spec_, weights_, chunks, hidden, context.pool));
+    AZ_RETURN_IF_ERROR(per_layer_inputs(spec_, weights_, chunks, hidden, work.per_layer, context.pool));
   }
-  Pass pass{chunks,
-            context,
-            hidden,
-            Tensor({rows, spec_.hidden}),
-            Tensor({rows, spec_.hidden}),
-            AttentionWorkspace(spec_, rows),
-            MlpWorkspace(spec_, rows)};
+  const Pass pass{chunks, context, work};
   for (int index = 0; index < static_cast<int>(spec_.layers.size()); ++index) {
     const LayerSpec& layer = spec_.layers[static_cast<size_t>(index)];
     const LayerWeights& weights = weights_.layers[static_cast<size_t>(index)];
@@ -264,11 +263,11 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
     AZ_RETURN_IF_ERROR(hooks.enter_layer(index, hidden));
 
     if (runs(layer, index, chunks)) {
-      mix_tokens(layer, weights, index, rotations, pass);
+      mix_tokens(layer, weights, index, pass);
       feed_forward(layer, weights, index, pass);
     }
     if (layer.per_layer_width > 0)
-      add_per_layer_input(layer, weights, index, layer_inputs, pass.update, hidden, context.pool);
+      add_per_layer_input(layer, weights, index, work.per_layer, work.update, hidden, context.pool);
     if (layer.output_scalar) {
       const float scalar = weights.output_scalar.data()[0];
       for (int64_t i = 0; i < hidden.elements(); ++i) hidden.data()[i] *= scalar;
@@ -279,29 +278,35 @@ Result<Tensor> Decoder::run_layers(std::span<const SequenceChunk> chunks, const 
     add_streams(chunks, index, hidden);
   }
   AZ_RETURN_IF_ERROR(hooks.pass_rows(Stage::final_hidden, -1, hidden));
-  AZ_RETURN_IF_ERROR(context.checkpoint(1.0));
-  return hidden;
+  return context.checkpoint(1.0);
 }
 
-Tensor Decoder::logits(const float* hidden, int64_t rows, ThreadPool& pool) const {
-  Tensor normed({rows, spec_.hidden});
+void Decoder::logits(const float* hidden, int64_t rows, HeadWorkspace& work, ThreadPool& pool) const {
+  Tensor& normed = work.normed;
+  normed.resize({rows, spec_.hidden});
   std::copy_n(hidden, normed.elements(), normed.data());
   if (spec_.final_norm != NormKind::none) {
     norm(weights_.final_norm, weights_.final_norm_bias, spec_.final_norm_eps, normed, normed, pool);
   }
   if (spec_.input_width > 0) {
-    Tensor narrow({rows, spec_.input_width});
-    weights_.output_projection.apply(normed.data(), rows, narrow.data(), pool);
-    normed = std::move(narrow);
+    work.narrow.resize({rows, spec_.input_width});
+    weights_.output_projection.apply(normed.data(), rows, work.narrow.data(), pool);
   }
-  Tensor out({rows, spec_.vocab});
+  const Tensor& input = spec_.input_width > 0 ? work.narrow : normed;
+  Tensor& out = work.logits;
+  out.resize({rows, spec_.vocab});
   const kernels::PackedMatrix& head = weights_.head.empty() ? weights_.embedding : weights_.head;
-  kernels::matmul(head, normed.data(), rows, normed.row_elements(), nullptr, out.data(), spec_.vocab, pool);
+  kernels::matmul(head, input.data(), rows, input.row_elements(), nullptr, out.data(), spec_.vocab, pool);
   if (spec_.logit_soft_cap > 0.0f) {
     const float cap = spec_.logit_soft_cap;
     for (int64_t i = 0; i < out.elements(); ++i) out.data()[i] = cap * std::tanh(out.data()[i] / cap);
   }
-  return out;
+}
+
+Tensor Decoder::logits(const float* hidden, int64_t rows, ThreadPool& pool) const {
+  HeadWorkspace work;
+  logits(hidden, rows, work, pool);
+  return std::move(work.logits);
 }
 
 }  // namespace azimuth::decoder

@@ -143,6 +143,14 @@ struct SequenceChunk {
 };
 
 class PassHooks;
+struct PassWorkspace;
+
+// The memory of logits, which may be kept from token to token.
+struct HeadWorkspace {
+  Tensor normed;  // [rows, hidden]
+  Tensor narrow;  // [rows, input_width], where the spec has one
+  Tensor logits;  // [rows, vocab]
+};
 
 class Decoder {
  public:
@@ -158,19 +166,25 @@ class Decoder {
 
   // Embedding rows of `ids`, scaled as the spec says: [ids, hidden]. out_of_range for an id outside the vocabulary.
   Result<Tensor> embed(std::span<const int32_t> ids) const;
+  Status embed(std::span<const int32_t> ids, Tensor& rows) const;
 
   // Runs the chunks through all layers and appends to their caches.
   // Returns the hidden states before the final norm, chunks one after the other: [sum of tokens, hidden].
   // After a failure the caches are as before the call.
   Result<Tensor> forward(std::span<const SequenceChunk> chunks, const RunContext& context) const;
+  // The same in memory that is kept from pass to pass; the result is work.hidden.
+  Status forward(std::span<const SequenceChunk> chunks, const RunContext& context, PassWorkspace& work) const;
 
   // Logits of hidden rows [rows, hidden]: final norm, head, soft cap -> [rows, vocab].
   Tensor logits(const float* hidden, int64_t rows, ThreadPool& pool) const;
+  // The same into work.logits.
+  void logits(const float* hidden, int64_t rows, HeadWorkspace& work, ThreadPool& pool) const;
 
  private:
+  // Embedding rows as wide as the table has them.
+  Status look_up(std::span<const int32_t> ids, Tensor& rows) const;
   // forward(), but for leaving the caches alone after a failure.
-  Result<Tensor> run_layers(std::span<const SequenceChunk> chunks, const PassHooks& hooks,
-                            const RunContext& context) const;
+  Status run_layers(std::span<const SequenceChunk> chunks, const RunContext& context, PassWorkspace& work) const;
 
   TextSpec spec_;
   DecoderWeights weights_;

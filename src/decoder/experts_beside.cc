@@ -21,7 +21,8 @@ void add_experts_beside(const LayerSpec& spec, const LayerWeights& weights, cons
   for (int64_t i = 0; i < normed.elements(); ++i) normed.data()[i] *= scale;
   route(*spec.experts, weights.experts, normed, work, pool);
   rms(spec, weights.experts_norm, hidden, normed, pool);
-  Tensor sum(hidden.shape());
+  Tensor& sum = work.sum;
+  sum.resize(hidden.shape());
   run_experts(spec, weights.experts, normed, work, sum, pool);
   rms(spec, weights.experts_post_norm, sum, sum, pool);
   kernels::add(update.data(), sum.data(), update.elements(), pool);

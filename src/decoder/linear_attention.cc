@@ -20,24 +20,13 @@ float softplus(float x) {
 }
 
 // What the products of a layer make of the rows of a pass.
-struct Projections {
-  Tensor mixed;  // [rows, channels]: queries, keys, values before the convolution
-  Tensor gate;   // [rows, value_heads * value_dim]
-  Tensor write;  // [rows, value_heads]: how much of a value is written, before the sigmoid
-  Tensor decay;  // [rows, value_heads]: how fast the memory fades, before the softplus
-
-  Projections(const LinearAttentionSpec& spec, const LinearAttentionWeights& weights, const Tensor& normed,
-              ThreadPool& pool)
-      : mixed({normed.shape()[0], convolved_channels(spec)}),
-        gate({normed.shape()[0], int64_t{spec.value_heads} * spec.value_dim}),
-        write({normed.shape()[0], spec.value_heads}),
-        decay({normed.shape()[0], spec.value_heads}) {
-    const kernels::Product wide[] = {weights.mixed.product(mixed.data()), weights.gate.product(gate.data())};
-    const kernels::Product narrow[] = {weights.write.product(write.data()), weights.decay.product(decay.data())};
-    for (const auto& products : {wide, narrow})
-      kernels::matmul_all({products, 2}, normed.data(), normed.shape()[0], normed.row_elements(), pool);
-  }
-};
+void project(const LinearAttentionWeights& weights, const Tensor& normed, LinearWorkspace& work, ThreadPool& pool) {
+  const kernels::Product wide[] = {weights.mixed.product(work.mixed.data()), weights.gate.product(work.gate.data())};
+  const kernels::Product narrow[] = {weights.write.product(work.write.data()),
+                                     weights.decay.product(work.decay.data())};
+  for (const auto& products : {wide, narrow})
+    kernels::matmul_all({products, 2}, normed.data(), normed.shape()[0], normed.row_elements(), pool);
+}
 
 // The causal convolution over `count` rows behind the inputs of the state, each channel for itself, and its activation.
 // mixed, out [count, channels]
@@ -78,23 +67,15 @@ void norm_and_gate(const LinearAttentionSpec& spec, const Tensor& weight, float 
   for (int v = 0; v < spec.value_dim; ++v) x[v] = weight.data()[v] * (x[v] * factor) * (gate[v] * sigmoid(gate[v]));
 }
 
-// One head over `count` tokens, from rows of the convolution on. out [count, value_heads, value_dim]
+// One head over `count` tokens of a chunk, from rows of the convolution on to those of work.attended.
 class HeadScan {
  public:
-  HeadScan(const LayerSpec& layer, const LinearAttentionWeights& weights, const Projections& projections,
-           int64_t first_row, const float* convolved, int64_t count, float* out)
-      : layer_(layer),
-        spec_(*layer.linear),
-        weights_(weights),
-        projections_(projections),
-        first_row_(first_row),
-        convolved_(convolved),
-        count_(count),
-        out_(out) {}
+  HeadScan(const LayerSpec& layer, const LinearAttentionWeights& weights, LinearWorkspace& work, int64_t first_row,
+           int64_t count)
+      : layer_(layer), spec_(*layer.linear), weights_(weights), work_(work), first_row_(first_row), count_(count) {}
 
   void run(int head, float* memory) const {
-    std::vector<float> scratch(static_cast<size_t>(2 * spec_.key_dim + spec_.value_dim));
-    float* const query = scratch.data();
+    float* const query = work_.heads.row(head);
     float* const key = query + spec_.key_dim;
     float* const scratch_row = key + spec_.key_dim;
     // Neighbouring value heads share a key head.
@@ -105,15 +86,15 @@ class HeadScan {
     const float scale = 1.0f / std::sqrt(static_cast<float>(spec_.key_dim));
     for (int64_t token = 0; token < count_; ++token) {
       const int64_t row = first_row_ + token;
-      const float* mixed = convolved_ + token * convolved_channels(spec_);
+      const float* mixed = work_.convolved.row(token);
       unit(mixed + key_head * spec_.key_dim, spec_.key_dim, scale, query);
       unit(mixed + keys + key_head * spec_.key_dim, spec_.key_dim, 1.0f, key);
       const float* value = mixed + 2 * keys + int64_t{head} * spec_.value_dim;
-      const float fade = std::exp(-rate * softplus(projections_.decay.row(row)[head] + bias));
-      const float write = sigmoid(projections_.write.row(row)[head]);
-      float* out = out_ + (token * spec_.value_heads + head) * spec_.value_dim;
+      const float fade = std::exp(-rate * softplus(work_.decay.row(row)[head] + bias));
+      const float write = sigmoid(work_.write.row(row)[head]);
+      float* out = work_.attended.row(row) + int64_t{head} * spec_.value_dim;
       kernels::delta_step({spec_.key_dim, spec_.value_dim, query, key, value, fade, write, memory, scratch_row, out});
-      const float* gate = projections_.gate.row(row) + int64_t{head} * spec_.value_dim;
+      const float* gate = work_.gate.row(row) + int64_t{head} * spec_.value_dim;
       norm_and_gate(spec_, weights_.norm, layer_.norm_eps, gate, out);
     }
   }
@@ -122,11 +103,9 @@ class HeadScan {
   const LayerSpec& layer_;
   const LinearAttentionSpec& spec_;
   const LinearAttentionWeights& weights_;
-  const Projections& projections_;
+  LinearWorkspace& work_;
   int64_t first_row_;
-  const float* convolved_;
   int64_t count_;
-  float* out_;
 };
 
 // The last kernel - 1 inputs behind `count` rows of `mixed` [count, channels].
@@ -141,34 +120,43 @@ void keep_inputs(const LinearAttentionSpec& spec, const float* mixed, int64_t co
 
 }  // namespace
 
+void LinearWorkspace::resize(const LinearAttentionSpec& spec, int64_t rows) {
+  mixed.resize({rows, convolved_channels(spec)});
+  gate.resize({rows, int64_t{spec.value_heads} * spec.value_dim});
+  write.resize({rows, spec.value_heads});
+  decay.resize({rows, spec.value_heads});
+  convolved.resize({rows, convolved_channels(spec)});
+  heads.resize({spec.value_heads, 2 * int64_t{spec.key_dim} + spec.value_dim});
+  attended.resize({rows, int64_t{spec.value_heads} * spec.value_dim});
+}
+
 void linear_attention(const LayerSpec& spec, const LinearAttentionWeights& weights, int layer,
-                      std::span<const SequenceChunk> chunks, const Tensor& normed, Tensor& output, ThreadPool& pool) {
+                      std::span<const SequenceChunk> chunks, const Tensor& normed, CacheMarks& marks,
+                      LinearWorkspace& work, Tensor& output, ThreadPool& pool) {
   const LinearAttentionSpec& linear = *spec.linear;
   const int64_t rows = normed.shape()[0];
-  const int64_t channels = convolved_channels(linear);
   const int64_t head_elements = int64_t{linear.key_dim} * linear.value_dim;
-  const Projections projections(linear, weights, normed, pool);
-  Tensor attended({rows, int64_t{linear.value_heads} * linear.value_dim});
+  work.resize(linear, rows);
+  project(weights, normed, work, pool);
   int64_t row = 0;
-  for (const SequenceChunk& chunk : chunks) {
-    const int64_t count = chunk.tokens();
-    LayerCache& cache = chunk.cache->layer(layer);
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    const int64_t count = chunks[i].tokens();
+    LayerCache& cache = chunks[i].cache->layer(layer);
     // A new state beside the old one, which snapshots of the cache may hold.
-    auto state = std::make_shared<RecurrentState>(*cache.recurrent);
-    Tensor convolved({count, channels});
-    convolve(spec, weights, state->inputs, projections.mixed.row(row), count, convolved.data(), pool);
-    const HeadScan scan(spec, weights, projections, row, convolved.data(), count, attended.row(row));
+    std::shared_ptr<RecurrentState> state = marks.copy_state(i, layer, *cache.recurrent);
+    convolve(spec, weights, state->inputs, work.mixed.row(row), count, work.convolved.data(), pool);
+    const HeadScan scan(spec, weights, work, row, count);
     pool.for_each(linear.value_heads, 1, [&](int64_t begin, int64_t end) {
       for (int64_t head = begin; head < end; ++head) {
         scan.run(static_cast<int>(head), state->memory.data() + head * head_elements);
       }
     });
-    keep_inputs(linear, projections.mixed.row(row), count, state->inputs);
+    keep_inputs(linear, work.mixed.row(row), count, state->inputs);
     state->length += count;
     cache.recurrent = std::move(state);
     row += count;
   }
-  weights.output.apply(attended.data(), rows, output.data(), pool);
+  weights.output.apply(work.attended.data(), rows, output.data(), pool);
 }
 
 }  // namespace azimuth::decoder

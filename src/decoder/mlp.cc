@@ -13,7 +13,10 @@ int64_t widest(const TextSpec& spec) {
 
 }  // namespace
 
-MlpWorkspace::MlpWorkspace(const TextSpec& spec, int64_t rows) : inner({rows, widest(spec)}), moe(spec, rows) {}
+void MlpWorkspace::resize(const TextSpec& spec, int64_t rows) {
+  inner.resize({rows, widest(spec)});
+  moe.resize(spec, rows);
+}
 
 void mlp_layer(const LayerSpec& spec, const LayerWeights& weights, const Tensor& normed, MlpWorkspace& work,
                Tensor& output, ThreadPool& pool) {

@@ -9,7 +9,7 @@ struct MlpWorkspace {
   Tensor inner;  // [rows, intermediate]
   MoeWorkspace moe;
 
-  MlpWorkspace(const TextSpec& spec, int64_t rows);
+  void resize(const TextSpec& spec, int64_t rows);
 };
 
 // The layer's MLP, or its experts where they take its place. normed [rows, hidden] -> output [rows, hidden]

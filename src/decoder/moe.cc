@@ -65,23 +65,24 @@ void add_shared_expert(const LayerSpec& spec, const MoeWeights& weights, const T
                        Tensor& output, ThreadPool& pool) {
   const int64_t rows = normed.shape()[0];
   gated_mlp(spec.activation, weights.shared, normed.data(), rows, work, pool);
-  std::vector<float> gates(static_cast<size_t>(rows));  // [rows, 1]
-  weights.shared_gate.apply(normed.data(), rows, gates.data(), pool);
+  work.gates.resize({rows, 1});
+  const float* const gates = work.gates.data();
+  weights.shared_gate.apply(normed.data(), rows, work.gates.data(), pool);
   for (int64_t row = 0; row < rows; ++row) {
-    const float share = 1.0f / (1.0f + std::exp(-gates[static_cast<size_t>(row)]));
+    const float share = 1.0f / (1.0f + std::exp(-gates[row]));
     add_scaled(work.result.row(row), share, output.row_elements(), output.row(row));
   }
 }
 
 }  // namespace
 
-MoeWorkspace::MoeWorkspace(const TextSpec& spec, int64_t rows) {
+void MoeWorkspace::resize(const TextSpec& spec, int64_t rows) {
   const int64_t experts = most_experts(spec);
   if (experts == 0) return;
-  scores = Tensor({rows, experts});
-  gathered = Tensor({rows, spec.hidden});
-  inner = Tensor({rows, widest_expert(spec)});
-  result = Tensor({rows, spec.hidden});
+  scores.resize({rows, experts});
+  gathered.resize({rows, spec.hidden});
+  inner.resize({rows, widest_expert(spec)});
+  result.resize({rows, spec.hidden});
 }
 
 void route(const MoeSpec& spec, const MoeWeights& weights, const Tensor& rows, MoeWorkspace& work, ThreadPool& pool) {
@@ -114,7 +115,7 @@ void run_experts(const LayerSpec& spec, const MoeWeights& weights, const Tensor&
   const int64_t width = rows.row_elements();
   const Routing& routing = work.routing;
   std::fill_n(output.data(), output.elements(), 0.0f);
-  std::vector<size_t> places;  // in routing, of the expert's rows
+  std::vector<size_t>& places = work.places;
   for (int32_t expert = 0; expert < spec.experts->experts; ++expert) {
     places.clear();
     for (size_t place = 0; place < routing.experts.size(); ++place) {

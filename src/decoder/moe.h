@@ -15,15 +15,18 @@ struct Routing {
   std::vector<float> weights;    // [rows, chosen]
 };
 
-// Scratch of one pass, shared by all layers.
+// Scratch of passes, shared by all layers.
 struct MoeWorkspace {
   Routing routing;
-  Tensor scores;    // [rows, experts]
-  Tensor gathered;  // [rows of one expert, hidden]
-  Tensor inner;     // [rows, intermediate]
-  Tensor result;    // [rows, hidden]
+  std::vector<size_t> places;  // in `routing`, of the rows of one expert
+  Tensor scores;               // [rows, experts]
+  Tensor gathered;             // [rows of one expert, hidden]
+  Tensor inner;                // [rows, intermediate]
+  Tensor result;               // [rows, hidden]
+  Tensor gates;                // [rows, 1], of the shared expert
+  Tensor sum;                  // [rows, hidden], of experts beside an MLP
 
-  MoeWorkspace(const TextSpec& spec, int64_t rows);
+  void resize(const TextSpec& spec, int64_t rows);
 };
 
 // Softmax over all experts, the `chosen` best of them (the earlier one of equals), and their weights: divided by their

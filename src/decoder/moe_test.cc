@@ -90,7 +90,8 @@ struct Layer {
   const LayerSpec& spec() const { return text.layers[0]; }
 
   Tensor run(const Tensor& rows) {
-    MoeWorkspace work(text, rows.shape()[0]);
+    MoeWorkspace work;
+    work.resize(text, rows.shape()[0]);
     Tensor output(rows.shape());
     moe_layer(spec(), weights, rows, work, output, pool);
     return output;
@@ -157,7 +158,8 @@ TEST(Moe, EveryTokenTakesTheSharedExpert) {
 
 TEST(Moe, EqualScoresChooseTheEarlierExpert) {
   Layer layer(2, true, false);
-  MoeWorkspace work(layer.text, 1);
+  MoeWorkspace work;
+  work.resize(layer.text, 1);
   const Tensor zeros = Tensor::zeros({1, kHidden});
   route(*layer.spec().experts, layer.weights, zeros, work, layer.pool);
   EXPECT_EQ(work.routing.experts, (std::vector<int32_t>{0, 1}));

@@ -2,18 +2,13 @@
 
 namespace azimuth::decoder {
 
-PassHooks::PassHooks(std::span<const SequenceChunk> chunks, const RunContext& context)
-    : chunks_(chunks), context_(context) {
-  for (const SequenceChunk& chunk : chunks) first_tokens_.push_back(chunk.cache->length());
-}
-
 Status PassHooks::pass_rows(Stage stage, int layer, Tensor& hidden) const {
   const bool writes = context_.hooks != nullptr && context_.hooks->on_write;
   if (context_.tap == nullptr && !writes) return ok_status();
   int64_t row = 0;
   for (size_t i = 0; i < chunks_.size(); ++i) {
     const int64_t tokens = chunks_[i].tokens();
-    const TapPoint point{stage, layer, chunks_[i].sequence, first_tokens_[i]};
+    const TapPoint point{stage, layer, chunks_[i].sequence, marks_.length(i)};
     if (context_.tap != nullptr) {
       (*context_.tap)(point,
                       TensorView::contiguous(hidden.row(row), DType::f32, Shape({tokens, hidden.row_elements()})));
@@ -35,7 +30,7 @@ Status PassHooks::enter_layer(int layer, Tensor& hidden) const {
     const int64_t tokens = chunks_[i].tokens();
     LayerEntry entry{layer,
                      chunks_[i].sequence,
-                     first_tokens_[i],
+                     marks_.length(i),
                      tokens,
                      {hidden.row(row), static_cast<size_t>(tokens * hidden.row_elements())}};
     AZ_RETURN_IF_ERROR(context_.hooks->on_layer_input(entry));

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
+#include "decoder/cache_marks.h"
 #include "decoder/decoder.h"
 
 namespace azimuth::decoder {
@@ -11,11 +11,10 @@ namespace azimuth::decoder {
 // One pass of a batch, as its hooks know it.
 class PassHooks {
  public:
-  // Before the first layer appends to the caches: their lengths are the indices of the first tokens.
-  PassHooks(std::span<const SequenceChunk> chunks, const RunContext& context);
+  // `marks`: the caches in front of the pass, whose lengths are the indices of the first tokens.
+  PassHooks(std::span<const SequenceChunk> chunks, const CacheMarks& marks, const RunContext& context)
+      : chunks_(chunks), marks_(marks), context_(context) {}
 
-  // Cache lengths when the pass began.
-  const std::vector<CacheIndex>& first_tokens() const { return first_tokens_; }
   // Shows rows [rows of all chunks, hidden] to the tap, then hands them to the hook that may write them.
   Status pass_rows(Stage stage, int layer, Tensor& hidden) const;
   // Hook 2b.
@@ -23,8 +22,8 @@ class PassHooks {
 
  private:
   std::span<const SequenceChunk> chunks_;
+  const CacheMarks& marks_;
   const RunContext& context_;
-  std::vector<CacheIndex> first_tokens_;
 };
 
 }  // namespace azimuth::decoder

@@ -10,14 +10,14 @@ namespace {
 
 // Adds the rows of the table for the tokens of one chunk, scaled, to `out` [tokens, layers * width].
 Status add_token_rows(const TextSpec& spec, const kernels::PackedMatrix& table, const SequenceChunk& chunk, float scale,
-                      int64_t width, float* out) {
+                      Tensor& row, float* out) {
   const std::vector<int32_t>& ids = chunk.input->ids;
   if (static_cast<int64_t>(ids.size()) < chunk.end) {
     return invalid_argument(
         "a model with per-layer embeddings expected the id of every token, found embeddings only; "
         "give the ids as well");
   }
-  std::vector<float> row(static_cast<size_t>(width));
+  const int64_t width = row.elements();
   for (int64_t token = chunk.begin; token < chunk.end; ++token, out += width) {
     const int32_t id = spec.table_row(ids[static_cast<size_t>(token)]);
     if (id < 0 || id >= spec.per_layer_vocab) {
@@ -25,19 +25,21 @@ Status add_token_rows(const TextSpec& spec, const kernels::PackedMatrix& table, 
                           "), the rows of the per-layer embeddings, found " + std::to_string(id));
     }
     table.unpack_row(id, row.data());
-    for (int64_t i = 0; i < width; ++i) out[i] += row[static_cast<size_t>(i)] * scale;
+    for (int64_t i = 0; i < width; ++i) out[i] += row.data()[i] * scale;
   }
   return ok_status();
 }
 
 }  // namespace
 
-Result<Tensor> per_layer_inputs(const TextSpec& spec, const DecoderWeights& weights,
-                                std::span<const SequenceChunk> chunks, const Tensor& hidden, ThreadPool& pool) {
+Status per_layer_inputs(const TextSpec& spec, const DecoderWeights& weights, std::span<const SequenceChunk> chunks,
+                        const Tensor& hidden, PerLayerWorkspace& work, ThreadPool& pool) {
   const int64_t rows = hidden.shape()[0];
   const auto layers = static_cast<int64_t>(spec.layers.size());
   const int64_t width = spec.layers[0].per_layer_width;
-  Tensor inputs({rows, layers * width});
+  Tensor& inputs = work.inputs;
+  inputs.resize({rows, layers * width});
+  work.table_row.resize({1, layers * width});
   weights.per_layer_projection.apply(hidden.data(), rows, inputs.data(), pool);
   // The projection is scaled by 1 / sqrt(hidden) in front of its norm.
   const float scale = 1.0f / std::sqrt(static_cast<float>(spec.hidden));
@@ -47,19 +49,21 @@ Result<Tensor> per_layer_inputs(const TextSpec& spec, const DecoderWeights& weig
   float* out = inputs.data();
   for (const SequenceChunk& chunk : chunks) {
     AZ_RETURN_IF_ERROR(add_token_rows(spec, weights.per_layer_embedding, chunk, std::sqrt(static_cast<float>(width)),
-                                      layers * width, out));
+                                      work.table_row, out));
     out += chunk.tokens() * layers * width;
   }
   const float share = std::sqrt(0.5f);
   for (int64_t i = 0; i < inputs.elements(); ++i) inputs.data()[i] *= share;
-  return inputs;
+  return ok_status();
 }
 
-void add_per_layer_input(const LayerSpec& spec, const LayerWeights& weights, int layer, const Tensor& inputs,
+void add_per_layer_input(const LayerSpec& spec, const LayerWeights& weights, int layer, PerLayerWorkspace& work,
                          Tensor& update, Tensor& hidden, ThreadPool& pool) {
   const int64_t rows = hidden.shape()[0];
   const int64_t width = spec.per_layer_width;
-  Tensor gate({rows, width});
+  const Tensor& inputs = work.inputs;
+  Tensor& gate = work.gate;
+  gate.resize({rows, width});
   weights.per_layer_gate.apply(hidden.data(), rows, gate.data(), pool);
   kernels::activate(spec.activation, gate.data(), gate.elements(), pool);
   for (int64_t row = 0; row < rows; ++row) {

@@ -8,13 +8,19 @@
 
 namespace azimuth::decoder {
 
-// What every layer gets of the rows of a pass: [rows, layers * width]. `hidden` [rows, hidden] are the embeddings
-// behind injection. invalid_argument where the ids of a chunk's tokens are not known.
-Result<Tensor> per_layer_inputs(const TextSpec& spec, const DecoderWeights& weights,
-                                std::span<const SequenceChunk> chunks, const Tensor& hidden, ThreadPool& pool);
+struct PerLayerWorkspace {
+  Tensor inputs;     // [rows, layers * width]: what every layer gets of the rows of a pass
+  Tensor table_row;  // [1, layers * width]
+  Tensor gate;       // [rows, width], of the layer at work
+};
+
+// Fills work.inputs. `hidden` [rows, hidden] are the embeddings behind injection. invalid_argument where the ids of a
+// chunk's tokens are not known.
+Status per_layer_inputs(const TextSpec& spec, const DecoderWeights& weights, std::span<const SequenceChunk> chunks,
+                        const Tensor& hidden, PerLayerWorkspace& work, ThreadPool& pool);
 
 // hidden += norm(projection(act(gate(hidden)) * input of the layer)), of a layer with per_layer_width.
-void add_per_layer_input(const LayerSpec& spec, const LayerWeights& weights, int layer, const Tensor& inputs,
+void add_per_layer_input(const LayerSpec& spec, const LayerWeights& weights, int layer, PerLayerWorkspace& work,
                          Tensor& update, Tensor& hidden, ThreadPool& pool);
 
 }  // namespace azimuth::decoder

@@ -34,7 +34,9 @@ class PerLayerInputs : public testing::Test {
     SequenceChunk chunk;
     chunk.input = &input;
     chunk.end = 2;
-    return per_layer_inputs(spec_, weights_, {&chunk, 1}, input.hidden, pool_);
+    PerLayerWorkspace work;
+    AZ_RETURN_IF_ERROR(per_layer_inputs(spec_, weights_, {&chunk, 1}, input.hidden, work, pool_));
+    return std::move(work.inputs);
   }
 
   ThreadPool pool_{1};

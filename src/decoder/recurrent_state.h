@@ -8,6 +8,7 @@
 
 namespace azimuth::decoder {
 
+// Constant while a cache holds it, but no object is made constant: its memory may serve again (CacheMarks).
 struct RecurrentState {
   int64_t length = 0;         // tokens that went in
   std::vector<float> inputs;  // [kernel - 1, channels]: what the convolution still sees, oldest first

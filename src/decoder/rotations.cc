@@ -111,28 +111,39 @@ Status append_chunk(const Run& run, const Hooks* hooks, size_t index, size_t chu
 
 }  // namespace
 
-Result<Rotations> Rotations::build(const TextSpec& spec, std::span<const SequenceChunk> chunks, const Hooks* hooks) {
-  const int layers = static_cast<int>(spec.layers.size());
-  std::map<std::pair<int, int>, std::vector<int>> users;
-  for (int layer = 0; layer < layers; ++layer) {
+void Rotation::clear() {
+  rows.cosines.clear();
+  rows.sines.clear();
+  history.clear();
+}
+
+// Which layers turn by which rope and id set.
+Status Rotations::assign_layers(const TextSpec& spec, std::span<const SequenceChunk> chunks) {
+  for (auto& [key, group] : groups_) group.layers.clear();
+  for (int layer = 0; layer < static_cast<int>(spec.layers.size()); ++layer) {
     const int set = set_of(*chunks[0].positions, layer);
     for (const SequenceChunk& chunk : chunks) {
       if (set_of(*chunk.positions, layer) == set) continue;
       return invalid_argument("sequences of one batch expected the same id set per layer; run them one by one");
     }
     const int rope = spec.layers[static_cast<size_t>(layer)].rope;
-    if (rope >= 0) users[{rope, set}].push_back(layer);
+    if (rope >= 0) groups_[{rope, set}].layers.push_back(layer);
   }
-  Rotations out;
-  out.of_layer_.resize(static_cast<size_t>(layers), nullptr);
-  for (const auto& [key, own] : users) {
-    Rotation& rotation = out.rotations_[key];
-    for (size_t i = 0; i < chunks.size(); ++i) {
-      AZ_RETURN_IF_ERROR(append_chunk({chunks[i], key.first, key.second, own}, hooks, i, chunks.size(), rotation));
+  return ok_status();
+}
+
+Status Rotations::build(const TextSpec& spec, std::span<const SequenceChunk> chunks, const Hooks* hooks) {
+  AZ_RETURN_IF_ERROR(assign_layers(spec, chunks));
+  of_layer_.assign(spec.layers.size(), nullptr);
+  for (auto& [key, group] : groups_) {
+    group.rotation.clear();
+    for (size_t i = 0; i < chunks.size() && !group.layers.empty(); ++i) {
+      AZ_RETURN_IF_ERROR(
+          append_chunk({chunks[i], key.first, key.second, group.layers}, hooks, i, chunks.size(), group.rotation));
     }
-    for (const int layer : own) out.of_layer_[static_cast<size_t>(layer)] = &rotation;
+    for (const int layer : group.layers) of_layer_[static_cast<size_t>(layer)] = &group.rotation;
   }
-  return out;
+  return ok_status();
 }
 
 }  // namespace azimuth::decoder

@@ -19,18 +19,27 @@ struct Rotation {
   bool halves = true;  // pairing of channels
 
   bool has_history(size_t chunk) const { return !history.empty() && !history[chunk].cosines.empty(); }
+  void clear();
 };
 
 class Rotations {
  public:
+  // In place of those of the pass before, and in their memory.
   // Errors: ids with fewer axes than a plan turns; sequences whose layers use other id sets; what a hook answers.
-  static Result<Rotations> build(const TextSpec& spec, std::span<const SequenceChunk> chunks, const Hooks* hooks);
+  Status build(const TextSpec& spec, std::span<const SequenceChunk> chunks, const Hooks* hooks);
 
   // nullptr for a layer that does not rotate.
   const Rotation* of_layer(int layer) const { return of_layer_[static_cast<size_t>(layer)]; }
 
  private:
-  std::map<std::pair<int, int>, Rotation> rotations_;  // by (rope, id set); its nodes stay where they are
+  struct Group {
+    std::vector<int> layers;
+    Rotation rotation;
+  };
+
+  Status assign_layers(const TextSpec& spec, std::span<const SequenceChunk> chunks);
+
+  std::map<std::pair<int, int>, Group> groups_;  // by (rope, id set); its nodes stay where they are
   std::vector<const Rotation*> of_layer_;
 };
 

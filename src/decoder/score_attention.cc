@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "decoder/dot.h"
+#include "kernels/workspace.h"
 
 namespace azimuth::decoder {
 namespace {
@@ -84,12 +84,19 @@ void attend(const ScoreAttention& args, const ScoreRow& row, float* output) {
   args.term.add_values(row, output);
 }
 
+// Scores of the keys and of those that follow in the last one's block: memory grows with the cache, not with each
+// token.
+size_t room_for(const kernels::KeyRange& keys) {
+  const int64_t blocks = std::max<int64_t>(keys.end - keys.begin, 0) / kernels::kAttentionBlock + 1;
+  return static_cast<size_t>(blocks * kernels::kAttentionBlock);
+}
+
 }  // namespace
 
 void score_attention(const ScoreAttention& args, const kernels::KeyRange* ranges, ThreadPool& pool) {
   const LayerSpec& spec = args.spec;
   pool.for_each(args.query_count * spec.heads, kRowsPerTask, [&](int64_t begin, int64_t end) {
-    std::vector<float> scores;
+    static thread_local kernels::Workspace workspace;
     for (int64_t item = begin; item < end; ++item) {
       const int64_t query = item % args.query_count;
       const int64_t head = item / args.query_count;
@@ -101,8 +108,7 @@ void score_attention(const ScoreAttention& args, const kernels::KeyRange* ranges
       row.vector = args.queries + (query * spec.heads + head) * spec.head_dim;
       row.keys = visible(args.term, row.query, ranges[query]);
       row.cache = &args.cache;
-      scores.resize(static_cast<size_t>(std::max<int64_t>(row.keys.end - row.keys.begin, 0)));
-      row.scores = scores.data();
+      row.scores = workspace.ensure<float>(room_for(row.keys));
       attend(args, row, args.output + (query * spec.heads + head) * spec.value_dim);
     }
   });

@@ -28,10 +28,10 @@ void recall(const LayerSpec& spec, const LayerWeights& weights, CacheIndex begin
 }
 
 // Appends the term's state rows of new tokens.
-void append_state(const ScoreTerm& term, const NewTokens& tokens, LayerCache& cache) {
+void append_state(const ScoreTerm& term, const NewTokens& tokens, LayerCache& cache, Tensor& rows) {
   if (tokens.first == 0) cache.state = kernels::KvBlocks(1, term.state_width());
   const float* previous = tokens.first == 0 ? nullptr : cache.state.row(0, tokens.first - 1);
-  Tensor rows({tokens.count, term.state_width()});
+  rows.resize({tokens.count, term.state_width()});
   term.write_state(tokens, previous, rows.data());
   cache.state.append(rows.data(), tokens.count, term.state_width());
 }
@@ -64,7 +64,8 @@ void attend_with_term(const LayerSpec& spec, const LayerWeights& weights, int la
     const int64_t from = row + done;
     cache.keys.append(work.keys.data() + from * key_width, count, key_width);
     cache.values.append(work.values.data() + from * value_width, count, value_width);
-    append_state(term, {layer, first, count, set.token(chunk.begin + done), set.axes, normed.row(from)}, cache);
+    append_state(term, {layer, first, count, set.token(chunk.begin + done), set.axes, normed.row(from)}, cache,
+                 work.states);
     const float* queries = work.queries.data() + from * spec.heads * spec.head_dim;
     float* output = work.attended.data() + from * spec.heads * spec.value_dim;
     WeightRows shown(context, {Stage::attention, layer, chunk.sequence, first}, count, spec.heads, cache.length());

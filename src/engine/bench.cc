@@ -84,12 +84,13 @@ Result<engine::Sequence> made_up_prompt(const Engine::Impl& model, const engine:
 Status generate(const Engine::Impl& model, engine::Sequence& sequence, int64_t tokens) {
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   engine::Sequence* const one = &sequence;
+  engine::StepWorkspace work;
+  decoder::HeadWorkspace head;
   int32_t id = 0;
   for (int64_t step = 0; step < tokens; ++step) {
-    AZ_ASSIGN_OR_RETURN(const Tensor hidden,
-                        engine::decode_step(*model.decoder, {&one, 1}, {&id, 1}, {&step, 1}, context));
-    const Tensor logits = model.decoder->logits(hidden.data(), 1, *model.pool);
-    id = static_cast<int32_t>(kernels::argmax(logits.data(), model.spec.text.vocab));
+    AZ_RETURN_IF_ERROR(engine::decode_step(*model.decoder, {&one, 1}, {&id, 1}, {&step, 1}, context, work));
+    model.decoder->logits(work.hidden.data(), 1, head, *model.pool);
+    id = static_cast<int32_t>(kernels::argmax(head.logits.data(), model.spec.text.vocab));
   }
   return ok_status();
 }

@@ -362,7 +362,7 @@ class Reader {
     };
     AZ_RETURN_IF_ERROR(read("inputs", state.inputs));
     AZ_RETURN_IF_ERROR(read("memory", state.memory));
-    layer.recurrent = std::make_shared<const decoder::RecurrentState>(std::move(state));
+    layer.recurrent = std::make_shared<decoder::RecurrentState>(std::move(state));
     return ok_status();
   }
 

@@ -8,13 +8,6 @@
 namespace azimuth::engine {
 namespace {
 
-// A generated token on its way into the decoder.
-struct Step {
-  decoder::DecoderInput input;  // one row
-  PositionTable positions;      // of the token
-  PositionTable cached;         // of the tokens before it, where the cache holds raw keys
-};
-
 void append_ids(const PositionTable& from, PositionTable& to) {
   for (size_t i = 0; i < to.sets.size(); ++i) {
     PositionSet& set = to.sets[i];
@@ -29,27 +22,25 @@ PositionTable positions_until(const PositionTable& prompt, int64_t steps) {
   return all;
 }
 
-Result<Step> make_step(const decoder::Decoder& decoder, const Sequence& sequence, int index, int32_t id, int64_t step,
-                       const RunContext& context) {
-  Step out;
-  out.input.ids = {id};
-  AZ_ASSIGN_OR_RETURN(out.input.hidden, decoder.embed(out.input.ids));
+Status make_step(const decoder::Decoder& decoder, const Sequence& sequence, int index, int32_t id, int64_t step,
+                 const RunContext& context, Step& out) {
+  out.input.ids.assign(1, id);
+  AZ_RETURN_IF_ERROR(decoder.embed(out.input.ids, out.input.hidden));
   // A generated token sees the features that the last one of the prompt sees.
   const std::vector<kernels::KeyRange>& ranges = sequence.input.features.ranges;
-  if (!ranges.empty()) out.input.features.ranges = {ranges.back()};
-  out.positions = generated_positions(sequence.positions, step, 1);
+  out.input.features.ranges.assign(ranges.empty() ? 0 : 1, ranges.empty() ? kernels::KeyRange() : ranges.back());
+  generated_positions(sequence.positions, step, 1, out.positions);
   if (sequence.cache.key_storage() == decoder::KeyStorage::raw) {
     out.cached = positions_until(sequence.positions, step);
   }
-  AZ_RETURN_IF_ERROR(enter_decoder(context, index, sequence.cache.length(), {}, out.positions, out.input));
-  return out;
+  return enter_decoder(context, index, sequence.cache.length(), {}, out.positions, out.input);
 }
 
 // ---- frequencies that follow the length
 
 // The length that each sequence has with its new token. transformers looks at the largest id of its whole batch.
-std::vector<int64_t> grown_lengths(std::span<Sequence* const> sequences, std::span<const Step> steps) {
-  std::vector<int64_t> lengths;
+void grown_lengths(std::span<Sequence* const> sequences, std::span<const Step> steps, std::vector<int64_t>& lengths) {
+  lengths.clear();
   int64_t longest = 0;
   for (size_t i = 0; i < sequences.size(); ++i) {
     lengths.push_back(std::max(sequences[i]->growth.length, length_of(steps[i].positions)));
@@ -58,13 +49,16 @@ std::vector<int64_t> grown_lengths(std::span<Sequence* const> sequences, std::sp
   for (size_t i = 0; i < sequences.size(); ++i) {
     if (sequences[i]->growth.mode == FrequencyMode::as_reference) lengths[i] = longest;
   }
-  return lengths;
 }
 
 // Gives the sequence the frequencies of `length`; true where its tokens have to be computed again for that.
-Result<bool> grow(int64_t length, Sequence& sequence) {
+Result<bool> grow(const TextSpec& text, int64_t length, Sequence& sequence) {
   FrequencyGrowth& growth = sequence.growth;
   if (!growth.encoding_for || length <= growth.length) return false;
+  if (effective_length(text, length) == effective_length(text, growth.length)) {
+    growth.length = length;
+    return false;
+  }
   AZ_ASSIGN_OR_RETURN(std::shared_ptr<const decoder::PositionEncoding> encoding, growth.encoding_for(length));
   growth.length = length;
   const bool same = same_frequencies(*encoding, *sequence.encoding);
@@ -138,16 +132,22 @@ void token_position(const PositionSet& set, int64_t index, float* out) {
   }
 }
 
-PositionTable generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps) {
-  PositionTable table;
+void generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps, PositionTable& table) {
   table.set_of_layer = prompt.set_of_layer;
-  for (const PositionSet& set : prompt.sets) {
-    PositionSet generated;
+  table.sets.resize(prompt.sets.size());
+  for (size_t i = 0; i < prompt.sets.size(); ++i) {
+    const PositionSet& set = prompt.sets[i];
+    PositionSet& generated = table.sets[i];
     generated.axes = set.axes;
     generated.ids.resize(static_cast<size_t>(steps * set.axes));
-    for (int64_t i = 0; i < steps; ++i) set.decode_ids(first_step + i, generated.ids.data() + i * set.axes);
-    table.sets.push_back(std::move(generated));
+    for (int64_t step = 0; step < steps; ++step)
+      set.decode_ids(first_step + step, generated.ids.data() + step * set.axes);
   }
+}
+
+PositionTable generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps) {
+  PositionTable table;
+  generated_positions(prompt, first_step, steps, table);
   return table;
 }
 
@@ -194,6 +194,7 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, c
   for (const Sequence& sequence : sequences) total += sequence.input.tokens() - sequence.cache.length();
   int64_t done = 0;
   size_t next = 0;
+  decoder::PassWorkspace work;
   while (next < sequences.size()) {
     std::vector<decoder::SequenceChunk> chunks;
     int64_t rows = 0;
@@ -208,10 +209,10 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, c
       rows += end - begin;
     }
     if (chunks.empty()) break;
-    AZ_ASSIGN_OR_RETURN(const Tensor hidden, decoder.forward(chunks, context.share(done, rows, total)));
+    AZ_RETURN_IF_ERROR(decoder.forward(chunks, context.share(done, rows, total), work));
     int64_t row = 0;
     for (const decoder::SequenceChunk& chunk : chunks) {
-      AZ_RETURN_IF_ERROR(sink(chunk.sequence, chunk.begin, hidden.row(row), chunk.tokens()));
+      AZ_RETURN_IF_ERROR(sink(chunk.sequence, chunk.begin, work.hidden.row(row), chunk.tokens()));
       row += chunk.tokens();
     }
     done += rows;
@@ -220,33 +221,42 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, c
   return ok_status();
 }
 
-Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences,
-                           std::span<const int32_t> ids, std::span<const int64_t> steps, const RunContext& context) {
-  std::vector<Step> inputs;
+Status decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences, std::span<const int32_t> ids,
+                   std::span<const int64_t> steps, const RunContext& context, StepWorkspace& work) {
+  work.inputs.resize(sequences.size());
   for (size_t i = 0; i < sequences.size(); ++i) {
-    AZ_ASSIGN_OR_RETURN(Step step, make_step(decoder, *sequences[i], static_cast<int>(i), ids[i], steps[i], context));
-    inputs.push_back(std::move(step));
+    AZ_RETURN_IF_ERROR(
+        make_step(decoder, *sequences[i], static_cast<int>(i), ids[i], steps[i], context, work.inputs[i]));
   }
-  const std::vector<int64_t> lengths = grown_lengths(sequences, inputs);
-  Tensor out({static_cast<int64_t>(sequences.size()), decoder.spec().hidden});
-  std::vector<decoder::SequenceChunk> chunks;
+  grown_lengths(sequences, work.inputs, work.lengths);
+  work.hidden.resize({static_cast<int64_t>(sequences.size()), decoder.spec().hidden});
+  work.chunks.clear();
   for (size_t i = 0; i < sequences.size(); ++i) {
     Sequence& sequence = *sequences[i];
+    const Step& step = work.inputs[i];
     const int index = static_cast<int>(i);
-    AZ_ASSIGN_OR_RETURN(const bool again, grow(lengths[i], sequence));
+    AZ_ASSIGN_OR_RETURN(const bool again, grow(decoder.spec(), work.lengths[i], sequence));
     if (again) {
-      AZ_ASSIGN_OR_RETURN(const Tensor row, prefill_again(decoder, inputs[i], sequence, index, context));
-      std::copy_n(row.data(), row.elements(), out.row(index));
+      AZ_ASSIGN_OR_RETURN(const Tensor row, prefill_again(decoder, step, sequence, index, context));
+      std::copy_n(row.data(), row.elements(), work.hidden.row(index));
       continue;
     }
-    chunks.push_back({&inputs[i].input, &inputs[i].positions, sequence.encoding.get(), 0, 1, &sequence.cache, index,
-                      &inputs[i].cached});
+    work.chunks.push_back(
+        {&step.input, &step.positions, sequence.encoding.get(), 0, 1, &sequence.cache, index, &step.cached});
   }
-  AZ_ASSIGN_OR_RETURN(const Tensor rows, decoder.forward(chunks, context));
-  for (size_t k = 0; k < chunks.size(); ++k)
-    std::copy_n(rows.row(static_cast<int64_t>(k)), rows.row_elements(), out.row(chunks[k].sequence));
-  for (size_t i = 0; i < sequences.size(); ++i) remember(inputs[i], *sequences[i]);
-  return out;
+  AZ_RETURN_IF_ERROR(decoder.forward(work.chunks, context, work.pass));
+  const Tensor& rows = work.pass.hidden;
+  for (size_t k = 0; k < work.chunks.size(); ++k)
+    std::copy_n(rows.row(static_cast<int64_t>(k)), rows.row_elements(), work.hidden.row(work.chunks[k].sequence));
+  for (size_t i = 0; i < sequences.size(); ++i) remember(work.inputs[i], *sequences[i]);
+  return ok_status();
+}
+
+Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences,
+                           std::span<const int32_t> ids, std::span<const int64_t> steps, const RunContext& context) {
+  StepWorkspace work;
+  AZ_RETURN_IF_ERROR(decode_step(decoder, sequences, ids, steps, context, work));
+  return std::move(work.hidden);
 }
 
 }  // namespace azimuth::engine

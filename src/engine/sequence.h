@@ -9,6 +9,7 @@
 #include "azimuth/positions.h"
 #include "azimuth/prompt.h"
 #include "decoder/decoder.h"
+#include "decoder/pass_workspace.h"
 #include "spec/run_context.h"
 
 namespace azimuth::engine {
@@ -50,6 +51,8 @@ int64_t length_of(const PositionTable& positions);
 void token_position(const PositionSet& set, int64_t index, float* out);
 // The ids of generated tokens [0, steps), as a table of their own.
 PositionTable generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps);
+// The same into `table`.
+void generated_positions(const PositionTable& prompt, int64_t first_step, int64_t steps, PositionTable& table);
 
 // Hook 2 of the whole prompt; before its first prefill.
 Status enter_decoder(const RunContext& context, int sequence, Sequence& prompt);
@@ -69,8 +72,27 @@ inline constexpr int64_t kPrefillTokens = 512;
 Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, const RunContext& context,
                const HiddenSink& sink, int64_t pass_tokens = kPrefillTokens, int first_sequence = 0);
 
-// Feeds one generated token to each of `sequences`: its step-th (0-based). Returns hidden rows [sequences, hidden].
+// A generated token on its way into the decoder.
+struct Step {
+  decoder::DecoderInput input;  // one row
+  PositionTable positions;      // of the token
+  PositionTable cached;         // of the tokens before it, where the cache holds raw keys
+};
+
+// The memory of steps. Kept from one to the next, it makes them free of allocations.
+struct StepWorkspace {
+  std::vector<Step> inputs;      // [sequences]
+  std::vector<int64_t> lengths;  // [sequences]: that each has with its new token
+  std::vector<decoder::SequenceChunk> chunks;
+  decoder::PassWorkspace pass;
+  Tensor hidden;  // [sequences, hidden]; behind a step: its result
+};
+
+// Feeds one generated token to each of `sequences`: its step-th (0-based). The result is work.hidden.
 // Where its frequencies change with the new length, a sequence is first prefilled again, or goes on with other ones.
+Status decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences, std::span<const int32_t> ids,
+                   std::span<const int64_t> steps, const RunContext& context, StepWorkspace& work);
+// The same in memory of its own. Returns hidden rows [sequences, hidden].
 Result<Tensor> decode_step(const decoder::Decoder& decoder, std::span<Sequence* const> sequences,
                            std::span<const int32_t> ids, std::span<const int64_t> steps, const RunContext& context);
 

@@ -104,30 +104,45 @@ class AnswerLoop {
         detokenizer_(std::move(detokenizer)),
         stop_(params) {}
 
-  // `hidden` [hidden]: of the prompt's last token.
-  Status run(Tensor hidden, Generation& out) {
+  // `last` [hidden]: of the prompt's last token. From then on no token asks the heap for memory, but for what the cache
+  // grows by.
+  Status run(const Tensor& last, Generation& out) {
     out.finish = FinishReason::length;
     if (params_.max_new_tokens == 0) return ok_status();
+    reserve(out);
+    const Tensor* hidden = &last;
     for (int64_t step = 0;; ++step) {
-      AZ_ASSIGN_OR_RETURN(const Tensor logits, logits_of(hidden));
-      AZ_ASSIGN_OR_RETURN(const int32_t id, choose(logits, step, out));
+      AZ_RETURN_IF_ERROR(find_logits(*hidden));
+      AZ_ASSIGN_OR_RETURN(const int32_t id, choose(step, out));
       AZ_ASSIGN_OR_RETURN(const bool over, take(id, out));
       if (over) return ok_status();
       if (callbacks_.cancel != nullptr && callbacks_.cancel->load()) {
         out.finish = FinishReason::cancelled;
         return emit(stop_.flush(), out);
       }
-      Result<Tensor> next = feed(id, step);
-      if (!next.ok() && next.status().code() == StatusCode::cancelled && callbacks_.cancel != nullptr &&
-          callbacks_.cancel->load()) {
+      const Status fed = feed(id, step);
+      if (fed.code() == StatusCode::cancelled && callbacks_.cancel != nullptr && callbacks_.cancel->load()) {
         return stop_in_token(out);
       }
-      AZ_RETURN_IF_ERROR(next.status());
-      hidden = std::move(*next);
+      AZ_RETURN_IF_ERROR(fed);
+      hidden = &work_.hidden;
     }
   }
 
  private:
+  // Room for the lists of an answer, unless it gets very long.
+  void reserve(Generation& out) {
+    constexpr int64_t kMostTokens = 16384;
+    constexpr size_t kTextOfToken = 16;  // bytes, which is more than most have
+    const auto tokens = static_cast<size_t>(std::min(params_.max_new_tokens, kMostTokens));
+    out.text.reserve(tokens * kTextOfToken);
+    out.ids.reserve(tokens);
+    out.logprobs.reserve(tokens);
+    out.entropies.reserve(tokens);
+    generated_.reserve(tokens);
+    turn_.ids.reserve(turn_.ids.size() + tokens);
+  }
+
   // The token that was shown last is not in the cache.
   Status stop_in_token(Generation& out) {
     // Frequencies may have moved on without the keys.
@@ -141,20 +156,18 @@ class AnswerLoop {
     return std::find(ends.begin(), ends.end(), id) != ends.end();
   }
 
-  Result<Tensor> logits_of(const Tensor& hidden) const {
-    Tensor logits = model_.decoder->logits(hidden.data(), 1, *model_.pool);
+  Status find_logits(const Tensor& hidden) {
+    model_.decoder->logits(hidden.data(), 1, head_, *model_.pool);
     const TapPoint point{Stage::logits, -1, 0, turn_.sequence.cache.length() - 1};
-    AZ_RETURN_IF_ERROR(engine::pass_tensor(call_.decoding(), point, logits));
-    return logits;
+    return engine::pass_tensor(call_.decoding(), point, head_.logits);
   }
 
-  Result<int32_t> choose(const Tensor& logits, int64_t step, Generation& out) {
-    const std::span<const float> row(logits.data(), static_cast<size_t>(logits.elements()));
+  Result<int32_t> choose(int64_t step, Generation& out) {
+    const std::span<const float> row(head_.logits.data(), static_cast<size_t>(head_.logits.elements()));
     const std::vector<int32_t>& ids = turn_.sequence.prompt.ids;
     AZ_ASSIGN_OR_RETURN(const int32_t id,
-                        sampling::sample(row, params_, {ids, generated_}, 0, static_cast<uint64_t>(step)));
-    const sampling::RowStatistics statistics =
-        sampling::row_statistics(row.data(), 1, logits.elements(), 0, 1.0, *model_.pool)[0];
+                        sampling::sample(row, params_, {ids, generated_}, 0, static_cast<uint64_t>(step), sampler_));
+    const sampling::RowStatistics statistics = sampling::statistics_of_row(row, 1.0, *model_.pool);
     generated_.push_back(id);
     logprob_ = statistics.logprob(row[static_cast<size_t>(id)]);
     entropy_ = statistics.entropy;
@@ -164,7 +177,7 @@ class AnswerLoop {
 
   // Shows the token's text; true where it ends the answer.
   Result<bool> take(int32_t id, Generation& out) {
-    AZ_ASSIGN_OR_RETURN(const std::string piece, detokenizer_.push(id));
+    AZ_ASSIGN_OR_RETURN(const std::string_view piece, detokenizer_.push(id));
     const sampling::StopDetector::Step step = stop_.push(id, piece);
     if (step.reason != sampling::FinishReason::stop_id) {
       out.ids.push_back(id);
@@ -185,24 +198,24 @@ class AnswerLoop {
     return true;
   }
 
-  Status emit(const std::string& text, Generation& out) {
+  Status emit(std::string_view text, Generation& out) {
     out.text += text;
     if (callbacks_.on_text && !text.empty()) callbacks_.on_text(text);
     return ok_status();
   }
 
-  Result<Tensor> feed(int32_t id, int64_t step) {
+  Status feed(int32_t id, int64_t step) {
     if (callbacks_.on_position) {
       const PositionSet& set = turn_.sequence.positions.sets[0];
-      std::vector<float> ids(static_cast<size_t>(set.axes));
-      set.decode_ids(step, ids.data());
-      callbacks_.on_position(step, ids.data(), set.axes);
+      float ids[kMaxPositionAxes];
+      set.decode_ids(step, ids);
+      callbacks_.on_position(step, ids, set.axes);
     }
     Sequence* const sequence = &turn_.sequence;
-    AZ_ASSIGN_OR_RETURN(Tensor hidden,
-                        engine::decode_step(*model_.decoder, {&sequence, 1}, {&id, 1}, {&step, 1}, call_.decoding()));
+    AZ_RETURN_IF_ERROR(
+        engine::decode_step(*model_.decoder, {&sequence, 1}, {&id, 1}, {&step, 1}, call_.decoding(), work_));
     turn_.ids.push_back(id);
-    return hidden;
+    return ok_status();
   }
 
   const Call& call_;
@@ -212,6 +225,9 @@ class AnswerLoop {
   const GenerateCallbacks& callbacks_;
   text::Detokenizer detokenizer_;
   sampling::StopDetector stop_;
+  engine::StepWorkspace work_;
+  decoder::HeadWorkspace head_;
+  sampling::SamplerWorkspace sampler_;
   std::vector<int32_t> generated_;
   double logprob_ = 0.0;
   double entropy_ = 0.0;
@@ -380,12 +396,12 @@ Result<Generation> Session::generate(const Request& request, const GenerateOptio
   const Call call{model, callbacks, engine::HookTaps(request.hooks)};
   AZ_ASSIGN_OR_RETURN(Turn turn,
                       impl_->start_turn(request, policy.policy.spelling(), sample, std::move(keys), call, out));
-  AZ_ASSIGN_OR_RETURN(Tensor last, impl_->read_prompt(call, turn, out));
+  AZ_ASSIGN_OR_RETURN(const Tensor last, impl_->read_prompt(call, turn, out));
 
   AZ_ASSIGN_OR_RETURN(text::Detokenizer detokenizer, text::Detokenizer::create(*model.tokenizer, true));
   const Stopwatch decoding;
   AnswerLoop loop(call, turn, params, std::move(detokenizer));
-  AZ_RETURN_IF_ERROR(loop.run(std::move(last), out));
+  AZ_RETURN_IF_ERROR(loop.run(last, out));
   out.prefills_again = turn.sequence.growth.prefills;
   out.kept_old_turns = turn.sequence.growth.mixed;
   out.stages.push_back({"decode", decoding.seconds(), out.steps, "tokens"});

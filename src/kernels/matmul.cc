@@ -64,11 +64,11 @@ class BlockProduct {
       return;
     }
     auto pack = [this](int64_t begin, int64_t end) { pack_tiles(begin, end); };
-    pool.for_each(tiles_.tiles, 1, std::cref(pack));
+    pool.for_each(tiles_.tiles, 1, pack);
     // A group of panels passes over the packed rows once; a few groups per thread even out the load.
     const int64_t group = std::clamp<int64_t>(m_.panels / (4 * pool.threads()), 1, 8);
     auto multiply = [this](int64_t begin, int64_t end) { multiply_panels(begin, end); };
-    pool.for_each(m_.panels, group, std::cref(multiply));
+    pool.for_each(m_.panels, group, multiply);
   }
 
  private:
@@ -178,7 +178,7 @@ void multiply_row(const PackedMatrix::Impl& m, const float* x, const float* bias
   };
   if (m.inputs * m.outputs < kWorthThreads) return multiply(0, m.panels);
   const int64_t grain = std::max<int64_t>(4, kMatvecTaskBytes / m.panel_bytes);
-  pool.for_each(m.panels, grain, std::cref(multiply));
+  pool.for_each(m.panels, grain, multiply);
 }
 
 }  // namespace

@@ -47,10 +47,10 @@ class RowBlockProduct {
       pack_tiles(0, 1);
     } else {
       auto pack = [this](int64_t begin, int64_t end) { pack_tiles(begin, end); };
-      pool.for_each(tiles_.tiles, 1, std::cref(pack));
+      pool.for_each(tiles_.tiles, 1, pack);
     }
     auto multiply = [this](int64_t begin, int64_t end) { multiply_panels(begin, end); };
-    pool.for_each(panels_, panels_of_task(pool), std::cref(multiply));
+    pool.for_each(panels_, panels_of_task(pool), multiply);
   }
 
  private:

@@ -1,5 +1,3 @@
-#include <functional>
-
 #include "kernels/dispatch.h"
 #include "kernels/kernels.h"
 
@@ -14,7 +12,7 @@ void resample_rows(const uint8_t* in, int64_t rows, int64_t in_width, int channe
                          taps.weights.data(), taps.max_taps, taps.precision, taps.out_size,
                          out + row * taps.out_size * channels);
   };
-  pool.for_each(rows, 8, std::cref(run));
+  pool.for_each(rows, 8, run);
 }
 
 void resample_columns(const uint8_t* in, int64_t /*in_height*/, int64_t row_bytes, const ResampleTaps& taps,
@@ -25,7 +23,7 @@ void resample_columns(const uint8_t* in, int64_t /*in_height*/, int64_t row_byte
       table.resample_column(in + taps.first[row] * row_bytes, row_bytes, taps.count[row],
                             taps.weights.data() + row * taps.max_taps, taps.precision, out + row * row_bytes);
   };
-  pool.for_each(taps.out_size, 8, std::cref(run));
+  pool.for_each(taps.out_size, 8, run);
 }
 
 }  // namespace azimuth::kernels

@@ -1,7 +1,5 @@
 // Kernels that work on rows or on plain runs of elements: threads only. Runs are cut at fixed multiples, and no element
 // depends on where a run begins.
-#include <functional>
-
 #include "kernels/dispatch.h"
 #include "kernels/kernels.h"
 
@@ -16,14 +14,14 @@ void for_rows(int64_t rows, int64_t width, ThreadPool& pool, const Body& body) {
   auto run = [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) body(row);
   };
-  pool.for_each(rows, std::max<int64_t>(1, kTaskElements / std::max<int64_t>(1, width)), std::cref(run));
+  pool.for_each(rows, std::max<int64_t>(1, kTaskElements / std::max<int64_t>(1, width)), run);
 }
 
 // body(begin, count) for runs of elements.
 template <typename Body>
 void for_elements(int64_t count, ThreadPool& pool, const Body& body) {
   auto run = [&](int64_t begin, int64_t end) { body(begin, end - begin); };
-  pool.for_each(count, kTaskElements, std::cref(run));
+  pool.for_each(count, kTaskElements, run);
 }
 
 }  // namespace

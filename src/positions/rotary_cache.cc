@@ -29,6 +29,8 @@ size_t RotaryCache::row_of(float id) {
 }
 
 void RotaryCache::append(const float* ids, int64_t tokens, int axes, RotaryTable& table) {
+  // A generated token has an id of its own: computing its one row costs less than to keep it.
+  if (tokens == 1) return append_rotary(plan_, ids, tokens, axes, table);
   table.groups = plan_.groups;
   table.pairs = plan_.pairs;
   const size_t begin = table.cosines.size();

@@ -33,6 +33,15 @@ std::vector<TokenLogprob> best_tokens(std::span<const float> logits, int top, do
   return best;
 }
 
+// Of a row with these sums: NaN where a logit is NaN or +inf, log_mass -inf where all are.
+RowStatistics statistics_from(float temperature, double log_mass, double entropy) {
+  RowStatistics row;
+  row.temperature = temperature;
+  row.log_mass = log_mass;
+  row.entropy = std::max(0.0, entropy);
+  return row;
+}
+
 }  // namespace
 
 Status check_logits(std::span<const float> logits) {
@@ -76,14 +85,21 @@ std::vector<RowStatistics> row_statistics(const float* logits, int64_t rows, int
   pool.for_each(rows, top > 0 ? 1 : rows, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       RowStatistics& one = all[static_cast<size_t>(row)];
-      one.temperature = narrow;
-      one.log_mass = masses[static_cast<size_t>(row)];  // NaN where a logit is NaN or +inf, -inf where all are
-      one.entropy = std::max(0.0, entropies[static_cast<size_t>(row)]);
+      one = statistics_from(narrow, masses[static_cast<size_t>(row)], entropies[static_cast<size_t>(row)]);
       if (!one.has_distribution()) continue;
       one.top = best_tokens({logits + row * vocab, static_cast<size_t>(vocab)}, top, one.temperature, one.log_mass);
     }
   });
   return all;
+}
+
+RowStatistics statistics_of_row(std::span<const float> logits, double temperature, ThreadPool& pool) {
+  const auto narrow = static_cast<float>(temperature);
+  const auto vocab = static_cast<int64_t>(logits.size());
+  double log_mass = 0.0;
+  double entropy = 0.0;
+  kernels::log_sum_exp(logits.data(), 1, vocab, vocab, narrow, &log_mass, &entropy, pool);
+  return statistics_from(narrow, log_mass, entropy);
 }
 
 }  // namespace azimuth::sampling

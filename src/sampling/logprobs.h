@@ -37,6 +37,9 @@ struct RowStatistics {
 std::vector<RowStatistics> row_statistics(const float* logits, int64_t rows, int64_t vocab, int top, double temperature,
                                           ThreadPool& pool);
 
+// The same of one row, without the most probable tokens.
+RowStatistics statistics_of_row(std::span<const float> logits, double temperature, ThreadPool& pool);
+
 // invalid_argument for a row that has no distribution.
 Status check_row(std::span<const float> logits);
 

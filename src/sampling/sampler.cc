@@ -4,8 +4,6 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "base/rng.h"
 #include "kernels/kernels.h"
@@ -20,26 +18,29 @@ bool in_vocabulary(int32_t id, std::span<const float> logits) {
   return id >= 0 && static_cast<size_t>(id) < logits.size();
 }
 
-void penalize_repetition(std::span<float> logits, double penalty, const TokenHistory& history) {
+void penalize_repetition(double penalty, const TokenHistory& history, SamplerWorkspace& work) {
   if (penalty == 1.0) return;
   const auto factor = static_cast<float>(penalty);
-  std::unordered_set<int32_t> seen(history.prompt.begin(), history.prompt.end());
-  seen.insert(history.generated.begin(), history.generated.end());
-  for (const int32_t id : seen) {
-    if (!in_vocabulary(id, logits)) continue;
-    float& logit = logits[id];
-    logit = logit < 0 ? logit * factor : logit / factor;
+  work.counts.assign(work.logits.size(), 0);
+  for (const std::span<const int32_t> ids : {history.prompt, history.generated}) {
+    for (const int32_t id : ids) {
+      if (!in_vocabulary(id, work.logits) || work.counts[id]++ > 0) continue;
+      float& logit = work.logits[id];
+      logit = logit < 0 ? logit * factor : logit / factor;
+    }
   }
 }
 
-void penalize_presence(std::span<float> logits, const SamplingParams& params, const TokenHistory& history) {
+void penalize_presence(const SamplingParams& params, const TokenHistory& history, SamplerWorkspace& work) {
   if (params.presence_penalty == 0.0 && params.frequency_penalty == 0.0) return;
-  std::unordered_map<int32_t, int> counts;
-  for (const int32_t id : history.generated) ++counts[id];
-  for (const auto& [id, count] : counts) {
-    if (!in_vocabulary(id, logits)) continue;
-    logits[id] -= static_cast<float>(params.frequency_penalty) * static_cast<float>(count);
-    logits[id] -= static_cast<float>(params.presence_penalty);
+  work.counts.assign(work.logits.size(), 0);
+  for (const int32_t id : history.generated) {
+    if (in_vocabulary(id, work.logits)) ++work.counts[id];
+  }
+  for (size_t id = 0; id < work.logits.size(); ++id) {
+    if (work.counts[id] == 0) continue;
+    work.logits[id] -= static_cast<float>(params.frequency_penalty) * static_cast<float>(work.counts[id]);
+    work.logits[id] -= static_cast<float>(params.presence_penalty);
   }
 }
 
@@ -61,9 +62,9 @@ void scale(std::span<float> logits, double temperature) {
 }
 
 // Ties with the last token that is kept are kept too, as in transformers.
-void keep_top_k(std::span<float> logits, int64_t top_k) {
+void keep_top_k(std::span<float> logits, int64_t top_k, std::vector<float>& sorted) {
   if (top_k == 0 || static_cast<size_t>(top_k) >= logits.size()) return;
-  std::vector<float> sorted(logits.begin(), logits.end());
+  sorted.assign(logits.begin(), logits.end());
   std::nth_element(sorted.begin(), sorted.begin() + (top_k - 1), sorted.end(), std::greater<>());
   const float smallest_kept = sorted[top_k - 1];
   for (float& logit : logits) {
@@ -73,10 +74,11 @@ void keep_top_k(std::span<float> logits, int64_t top_k) {
 
 // Keeps the most probable tokens whose predecessors hold less than top_p of the mass; of equal ones the smaller index
 // comes first. A heap instead of a sort: few of a vocabulary's tokens are ever looked at.
-void keep_top_p(std::span<float> logits, double top_p) {
+void keep_top_p(std::span<float> logits, double top_p, std::vector<int32_t>& heap) {
   if (top_p >= 1.0) return;
   const double log_mass = log_sum_exp(logits);
-  std::vector<int32_t> heap;
+  heap.clear();
+  heap.reserve(logits.size());
   for (size_t id = 0; id < logits.size(); ++id) {
     if (logits[id] != kExcluded) heap.push_back(static_cast<int32_t>(id));
   }
@@ -134,31 +136,45 @@ int32_t argmax(std::span<const float> logits) {
   return static_cast<int32_t>(kernels::argmax(logits.data(), static_cast<int64_t>(logits.size())));
 }
 
-Result<std::vector<float>> process_logits(std::span<const float> logits, const SamplingParams& params,
-                                          const TokenHistory& history) {
+Status process_logits(std::span<const float> logits, const SamplingParams& params, const TokenHistory& history,
+                      SamplerWorkspace& work) {
   AZ_RETURN_IF_ERROR(check_logits(logits));
-  std::vector<float> processed(logits.begin(), logits.end());
-  penalize_repetition(processed, params.repetition_penalty, history);
-  penalize_presence(processed, params, history);
+  std::vector<float>& processed = work.logits;
+  processed.assign(logits.begin(), logits.end());
+  penalize_repetition(params.repetition_penalty, history, work);
+  penalize_presence(params, history, work);
   exclude_early_stops(processed, params, history);
   AZ_RETURN_IF_ERROR(check_some_left(processed));
-  if (params.greedy()) return processed;
+  if (params.greedy()) return ok_status();
   scale(processed, params.temperature);
-  keep_top_k(processed, params.top_k);
-  keep_top_p(processed, params.top_p);
+  keep_top_k(processed, params.top_k, work.sorted);
+  keep_top_p(processed, params.top_p, work.heap);
   keep_min_p(processed, params.min_p);
-  return processed;
+  return ok_status();
+}
+
+Result<std::vector<float>> process_logits(std::span<const float> logits, const SamplingParams& params,
+                                          const TokenHistory& history) {
+  SamplerWorkspace work;
+  AZ_RETURN_IF_ERROR(process_logits(logits, params, history, work));
+  return std::move(work.logits);
 }
 
 Result<int32_t> sample(std::span<const float> logits, const SamplingParams& params, const TokenHistory& history,
-                       uint64_t request, uint64_t step) {
+                       uint64_t request, uint64_t step, SamplerWorkspace& work) {
   if (!changes_logits(params)) {
     AZ_RETURN_IF_ERROR(check_logits(logits));
     AZ_RETURN_IF_ERROR(check_some_left(logits));
     return argmax(logits);
   }
-  AZ_ASSIGN_OR_RETURN(const std::vector<float> processed, process_logits(logits, params, history));
-  return params.greedy() ? argmax(processed) : draw(processed, uniform(params.seed, request, step));
+  AZ_RETURN_IF_ERROR(process_logits(logits, params, history, work));
+  return params.greedy() ? argmax(work.logits) : draw(work.logits, uniform(params.seed, request, step));
+}
+
+Result<int32_t> sample(std::span<const float> logits, const SamplingParams& params, const TokenHistory& history,
+                       uint64_t request, uint64_t step) {
+  SamplerWorkspace work;
+  return sample(logits, params, history, request, step, work);
 }
 
 }  // namespace azimuth::sampling

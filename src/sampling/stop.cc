@@ -5,6 +5,10 @@
 
 namespace azimuth::sampling {
 
+StopStringMatcher::StopStringMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {
+  held_.reserve(kTextRoom);
+}
+
 std::optional<int> StopStringMatcher::match_at(size_t end) const {
   const std::string_view text = std::string_view(held_).substr(0, end);
   std::optional<int> best;
@@ -27,18 +31,19 @@ size_t StopStringMatcher::possible_start() const {
 }
 
 StopStringMatcher::Piece StopStringMatcher::push(std::string_view text) {
+  held_.erase(0, shown_);
   const size_t before = held_.size();
   held_ += text;
-  for (size_t end = before + 1; end <= held_.size(); ++end) {
-    if (const auto match = match_at(end)) return {held_.substr(0, end - stops_[*match].size()), match};
+  const std::string_view held = held_;
+  for (size_t end = before + 1; end <= held.size(); ++end) {
+    if (const auto match = match_at(end)) return {held.substr(0, end - stops_[*match].size()), match};
   }
-  const size_t safe = held_.size() - possible_start();
-  Piece piece{held_.substr(0, safe), std::nullopt};
-  held_.erase(0, safe);
-  return piece;
+  shown_ = held.size() - possible_start();
+  return {held.substr(0, shown_), std::nullopt};
 }
 
 std::string StopStringMatcher::flush() {
+  held_.erase(0, std::exchange(shown_, 0));
   return std::exchange(held_, std::string());
 }
 
@@ -56,27 +61,26 @@ StopDetector::StopDetector(const SamplingParams& params)
     : stop_ids_(params.stop_ids),
       max_new_tokens_(params.max_new_tokens),
       min_new_tokens_(params.min_new_tokens),
-      matcher_(params.stop_strings) {}
+      matcher_(params.stop_strings) {
+  text_.reserve(kTextRoom);
+}
 
 StopDetector::Step StopDetector::push(int32_t id, std::string_view text) {
   ++tokens_;
   const bool may_stop = tokens_ > min_new_tokens_;
   if (may_stop && std::find(stop_ids_.begin(), stop_ids_.end(), id) != stop_ids_.end()) {
-    return {matcher_.flush(), FinishReason::stop_id, -1};
+    text_ = matcher_.flush();
+    return {text_, FinishReason::stop_id, -1};
   }
-  Step step;
+  text_ = text;
   if (may_stop) {
-    StopStringMatcher::Piece piece = matcher_.push(text);
-    step.text = std::move(piece.text);
-    if (piece.match) return {std::move(step.text), FinishReason::stop_string, *piece.match};
-  } else {
-    step.text = text;
+    const StopStringMatcher::Piece piece = matcher_.push(text);
+    text_ = piece.text;
+    if (piece.match) return {text_, FinishReason::stop_string, *piece.match};
   }
-  if (tokens_ >= max_new_tokens_) {
-    step.text += matcher_.flush();
-    step.reason = FinishReason::length;
-  }
-  return step;
+  if (tokens_ < max_new_tokens_) return {text_};
+  text_ += matcher_.flush();
+  return {text_, FinishReason::length, -1};
 }
 
 }  // namespace azimuth::sampling

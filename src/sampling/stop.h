@@ -11,14 +11,17 @@
 
 namespace azimuth::sampling {
 
+// Bytes that are kept free for text: more than a token of any vocabulary has, so that no token asks for memory.
+inline constexpr size_t kTextRoom = 512;
+
 // Looks for stop strings in text that arrives in pieces, and never lets a part of one through. The outcome does not
 // depend on how the text was cut: the match that ends first wins, among those the longest.
 class StopStringMatcher {
  public:
-  explicit StopStringMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {}
+  explicit StopStringMatcher(std::vector<std::string> stops);
 
   struct Piece {
-    std::string text;          // safe to show; ends before the stop string
+    std::string_view text;     // safe to show; ends before the stop string; valid until the next call
     std::optional<int> match;  // index of the stop string; afterwards the matcher must not be used
   };
 
@@ -35,6 +38,7 @@ class StopStringMatcher {
 
   std::vector<std::string> stops_;
   std::string held_;
+  size_t shown_ = 0;  // bytes of held_ that the last piece was
 };
 
 enum class FinishReason { none, stop_id, stop_string, length };
@@ -46,7 +50,7 @@ class StopDetector {
   explicit StopDetector(const SamplingParams& params);
 
   struct Step {
-    std::string text;  // to show now
+    std::string_view text;  // to show now; valid until the next call
     FinishReason reason = FinishReason::none;
     int stop_string = -1;  // index, where reason is stop_string
   };
@@ -64,6 +68,7 @@ class StopDetector {
   int64_t max_new_tokens_;
   int64_t min_new_tokens_;
   StopStringMatcher matcher_;
+  std::string text_;  // of the last step
   int64_t tokens_ = 0;
 };
 

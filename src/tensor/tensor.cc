@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -90,17 +89,35 @@ bool TensorView::is_contiguous() const {
   return true;
 }
 
-void Tensor::Free::operator()(float* p) const {
-  std::free(p);
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+constexpr int64_t kLineElements = 64 / sizeof(float);
+
+int64_t elements_of_row(const Shape& shape) {
+  const int64_t count = shape.elements();
+  return shape.rank() == 0 || shape[0] == 0 ? count : count / shape[0];
 }
 
-Tensor::Tensor(const Shape& shape) : shape_(shape) {
+}  // namespace
+
+void Tensor::Free::operator()(float* p) const {
+  ::operator delete(p, kAlignment);
+}
+
+Tensor::Tensor(const Shape& shape) {
+  resize(shape);
+}
+
+void Tensor::resize(const Shape& shape) {
   const int64_t count = shape.elements();
-  row_elements_ = (shape.rank() == 0 || shape[0] == 0) ? count : count / shape[0];
-  constexpr size_t kAlign = 64;
-  const size_t bytes = (static_cast<size_t>(count) * sizeof(float) + kAlign - 1) / kAlign * kAlign;
-  data_.reset(static_cast<float*>(std::aligned_alloc(kAlign, std::max(bytes, kAlign))));
-  if (!data_) throw std::bad_alloc();
+  if (data_ == nullptr || count > capacity_) {
+    capacity_ = (count + kLineElements - 1) / kLineElements * kLineElements;
+    data_.reset();
+    data_.reset(static_cast<float*>(::operator new(static_cast<size_t>(capacity_) * sizeof(float), kAlignment)));
+  }
+  shape_ = shape;
+  row_elements_ = elements_of_row(shape);
 }
 
 Tensor Tensor::zeros(const Shape& shape) {

@@ -70,6 +70,8 @@ class Tensor {
   Tensor clone() const;
   // The same elements under another shape, which must have as many.
   void reshape(const Shape& shape);
+  // Makes room for `shape`: in the memory that is there, where it is enough. What the elements were is lost.
+  void resize(const Shape& shape);
 
  private:
   struct Free {
@@ -77,6 +79,7 @@ class Tensor {
   };
   Shape shape_;
   int64_t row_elements_ = 0;
+  int64_t capacity_ = 0;  // elements that the memory has room for
   std::unique_ptr<float[], Free> data_;
 };
 

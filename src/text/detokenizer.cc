@@ -3,6 +3,11 @@
 #include "text/rust_border.h"
 
 namespace azimuth::text {
+namespace {
+
+constexpr size_t kTextRoom = 512;  // bytes; more than a token of any vocabulary has, so that no token asks for memory
+
+}  // namespace
 
 void Detokenizer::Deleter::operator()(az_detokenizer* detokenizer) const {
   az_detokenizer_free(detokenizer);
@@ -15,13 +20,16 @@ Result<Detokenizer> Detokenizer::create(const Tokenizer& tokenizer, bool skip_sp
   }));
   Detokenizer detokenizer;
   detokenizer.handle_.reset(handle);
+  detokenizer.text_.reserve(kTextRoom);
   return detokenizer;
 }
 
-Result<std::string> Detokenizer::push(int32_t id) {
+Result<std::string_view> Detokenizer::push(int32_t id) {
   az_bytes text{nullptr, 0};
   AZ_RETURN_IF_ERROR(call_rust([&](az_bytes* error) { return az_detokenizer_push(handle_.get(), id, &text, error); }));
-  return take_string(text);
+  text_.assign(text.data, text.size);
+  az_bytes_free(text);
+  return std::string_view(text_);
 }
 
 Result<std::string> Detokenizer::finish() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "azimuth/status.h"
 #include "text/tokenizer.h"
@@ -18,8 +19,8 @@ class Detokenizer {
   // The tokenizer's tables are shared; it may be destroyed before the detokenizer.
   static Result<Detokenizer> create(const Tokenizer& tokenizer, bool skip_special);
 
-  // The text that is certain after `id`; often empty while a character is incomplete.
-  Result<std::string> push(int32_t id);
+  // The text that is certain after `id`; often empty while a character is incomplete. Valid until the next call.
+  Result<std::string_view> push(int32_t id);
 
   // What is left, with U+FFFD for bytes that never became a character. The detokenizer is then empty.
   Result<std::string> finish();
@@ -30,6 +31,7 @@ class Detokenizer {
   };
 
   std::unique_ptr<az_detokenizer, Deleter> handle_;
+  std::string text_;  // of the last push
 };
 
 }  // namespace azimuth::text

@@ -45,7 +45,7 @@ void expect_sum_is_whole(const Tokenizer& tokenizer, const std::vector<int32_t>&
   auto detokenizer = Detokenizer::create(tokenizer, skip_special).value();
   std::string sum;
   for (int32_t id : ids) {
-    const std::string piece = detokenizer.push(id).value();
+    const std::string piece(detokenizer.push(id).value());
     EXPECT_TRUE(is_utf8(piece));
     sum += piece;
   }
@@ -113,7 +113,7 @@ TEST(Detokenizer, NeverShowsHalfACharacter) {
   ASSERT_GT(ids.size(), 5u);
   std::string sum;
   for (int32_t id : ids) {
-    const std::string piece = detokenizer.push(id).value();
+    const std::string piece(detokenizer.push(id).value());
     EXPECT_EQ(piece.find("\uFFFD"), std::string::npos);
     sum += piece;
   }

@@ -62,6 +62,16 @@ FAULTS = [
     Fault("pictures-by-name", "src/score/samples_file.cc",
           "    hasher.hash(hash);\n", "",
           "a sample whose picture changed is taken for what it was", "score", traced=False),
+    # Memory that answers keep
+    Fault("list-for-each-token", "src/decoder/moe.cc",
+          "std::vector<size_t>& places = work.places;", "std::vector<size_t> places;",
+          "the rows of an expert are a new list for each token", "allocations", traced=False),
+    Fault("state-for-each-token", "src/decoder/cache_marks.cc",
+          "if (old.use_count() != 1) return", "if (true) return",
+          "each token's state of linear attention is new memory", "allocations", traced=False),
+    Fault("state-of-a-snapshot-overwritten", "src/decoder/cache_marks.cc",
+          "if (old.use_count() != 1) return", "if (old == nullptr) return",
+          "a state that a snapshot holds lends its memory", "caches", traced=False),
     # Preprocessing
     Fault("round-half-up", "src/preprocess/smart_resize.cc",
           "std::nearbyint(static_cast<double>(value) / static_cast<double>(factor))",

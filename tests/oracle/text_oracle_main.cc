@@ -32,7 +32,7 @@ Result<ordered_json> encode(const text::Tokenizer& tokenizer, const ordered_json
   AZ_ASSIGN_OR_RETURN(auto detokenizer, text::Detokenizer::create(tokenizer, false));
   std::string streamed;
   for (const int32_t id : ids) {
-    AZ_ASSIGN_OR_RETURN(const std::string piece, detokenizer.push(id));
+    AZ_ASSIGN_OR_RETURN(const std::string_view piece, detokenizer.push(id));
     streamed += piece;
   }
   AZ_ASSIGN_OR_RETURN(const std::string rest, detokenizer.finish());

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "decoder/dot.h"
+#include "kernels/workspace.h"
 
 namespace azimuth::decoder {
 
@@ -26,16 +27,15 @@ void TransformerXlTerm::add_products(const ScoreRow& row) const {
   const int64_t head_dim = weights.content_bias->row_elements();
   const float* content_bias = weights.content_bias->row(row.head);
   const float* position_bias = weights.position_bias->row(row.head);
-  std::vector<float> query(row.vector, row.vector + head_dim);
-  for (int64_t channel = 0; channel < head_dim; ++channel) {
-    query[static_cast<size_t>(channel)] += position_bias[channel];
-  }
+  static thread_local kernels::Workspace workspace;
+  float* const query = workspace.ensure<float>(static_cast<size_t>(head_dim));
+  for (int64_t channel = 0; channel < head_dim; ++channel)
+    query[channel] = row.vector[channel] + position_bias[channel];
   const int64_t furthest = weights.relative.shape()[0] - 1;
   for (CacheIndex key = row.keys.begin; key < row.keys.end; ++key) {
     const int64_t distance = std::clamp<int64_t>(row.query - key, 0, furthest);
     const float* relative = weights.relative.row(distance) + row.head * head_dim;
-    row.scores[key - row.keys.begin] +=
-        dot(content_bias, row.key(key), head_dim) + dot(query.data(), relative, head_dim);
+    row.scores[key - row.keys.begin] += dot(content_bias, row.key(key), head_dim) + dot(query, relative, head_dim);
   }
 }
 

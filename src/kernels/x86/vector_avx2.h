@@ -61,6 +61,10 @@ struct Vec {
     const F second = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
     return mul(mul(a, first), second);
   }
+  // The same for a in [0.5, 2) and |n| <= 124: n goes into the exponent.
+  AZ_WIDE F scale_near_one(F a, F n) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23)));
+  }
 
   AZ_WIDE float sum(F v) {
     __m128 x = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

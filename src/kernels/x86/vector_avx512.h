@@ -49,6 +49,7 @@ struct Vec {
   }
   AZ_WIDE bool any_equal(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ) != 0; }
   AZ_WIDE F scale(F a, F n) { return _mm512_scalef_ps(a, n); }  // a 2^n
+  AZ_WIDE F scale_near_one(F a, F n) { return scale(a, n); }
 
   AZ_WIDE float sum(F v) { return sum_256(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1))); }
   AZ_WIDE float sum_256(__m256 v) {

@@ -168,7 +168,7 @@ float weigh_scores(float* scores, int begin, int end, float highest) {
   const Vec::F shift = Vec::all(highest);
   Vec::F sums = Vec::zero();
   for (int v = 0; v < kScoreVectors; ++v) {
-    Vec::F e = exp_of(Vec::sub(Vec::load(scores + v * Vec::kWidth), shift));
+    Vec::F e = weight_of(Vec::sub(Vec::load(scores + v * Vec::kWidth), shift));
     if constexpr (!kAll) e = Vec::select(Vec::lanes_between(v * Vec::kWidth, begin, end), e, Vec::zero());
     Vec::store(scores + v * Vec::kWidth, e);
     sums = Vec::add(sums, e);

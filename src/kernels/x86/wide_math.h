@@ -5,11 +5,8 @@
 namespace azimuth::kernels {
 namespace {
 
-// exp(x), 2 units; 0 and infinity beyond the range of f32, NaN for NaN. x = n ln 2 + r with |r| <= ln 2 / 2, and
-// e^r = 1 + r + r^2 P(r) with P to 0.06 units.
-AZ_WIDE Vec::F exp_of(Vec::F x) {
-  x = Vec::min(Vec::all(90.0f), Vec::max(Vec::all(-110.0f), x));
-  const Vec::F n = Vec::round(Vec::mul(x, Vec::all(1.44269504f)));
+// e^r, for x = n ln 2 + r with a whole n and |r| <= ln 2 / 2: 1 + r + r^2 P(r) with P to 0.06 units.
+AZ_WIDE Vec::F exp_of_rest(Vec::F x, Vec::F n) {
   Vec::F r = Vec::fnma(n, Vec::all(0.693359375f), x);  // the upper bits of ln 2: n times it is exact
   r = Vec::fnma(n, Vec::all(-2.12194440e-4f), r);
   Vec::F p = Vec::all(0.0013814465f);
@@ -18,7 +15,22 @@ AZ_WIDE Vec::F exp_of(Vec::F x) {
   p = Vec::fma(p, r, Vec::all(0.1666652f));
   p = Vec::fma(p, r, Vec::all(0.49999994f));
   p = Vec::fma(p, r, Vec::all(1.0f));
-  return Vec::scale(Vec::fma(p, r, Vec::all(1.0f)), n);
+  return Vec::fma(p, r, Vec::all(1.0f));
+}
+
+// exp(x), 2 units; 0 and infinity beyond the range of f32, NaN for NaN.
+AZ_WIDE Vec::F exp_of(Vec::F x) {
+  x = Vec::min(Vec::all(90.0f), Vec::max(Vec::all(-110.0f), x));
+  const Vec::F n = Vec::round(Vec::mul(x, Vec::all(1.44269504f)));
+  return Vec::scale(exp_of_rest(x, n), n);
+}
+
+// exp(x) for x <= 0, never less than e^-86 (4.5e-38): beside a weight of 1, which every softmax has, that is nothing.
+// With a third fewer instructions than exp_of. NaN for NaN.
+AZ_WIDE Vec::F weight_of(Vec::F x) {
+  x = Vec::max(Vec::all(-86.0f), x);
+  const Vec::F n = Vec::round(Vec::mul(x, Vec::all(1.44269504f)));
+  return Vec::scale_near_one(exp_of_rest(x, n), n);
 }
 
 // tanh(x), 3 units relative: x + x^3 P(x^2) with P to 0.1 units below 0.625, 1 - 2 / (e^2|x| + 1) above.

@@ -53,7 +53,8 @@ void Sinusoid::write(float position, float* out) const {
 }
 
 Status SinusoidalEmbedding::add(const float* ids, int64_t stride, int64_t tokens, float* rows) const {
-  std::vector<float> vector(static_cast<size_t>(sinusoid_.width()));
+  static thread_local std::vector<float> vector;
+  vector.resize(static_cast<size_t>(sinusoid_.width()));
   for (int64_t token = 0; token < tokens; ++token, rows += sinusoid_.width()) {
     sinusoid_.write(ids[token * stride] + offset_, vector.data());
     for (size_t channel = 0; channel < vector.size(); ++channel) rows[channel] += vector[channel];

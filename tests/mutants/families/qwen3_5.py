@@ -27,7 +27,7 @@ FAULTS = [
           "the gate is also multiplied in front of the norm"),
     Fault("convolution-shifted", LINEAR, "input_row(token - before + tap)", "input_row(std::max<int64_t>(token - before + tap - 1, -before))",
           "the convolution sees the inputs one token late"),
-    Fault("convolution-forgets", LINEAR, "    keep_inputs(linear, projections.mixed.row(row), count, state->inputs);\n", "",
+    Fault("convolution-forgets", LINEAR, "    keep_inputs(linear, work.mixed.row(row), count, state->inputs);\n", "",
           "decoding starts its convolution from nothing"),
     Fault("gates-side-by-side", "src/decoder/attention_layer.cc", "work.gated.data() + (2 * head + 1) * spec.head_dim",
           "work.gated.data() + (head < spec.heads ? spec.heads + head : 2 * head + 1) * spec.head_dim",

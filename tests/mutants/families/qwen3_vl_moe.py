@@ -29,6 +29,6 @@ FAULTS = [
           "shares[rank] *= weights.expert_scale.data()[best[rank]];", "static_cast<void>(rank);",
           "the saved scale of an expert has no effect", "decoder"),
     Fault("moe-shared-gate", "src/decoder/moe.cc",
-          "const float share = 1.0f / (1.0f + std::exp(-gates[static_cast<size_t>(row)]));", "const float share = 1.0f;",
+          "const float share = 1.0f / (1.0f + std::exp(-gates[row]));", "const float share = 1.0f;",
           "the shared expert counts in full", "decoder", traced=False),
 ]
