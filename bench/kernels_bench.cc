@@ -58,7 +58,7 @@ std::vector<float> random_floats(int64_t count) {
 volatile float g_float_sink;
 volatile uint64_t g_bits_sink;
 
-// What is multiplied: bytes by bytes, or by weights so small that pairs of products fit into 16 bits.
+// What is multiplied: bytes by bytes, or by numbers so small that pairs of products fit into 16 bits.
 enum class Operands { f32, bf16, whole_bytes, small_bytes };
 
 bool are_bytes(Operands operands) {
@@ -170,8 +170,20 @@ class Bench {
   std::vector<uint64_t> memory_;
 };
 
-void bench_product(Bench& bench, WeightType type, int64_t rows, int64_t outputs, int64_t inputs) {
-  const std::string name = "matmul " + std::string(kernels::to_string(type)) + " " + std::to_string(rows) + " x " +
+Operands operands_of(WeightType type, kernels::RowBits bits) {
+  switch (type) {
+    case WeightType::q8: return bits == kernels::RowBits::seven ? Operands::small_bytes : Operands::whole_bytes;
+    case WeightType::q4: return Operands::small_bytes;
+    case WeightType::bf16: return Operands::bf16;
+    case WeightType::f32: return Operands::f32;
+  }
+  return Operands::f32;
+}
+
+void bench_product(Bench& bench, WeightType type, int64_t rows, int64_t outputs, int64_t inputs,
+                   kernels::RowBits bits = kernels::RowBits::eight) {
+  const std::string name = "matmul " + std::string(kernels::to_string(type)) +
+                           (bits == kernels::RowBits::seven ? " by 7 bits " : " ") + std::to_string(rows) + " x " +
                            std::to_string(outputs) + " x " + std::to_string(inputs);
   if (!bench.wants(name)) return;
   const std::vector<float> weights = random_floats(outputs * inputs);
@@ -180,15 +192,12 @@ void bench_product(Bench& bench, WeightType type, int64_t rows, int64_t outputs,
   auto packed = kernels::PackedMatrix::pack(TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}),
                                             type, bench.pool());
   if (!packed.ok()) return;
+  packed->set_row_bits(bits);
   auto work = [&] { kernels::matmul(*packed, x.data(), rows, inputs, nullptr, y.data(), outputs, bench.pool()); };
   if (rows == 1)
     bench.memory(name, static_cast<double>(packed->bytes()), work);
   else
-    bench.compute(name, 2.0 * static_cast<double>(rows * outputs * inputs), work,
-                  type == WeightType::q8     ? Operands::whole_bytes
-                  : type == WeightType::q4   ? Operands::small_bytes
-                  : type == WeightType::bf16 ? Operands::bf16
-                                             : Operands::f32);
+    bench.compute(name, 2.0 * static_cast<double>(rows * outputs * inputs), work, operands_of(type, bits));
 }
 
 // Every query sees the keys up to itself (causal) or all of them; the keys end with the last query.
@@ -321,6 +330,7 @@ void run_all(const Options& options, CpuLevel level, int threads) {
       bench_product(bench, type, 64, 2048, 6144);
       bench_product(bench, type, 100, 1500, 1777);
       bench_product(bench, type, 256, 2048, 2048);
+      if (type == WeightType::q8) bench_product(bench, type, 256, 2048, 2048, kernels::RowBits::seven);
       bench_product(bench, type, 512, 2048, 2048);
       bench_product(bench, type, 8, 2048, 2048);
     }

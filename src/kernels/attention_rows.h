@@ -3,7 +3,7 @@
 //   score_tile    [rows, head_dim] packed x keys [head_dim][64] -> scores [rows, 64], of the keys in [begin, end) and
 //                 as many around them as is convenient
 //   highest_score scales and caps a row's raw scores in [begin, end); the largest of them and of one before
-//   corrections   e^(before - now) for some rows at once, 1 where both are equal; arrays of 16
+//   corrections   e^(before - now) for some rows at once, 1 where both are equal; [kMostTileRows]
 //   weigh_scores  a row's scores to weights e^(score - highest), zero outside [begin, end); returns their sum
 //   weigh_block  sums [rows, value_dim] += weights [rows, count] x values [count, value_dim]
 //   scale_row     x *= factor
@@ -21,9 +21,8 @@
 namespace azimuth::kernels {
 namespace {
 
-constexpr int kKeys = 64;      // of one block
-constexpr int kMostRows = 16;  // of a tile, at any level
-static_assert(kTileRows <= kMostRows);
+constexpr int kKeys = 64;  // of one block
+static_assert(kTileRows <= kMostTileRows);
 
 struct Clip {
   int begin;
@@ -56,7 +55,7 @@ inline void weigh_clip(const AttentionTile& t, const Block& block, int row, int 
 // largest score or its sum, others are at work.
 template <typename ClipOf>
 inline void soften(const AttentionTile& t, const Block& block, int first, int count, const ClipOf& clip) {
-  alignas(64) float before[kMostRows] = {}, now[kMostRows] = {}, factors[kMostRows];
+  alignas(64) float before[kMostTileRows] = {}, now[kMostTileRows] = {}, factors[kMostTileRows];
   for (int r = 0; r < count; ++r) {
     before[r] = now[r] = t.maxima[first + r];
     const Clip own = clip(r);

@@ -37,6 +37,7 @@ struct AttentionTile {
 };
 
 constexpr int kTotalParts = 16;
+constexpr int kMostTileRows = 16;               // of attention_rows.h, at any level
 enum class Stored : uint8_t { f32, bf16, q8 };  // CacheType, for files that do not include kernels.h
 constexpr int64_t kAttentionScratch = 32768;
 

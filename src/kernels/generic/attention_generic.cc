@@ -61,7 +61,7 @@ float highest_score(float* scores, int begin, int end, float scale, float soft_c
 }
 
 void corrections(const float* before, const float* now, float* factors) {
-  for (int r = 0; r < 16; ++r) factors[r] = before[r] == now[r] ? 1.0f : std::exp(before[r] - now[r]);
+  for (int r = 0; r < kMostTileRows; ++r) factors[r] = before[r] == now[r] ? 1.0f : std::exp(before[r] - now[r]);
 }
 
 float weigh_scores(float* scores, int begin, int end, float highest) {

@@ -129,28 +129,6 @@ struct IVec {
   AZ_WIDE I add32(I a, I b) { return _mm512_add_epi32(a, b); }
   AZ_WIDE I max32(I a, I b) { return _mm512_max_epi32(a, b); }
   AZ_WIDE I pairs16(I a, I b) { return _mm512_madd_epi16(a, b); }  // a0 b0 + a1 b1, in 32 bits
-  // As in vector_avx2.h.
-  AZ_WIDE void add_pairs16(I& left, I& right, I a, I b, I c) {
-    I x, y;
-    __asm__("vpmaddwd %5, %4, %2\n\tvpmaddwd %6, %4, %3\n\tvpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"
-            : "+v"(left), "+v"(right), "=&v"(x), "=v"(y)
-            : "v"(a), "v"(b), "v"(c));
-  }
-  AZ_WIDE void add_pairs8(I& left, I& right, I a, I unsigned_b, I unsigned_c) {
-    I x, y;
-    __asm__("vpmaddubsw %4, %5, %2\n\tvpmaddubsw %4, %6, %3\n\tvpaddw %2, %0, %0\n\tvpaddw %3, %1, %1"
-            : "+v"(left), "+v"(right), "=&v"(x), "=v"(y)
-            : "v"(a), "v"(unsigned_b), "v"(unsigned_c));
-  }
-  // left += a0 b0 + .. + a3 b3 of each lane of 32 bits, right the same with c; no pair of products may pass 16 bits.
-  AZ_WIDE void add_quads8(I& left, I& right, I a, I unsigned_b, I unsigned_c, I ones) {
-    I x, y;
-    __asm__(
-        "vpmaddubsw %4, %5, %2\n\tvpmaddubsw %4, %6, %3\n\tvpmaddwd %7, %2, %2\n\tvpmaddwd %7, %3, %3\n\t"
-        "vpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"
-        : "+v"(left), "+v"(right), "=&v"(x), "=&v"(y)
-        : "v"(a), "v"(unsigned_b), "v"(unsigned_c), "v"(ones));
-  }
   AZ_WIDE Vec::F to_float(I a) { return _mm512_cvtepi32_ps(a); }
   AZ_WIDE I bits(Vec::F a) { return _mm512_castps_si512(a); }
   AZ_WIDE Vec::F of_bits(I a) { return _mm512_castsi512_ps(a); }

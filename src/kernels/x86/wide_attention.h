@@ -156,8 +156,7 @@ float highest_score(float* scores, int begin, int end, float scale, float soft_c
 }
 
 void corrections(const float* before, const float* now, float* factors) {
-  constexpr int kRows = 16;
-  for (int r = 0; r < kRows; r += Vec::kWidth) {
+  for (int r = 0; r < kMostTileRows; r += Vec::kWidth) {
     const Vec::F a = Vec::load(before + r), b = Vec::load(now + r);
     Vec::store(factors + r, Vec::select(Vec::equal(a, b), Vec::all(1.0f), exp_of(Vec::sub(a, b))));
   }

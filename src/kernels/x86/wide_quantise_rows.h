@@ -38,7 +38,7 @@ AZ_WIDE float quantise_row_block(const float* x, int64_t count, float largest_qu
   return largest / largest_quant;
 }
 
-// For each row and block: body(row, first input of the block, block, quants, scale).
+// For each row and block: body(row, block, quants, scale).
 template <typename Body>
 AZ_WIDE void quantise_rows(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, const Body& body) {
   alignas(64) int8_t quants[kQuantBlock];

@@ -19,6 +19,32 @@ constexpr int kVectorOutputs = IVec::kBytes / 4;
 constexpr int kPasses = kQuantPanel / (2 * kVectorOutputs);
 constexpr int kPassBytes = 2 * IVec::kBytes;  // of one quad
 
+// left += a0 b0 + a1 b1 of each lane, right the same with c: of words in 32 bits, of bytes in 16. As instructions, so
+// that a sum stays in its register: of intrinsics g++ 12 adds the products of several steps to each other first, or
+// moves sums about and spills them.
+AZ_WIDE void add_pairs16(IVec::I& left, IVec::I& right, IVec::I a, IVec::I b, IVec::I c) {
+  IVec::I x, y;
+  __asm__("vpmaddwd %5, %4, %2\n\tvpmaddwd %6, %4, %3\n\tvpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"
+          : "+v"(left), "+v"(right), "=&v"(x), "=v"(y)
+          : "v"(a), "v"(b), "v"(c));
+}
+AZ_WIDE void add_pairs8(IVec::I& left, IVec::I& right, IVec::I a, IVec::I unsigned_b, IVec::I unsigned_c) {
+  IVec::I x, y;
+  __asm__("vpmaddubsw %4, %5, %2\n\tvpmaddubsw %4, %6, %3\n\tvpaddw %2, %0, %0\n\tvpaddw %3, %1, %1"
+          : "+v"(left), "+v"(right), "=&v"(x), "=v"(y)
+          : "v"(a), "v"(unsigned_b), "v"(unsigned_c));
+}
+// left += a0 b0 + .. + a3 b3 of each lane of 32 bits, right the same with c; no pair of products may pass 16 bits.
+AZ_WIDE void add_quads8(IVec::I& left, IVec::I& right, IVec::I a, IVec::I unsigned_b, IVec::I unsigned_c,
+                        IVec::I ones) {
+  IVec::I x, y;
+  __asm__(
+      "vpmaddubsw %4, %5, %2\n\tvpmaddubsw %4, %6, %3\n\tvpmaddwd %7, %2, %2\n\tvpmaddwd %7, %3, %3\n\t"
+      "vpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"
+      : "+v"(left), "+v"(right), "=&v"(x), "=&v"(y)
+      : "v"(a), "v"(unsigned_b), "v"(unsigned_c), "v"(ones));
+}
+
 // Records are asked for ahead where a tile has too few rows to hide the way from memory.
 AZ_WIDE void fetch_line(const uint8_t* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p + IVec::kFetchAhead), _MM_HINT_T0);
@@ -46,6 +72,11 @@ AZ_WIDE void fetch_scales(const uint8_t* p, int64_t bytes) {
     Vec::store(out + kVectorOutputs,                                                                          \
                Vec::fma(IVec::to_float(right##i), Vec::mul(scale1, scale), Vec::load(out + kVectorOutputs))); \
   }
+
+// Quads of one row -> every `rows`th place from `to` on.
+AZ_WIDE void store_quads(const int8_t* quants, int rows, int32_t* to) {
+  for (int quad = 0; quad < kQuantQuads; ++quad) __builtin_memcpy(to + quad * rows, quants + 4 * quad, sizeof(int32_t));
+}
 
 // scales: bf16
 AZ_WIDE Vec::F load_scales(const void* p) {
@@ -121,10 +152,10 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
       const uint8_t* scales = records + kScalesAt + pass * 4 * kVectorOutputs;
       const auto* x = reinterpret_cast<const int32_t*>(a);
 #define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::zero(), right##i = IVec::zero();
-#define AZ_STEP(i)                                      \
-  if constexpr (kRows > i) {                            \
-    const IVec::I pair = IVec::all32(x[i]);             \
-    IVec::add_pairs16(left##i, right##i, pair, w0, w1); \
+#define AZ_STEP(i)                                \
+  if constexpr (kRows > i) {                      \
+    const IVec::I pair = IVec::all32(x[i]);       \
+    add_pairs16(left##i, right##i, pair, w0, w1); \
   }
       AZ_EACH_ROW(AZ_DECLARE)
       for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes) {
@@ -185,10 +216,7 @@ void pack_narrow_rows(const float* x, int64_t ldx, int rows, int64_t inputs, flo
       x, ldx, rows, inputs,
       largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
         auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kNarrowRowBytes);
-        int32_t* to = quads + row;
-#pragma GCC unroll 1
-        for (int quad = 0; quad < kQuantQuads; ++quad, to += rows)
-          __builtin_memcpy(to, quants + 4 * quad, sizeof(int32_t));
+        store_quads(quants, rows, quads + row);
         int sum = 0;
         for (int i = 0; i < kQuantBlock; ++i) sum += quants[i];
         quads[kQuantQuads * rows + row] = -kQ8Offset * sum;
@@ -219,10 +247,10 @@ void tile_narrow_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, 
       const uint8_t* scales = records + kQ8QuantBytes + pass * 4 * kVectorOutputs;
       const auto* x = reinterpret_cast<const int32_t*>(a);
 #define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::all32(starts[kRows > i ? i : 0]), right##i = left##i;
-#define AZ_STEP(i)                                           \
-  if constexpr (kRows > i) {                                 \
-    const IVec::I four = IVec::all32(x[i]);                  \
-    IVec::add_quads8(left##i, right##i, four, w0, w1, ones); \
+#define AZ_STEP(i)                                     \
+  if constexpr (kRows > i) {                           \
+    const IVec::I four = IVec::all32(x[i]);            \
+    add_quads8(left##i, right##i, four, w0, w1, ones); \
   }
       AZ_EACH_ROW(AZ_DECLARE)
       for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes, x += kRows) {
@@ -262,8 +290,7 @@ void pack_rows_q4(const float* x, int64_t ldx, int rows, int64_t inputs, float l
       largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
         auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kQ4RowBytes);
         int32_t* offsets = quads + kQuantQuads * rows;
-        for (int quad = 0; quad < kQuantQuads; ++quad)
-          __builtin_memcpy(quads + quad * rows + row, quants + 4 * quad, sizeof(int32_t));
+        store_quads(quants, rows, quads + row);
         for (int run = 0; run < kQuantRuns; ++run) {
           int sum = 0;
           for (int i = 0; i < kQuantRun; ++i) sum += quants[run * kQuantRun + i];
@@ -326,10 +353,10 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
 #define AZ_DECLARE_RUN(i) [[maybe_unused]] IVec::I run_left##i = IVec::zero(), run_right##i = IVec::zero();
 #define AZ_START(i) \
   if constexpr (kRows > i) run_left##i = run_right##i = IVec::all32(offsets[run * kRows + i]);
-#define AZ_STEP(i)                                             \
-  if constexpr (kRows > i) {                                   \
-    const IVec::I four = IVec::all32(x[i]);                    \
-    IVec::add_pairs8(run_left##i, run_right##i, four, w0, w1); \
+#define AZ_STEP(i)                                       \
+  if constexpr (kRows > i) {                             \
+    const IVec::I four = IVec::all32(x[i]);              \
+    add_pairs8(run_left##i, run_right##i, four, w0, w1); \
   }
 #define AZ_ADD_RUN(i)                                                  \
   if constexpr (kRows > i) {                                           \
