@@ -94,7 +94,7 @@ struct Plan {
   int64_t tiles() const { return (args.query_count + queries - 1) / queries; }
   int64_t query_floats() const { return rows * round_up(args.head_dim, 32); }
   int64_t scratch_floats() const {
-    return kAttentionScratch / 4 + kBlock * (round_up(args.head_dim, 32) + round_up(args.value_dim, 16));
+    return kAttentionScratch / 4 + kBlock * (round_up(args.head_dim, 32) + round_up(args.value_dim, 32));
   }
 };
 

@@ -7,7 +7,7 @@
 #include <new>
 #include <vector>
 
-#include "kernels/pages.h"
+#include "base/pages.h"
 
 namespace azimuth::kernels {
 namespace {

@@ -62,6 +62,12 @@ void scatter(const Element* row, size_t count, size_t slot, bool keys, size_t ch
   for (size_t c = 0; c < count; ++c) out[2 * c] = row[c];
 }
 
+// Rows of one head lie far apart, where no processor looks ahead by itself.
+constexpr int64_t kFetchAhead = 4;
+void fetch(const float* row, int count) {
+  for (int i = 0; i < count; i += static_cast<int>(kLine / sizeof(float))) __builtin_prefetch(row + i);
+}
+
 }  // namespace
 
 int KvLayout::channels() const {
@@ -179,8 +185,11 @@ void KvBlocks::append(const float* rows, int64_t count, int64_t stride, ThreadPo
       const int64_t block = first + item / layout_.heads, head = item % layout_.heads;
       std::byte* part = blocks_[static_cast<size_t>(block)].get() + static_cast<size_t>(head) * layout_.head_bytes();
       for (int64_t token = std::max(begin, block * kAttentionBlock);
-           token < std::min(end, (block + 1) * kAttentionBlock); ++token)
-        layout_.write(part, token % kAttentionBlock, rows + (token - begin) * stride + head * layout_.dim);
+           token < std::min(end, (block + 1) * kAttentionBlock); ++token) {
+        const float* row = rows + (token - begin) * stride + head * layout_.dim;
+        if (token + kFetchAhead < end) fetch(row + kFetchAhead * stride, layout_.dim);
+        layout_.write(part, token % kAttentionBlock, row);
+      }
     }
   };
   const int64_t parts = (last - first + 1) * layout_.heads;

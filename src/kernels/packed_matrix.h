@@ -1,9 +1,9 @@
 // What a packed weight matrix holds.
 #pragma once
 
+#include "base/pages.h"
 #include "kernels/dispatch.h"
 #include "kernels/kernels.h"
-#include "kernels/pages.h"
 #include "kernels/workspace.h"
 
 namespace azimuth::kernels {

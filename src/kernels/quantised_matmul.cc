@@ -17,6 +17,18 @@ constexpr int64_t kWorthThreads = 64 * 1024;
 // large enough to get going.
 constexpr int64_t kStreamTaskBytes = 1024 * 1024;
 
+// Panels of one task: some at a time, the last ones alone, so that no thread waits long for another's end.
+struct PanelTasks {
+  int64_t panels;
+  int64_t together;
+  int64_t alone;
+
+  int64_t shared() const { return ceil_div(panels - alone, together); }
+  int64_t count() const { return shared() + alone; }
+  int64_t begin(int64_t task) const { return task < shared() ? task * together : panels - alone + (task - shared()); }
+  int64_t end(int64_t task) const { return begin(task + 1); }
+};
+
 // A block of rows against all panels of all jobs.
 class RowBlockProduct {
  public:
@@ -29,7 +41,7 @@ class RowBlockProduct {
         is_many_(many_.rows.tile_rows > 0 && rows >= table_.many_from),
         kernels_(is_many_ ? many_.rows : table_.few),
         tiles_(rows, kernels_.tile_rows),
-        slice_(tiles_.tiles == 1 ? 1 : kSliceBlocks),
+        slice_(tiles_.tiles == 1 && kernels_.streams > 1 ? 1 : kSliceBlocks),
         x_(x),
         ldx_(ldx),
         first_row_(first_row) {
@@ -49,18 +61,24 @@ class RowBlockProduct {
       auto pack = [this](int64_t begin, int64_t end) { pack_tiles(begin, end); };
       pool.for_each(tiles_.tiles, 1, pack);
     }
-    auto multiply = [this](int64_t begin, int64_t end) { multiply_panels(begin, end); };
-    pool.for_each(panels_, panels_of_task(pool), multiply);
+    const PanelTasks tasks = panel_tasks(pool);
+    auto multiply = [this, &tasks](int64_t begin, int64_t end) {
+      for (int64_t task = begin; task < end; ++task) multiply_panels(tasks.begin(task), tasks.end(task));
+    };
+    pool.for_each(tasks.count(), 1, multiply);
   }
 
  private:
   // A task passes over the packed rows once; a few tasks per thread even out the load.
-  int64_t panels_of_task(const ThreadPool& pool) const {
+  PanelTasks panel_tasks(const ThreadPool& pool) const {
     const int64_t share = panels_ / (8 * pool.threads());
-    if (tiles_.tiles > 1) return std::clamp<int64_t>(share, 1, 4);
+    if (tiles_.tiles > 1) {
+      const int64_t together = std::clamp<int64_t>(share, 1, 4);
+      return {panels_, together, std::min(panels_, together * pool.threads())};
+    }
     const int64_t streams = kernels_.streams;
     const int64_t most = std::max(streams, kStreamTaskBytes / std::max<int64_t>(1, first_.panel_bytes));
-    return std::clamp(share / streams * streams, streams, most);
+    return {panels_, std::clamp(share / streams * streams, streams, most), 0};
   }
 
   // Packed rows: [slice][tile][blocks of the slice][rows of the tile].

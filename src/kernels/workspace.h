@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
+
+#include "base/pages.h"
 
 namespace azimuth::kernels {
 
@@ -15,21 +15,18 @@ class Workspace {
   T* ensure(size_t count) {
     const size_t bytes = count * sizeof(T);
     if (bytes > bytes_) {
-      data_.reset();
-      data_.reset(static_cast<std::byte*>(::operator new(bytes, kAlignment)));
+      data_ = Pages();  // first, so that both are never held
+      bytes_ = 0;
+      data_.allocate(bytes);
       bytes_ = bytes;
     }
-    return reinterpret_cast<T*>(data_.get());
+    return reinterpret_cast<T*>(data_.data());
   }
-  std::byte* data() const { return data_.get(); }
+  std::byte* data() const { return data_.data(); }
   size_t bytes() const { return bytes_; }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
-  struct Free {
-    void operator()(std::byte* p) const { ::operator delete(p, kAlignment); }
-  };
-  std::unique_ptr<std::byte[], Free> data_;
+  Pages data_;
   size_t bytes_ = 0;
 };
 

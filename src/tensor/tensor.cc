@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
-#include <new>
 
 #include "base/float16.h"
 
@@ -91,7 +90,6 @@ bool TensorView::is_contiguous() const {
 
 namespace {
 
-constexpr std::align_val_t kAlignment{64};
 constexpr int64_t kLineElements = 64 / sizeof(float);
 
 int64_t elements_of_row(const Shape& shape) {
@@ -101,20 +99,16 @@ int64_t elements_of_row(const Shape& shape) {
 
 }  // namespace
 
-void Tensor::Free::operator()(float* p) const {
-  ::operator delete(p, kAlignment);
-}
-
 Tensor::Tensor(const Shape& shape) {
   resize(shape);
 }
 
 void Tensor::resize(const Shape& shape) {
   const int64_t count = shape.elements();
-  if (data_ == nullptr || count > capacity_) {
+  if (empty() || count > capacity_) {
     capacity_ = (count + kLineElements - 1) / kLineElements * kLineElements;
-    data_.reset();
-    data_.reset(static_cast<float*>(::operator new(static_cast<size_t>(capacity_) * sizeof(float), kAlignment)));
+    data_ = Pages();  // first, so that both are never held
+    data_.allocate(static_cast<size_t>(capacity_) * sizeof(float));
   }
   shape_ = shape;
   row_elements_ = elements_of_row(shape);

@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "azimuth/status.h"
+#include "base/pages.h"
 #include "tensor/dtype.h"
 
 namespace azimuth {
@@ -58,15 +58,15 @@ class Tensor {
   static Tensor zeros(const Shape& shape);
 
   const Shape& shape() const { return shape_; }
-  int64_t elements() const { return data_ ? shape_.elements() : 0; }
-  bool empty() const { return data_ == nullptr; }
-  float* data() { return data_.get(); }
-  const float* data() const { return data_.get(); }
+  int64_t elements() const { return empty() ? 0 : shape_.elements(); }
+  bool empty() const { return data() == nullptr; }
+  float* data() { return reinterpret_cast<float*>(data_.data()); }
+  const float* data() const { return reinterpret_cast<const float*>(data_.data()); }
   // The start of row i, where a row is everything below the first dimension.
-  float* row(int64_t i) { return data_.get() + i * row_elements_; }
-  const float* row(int64_t i) const { return data_.get() + i * row_elements_; }
+  float* row(int64_t i) { return data() + i * row_elements_; }
+  const float* row(int64_t i) const { return data() + i * row_elements_; }
   int64_t row_elements() const { return row_elements_; }
-  TensorView view() const { return TensorView::contiguous(data_.get(), DType::f32, shape_); }
+  TensorView view() const { return TensorView::contiguous(data(), DType::f32, shape_); }
   Tensor clone() const;
   // The same elements under another shape, which must have as many.
   void reshape(const Shape& shape);
@@ -74,13 +74,10 @@ class Tensor {
   void resize(const Shape& shape);
 
  private:
-  struct Free {
-    void operator()(float* p) const;
-  };
   Shape shape_;
   int64_t row_elements_ = 0;
   int64_t capacity_ = 0;  // elements that the memory has room for
-  std::unique_ptr<float[], Free> data_;
+  Pages data_;
 };
 
 // Copies any floating-point view into a new f32 tensor (f16 and bf16 widen exactly, f64 rounds).

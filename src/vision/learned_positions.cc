@@ -1,6 +1,7 @@
 #include "vision/learned_positions.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "positions/tower/grid_taps.h"
 
@@ -21,16 +22,18 @@ void write_class_tokens(const VisionSpec& spec, const TowerWeights& weights, flo
   }
 }
 
-void add_grid_position(const VisionSpec& spec, const Tensor& table, const GridTaps& taps, int64_t patch, float* out) {
+// sum [hidden] is scratch memory.
+void add_grid_position(const VisionSpec& spec, const Tensor& table, const GridTaps& taps, int64_t patch, float* sum,
+                       float* out) {
   const int first_row = spec.class_positions ? spec.class_tokens : 0;
   const size_t first = static_cast<size_t>(patch) * static_cast<size_t>(taps.per_patch);
-  for (int channel = 0; channel < spec.hidden; ++channel) {
-    float sum = 0.0f;
-    for (size_t i = first; i < first + static_cast<size_t>(taps.per_patch); ++i) {
-      sum += table.row(first_row + taps.index[i])[channel] * taps.weight[i];
-    }
-    out[channel] += sum;
+  std::fill_n(sum, spec.hidden, 0.0f);
+  for (size_t i = first; i < first + static_cast<size_t>(taps.per_patch); ++i) {
+    const float* learned = table.row(first_row + taps.index[i]);
+    const float weight = taps.weight[i];
+    for (int channel = 0; channel < spec.hidden; ++channel) sum[channel] += learned[channel] * weight;
   }
+  for (int channel = 0; channel < spec.hidden; ++channel) out[channel] += sum[channel];
 }
 
 void add_axis_positions(const VisionSpec& spec, const Tensor& tables, const PatchPosition& patch, float* out) {
@@ -71,9 +74,10 @@ Status add_learned_positions(const VisionSpec& spec, const TowerWeights& weights
   for (int64_t first = 0; first < hidden.shape()[0]; first += rows) {
     write_class_tokens(spec, weights, hidden.row(first));
     pool.for_each(patches, kGrain, [&](int64_t begin, int64_t end) {
+      std::vector<float> sum(static_cast<size_t>(spec.hidden));
       for (int64_t patch = begin; patch < end; ++patch) {
         float* out = hidden.row(first + spec.class_tokens + patch);
-        if (spec.learned_side > 0) add_grid_position(spec, weights.learned_grid, taps, patch, out);
+        if (spec.learned_side > 0) add_grid_position(spec, weights.learned_grid, taps, patch, sum.data(), out);
         if (spec.learned_axis_rows > 0) {
           add_axis_positions(spec, weights.learned_axes, frame[static_cast<size_t>(patch)], out);
         }

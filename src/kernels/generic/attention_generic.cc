@@ -37,12 +37,12 @@ void pack_tile(const float* rows, int head_dim, int count, float* out) {
     for (int r = 0; r < count; ++r) *out++ = kRounded ? to_bf16(rows[r * head_dim + d]) : rows[r * head_dim + d];
 }
 
-void score_tile(const float* rows, const float* keys, int head_dim, int count, int begin, int end, float* scores,
-                Fetch&) {
+template <int64_t kKeyStride>
+void score_tile(const float* rows, const float* keys, int head_dim, int count, float* scores) {
   for (int r = 0; r < count; ++r)
-    for (int k = begin; k < end; ++k) {
+    for (int k = 0; k < kPanelWidth; ++k) {
       float sum = 0.0f;
-      for (int d = 0; d < head_dim; ++d) sum += rows[d * count + r] * keys[d * kRowKeys + k];
+      for (int d = 0; d < head_dim; ++d) sum += rows[d * count + r] * keys[d * kKeyStride + k];
       scores[r * kRowKeys + k] = sum;
     }
 }
@@ -64,7 +64,10 @@ void corrections(const float* before, const float* now, float* factors) {
   for (int r = 0; r < kMostTileRows; ++r) factors[r] = before[r] == now[r] ? 1.0f : std::exp(before[r] - now[r]);
 }
 
-float weigh_scores(float* scores, int begin, int end, float highest) {
+template <Stored>
+float weigh_scores(float* scores, int begin, int end, float, float, float highest) {
+  std::fill(scores, scores + begin, 0.0f);
+  std::fill(scores + end, scores + kRowKeys, 0.0f);
   float sum = 0.0f;
   for (int j = begin; j < end; ++j) {
     scores[j] = std::exp(scores[j] - highest);
@@ -73,12 +76,17 @@ float weigh_scores(float* scores, int begin, int end, float highest) {
   return sum;
 }
 
+void clear_weights(float* scores) {
+  std::fill_n(scores, kRowKeys, 0.0f);
+}
+
 void scale_row(float* x, int64_t count, float factor) {
   for (int64_t i = 0; i < count; ++i) x[i] *= factor;
 }
 
-void weigh_block(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
-                 float* c, int64_t ldc, Fetch&) {
+template <int64_t>
+void weigh_panel(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
+                 float* c, int64_t ldc) {
   for (int r = 0; r < rows; ++r)
     for (int64_t k = 0; k < count; ++k)
       for (int j = 0; j < columns; ++j) c[r * ldc + j] += weights[r * kRowKeys + k] * values[k * value_stride + j];
@@ -91,21 +99,19 @@ float element(const void* pairs, int64_t index) {
 }
 
 template <Stored kStored>
-void unpack_keys(const void* stored, int pairs, const float* scales, float* out, Fetch&) {
-  for (int64_t p = 0; p < pairs; ++p)
+void unpack_keys(const void* stored, int channels, const float* scales, float* out, Fetch&) {
+  for (int64_t c = 0; c < channels; ++c)
     for (int64_t k = 0; k < kRowKeys; ++k)
-      for (int64_t side = 0; side < 2; ++side)
-        out[(2 * p + side) * kRowKeys + k] =
-            element<kStored>(stored, (p * kRowKeys + k) * 2 + side) * (kStored == Stored::q8 ? scales[k] : 1.0f);
+      out[(k / kPanelWidth * channels + c) * kPanelWidth + k % kPanelWidth] =
+          element<kStored>(stored, (c / 2 * kRowKeys + k) * 2 + c % 2) * (kStored == Stored::q8 ? scales[k] : 1.0f);
 }
 
 template <Stored kStored>
 void unpack_values(const void* stored, int channels, const float* scales, float* out, Fetch&) {
-  for (int64_t p = 0; p < kRowKeys / 2; ++p)
+  for (int64_t k = 0; k < kRowKeys; ++k)
     for (int64_t c = 0; c < channels; ++c)
-      for (int64_t side = 0; side < 2; ++side)
-        out[(2 * p + side) * channels + c] = element<kStored>(stored, (p * channels + c) * 2 + side) *
-                                             (kStored == Stored::q8 ? scales[2 * p + side] : 1.0f);
+      out[(c / kPanelWidth * kRowKeys + k) * kPanelWidth + c % kPanelWidth] =
+          element<kStored>(stored, (k / 2 * channels + c) * 2 + k % 2) * (kStored == Stored::q8 ? scales[k] : 1.0f);
 }
 
 }  // namespace

@@ -144,7 +144,8 @@ struct IVec {
   AZ_WIDE I add16(I a, I b) { return _mm256_add_epi16(a, b); }
   AZ_WIDE I add32(I a, I b) { return _mm256_add_epi32(a, b); }
   AZ_WIDE I max32(I a, I b) { return _mm256_max_epi32(a, b); }
-  AZ_WIDE I pairs16(I a, I b) { return _mm256_madd_epi16(a, b); }  // a0 b0 + a1 b1, in 32 bits
+  AZ_WIDE I pairs8(I unsigned_a, I b) { return _mm256_maddubs_epi16(unsigned_a, b); }  // of bytes, in 16 bits
+  AZ_WIDE I pairs16(I a, I b) { return _mm256_madd_epi16(a, b); }                      // a0 b0 + a1 b1, in 32 bits
   AZ_WIDE Vec::F to_float(I a) { return _mm256_cvtepi32_ps(a); }
   AZ_WIDE I bits(Vec::F a) { return _mm256_castps_si256(a); }
   AZ_WIDE Vec::F of_bits(I a) { return _mm256_castsi256_ps(a); }
@@ -157,6 +158,11 @@ struct IVec {
     const __m256i cd = _mm256_packs_epi32(_mm256_cvtps_epi32(c), _mm256_cvtps_epi32(d));
     const __m256i fours = _mm256_packs_epi16(ab, cd);  // each half has the lower or the upper four of a, b, c, d
     store(p, _mm256_permutevar8x32_epi32(fours, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+  }
+  AZ_WIDE int sum32(I v) {
+    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
   }
   AZ_WIDE int highest32(I v) {
     __m128i x = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));

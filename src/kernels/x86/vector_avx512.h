@@ -128,7 +128,8 @@ struct IVec {
   AZ_WIDE I add16(I a, I b) { return _mm512_add_epi16(a, b); }
   AZ_WIDE I add32(I a, I b) { return _mm512_add_epi32(a, b); }
   AZ_WIDE I max32(I a, I b) { return _mm512_max_epi32(a, b); }
-  AZ_WIDE I pairs16(I a, I b) { return _mm512_madd_epi16(a, b); }  // a0 b0 + a1 b1, in 32 bits
+  AZ_WIDE I pairs8(I unsigned_a, I b) { return _mm512_maddubs_epi16(unsigned_a, b); }  // of bytes, in 16 bits
+  AZ_WIDE I pairs16(I a, I b) { return _mm512_madd_epi16(a, b); }                      // a0 b0 + a1 b1, in 32 bits
   AZ_WIDE Vec::F to_float(I a) { return _mm512_cvtepi32_ps(a); }
   AZ_WIDE I bits(Vec::F a) { return _mm512_castps_si512(a); }
   AZ_WIDE Vec::F of_bits(I a) { return _mm512_castsi512_ps(a); }
@@ -146,6 +147,7 @@ struct IVec {
     _mm_storeu_si128(out + 2, bytes(c));
     _mm_storeu_si128(out + 3, bytes(d));
   }
+  AZ_WIDE int sum32(I v) { return _mm512_reduce_add_epi32(v); }
   AZ_WIDE int highest32(I v) {
     const __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
     __m128i x = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));

@@ -26,11 +26,12 @@ constexpr int kScoreVectors = kRowKeys / Vec::kWidth;
     Vec::store(c + i * kRowKeys + Vec::kWidth, right##i); \
   }
 
-// a [count, kRows], b [count][64], of which two vectors -> c [kRows, 64]
-template <int kRows>
+// a [count, kRows], b [count] of one panel, kStride apart -> c [kRows, 64]
+template <int kRows, int64_t kStride>
 void score_rows(const float* a, const float* b, int count, float* c) {
   AZ_EACH_ROW(AZ_DECLARE)
-  for (int k = 0; k < count; ++k, a += kRows, b += kRowKeys) {
+#pragma GCC unroll 4
+  for (int k = 0; k < count; ++k, a += kRows, b += kStride) {
     const Vec::F b0 = Vec::load(b);
     const Vec::F b1 = Vec::load(b + Vec::kWidth);
     AZ_EACH_ROW(AZ_STEP)
@@ -43,24 +44,16 @@ void score_rows(const float* a, const float* b, int count, float* c) {
 #undef AZ_STORE
 #undef AZ_EACH_ROW
 
-void score_tile(const float* rows, const float* keys, int head_dim, int count, int begin, int end, float* scores,
-                Fetch& fetch) {
-  for (int key = begin / kPanelWidth * kPanelWidth; key < end; key += kPanelWidth) {
-    fetch.some();
+template <int64_t kKeyStride>
+void score_tile(const float* rows, const float* keys, int head_dim, int count, float* scores) {
 #define AZ_CALL(n) \
-  if constexpr (n <= kTileRows) score_rows<n>(rows, keys + key, head_dim, scores + key)
-    AZ_FOR_ROWS(count, AZ_CALL)
+  if constexpr (n <= kTileRows) score_rows<n, kKeyStride>(rows, keys, head_dim, scores)
+  AZ_FOR_ROWS(count, AZ_CALL)
 #undef AZ_CALL
-  }
 }
 
-void weigh_block(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
-                 float* c, int64_t ldc, Fetch& fetch) {
-  for (int j = 0; j < columns; j += kPanelWidth) {
-    fetch.some();
-    weigh_values(weights, values + j, value_stride, count, rows, columns - j < kPanelWidth ? columns - j : kPanelWidth,
-                 c + j, ldc);
-  }
+void clear_weights(float* scores) {
+  for (int v = 0; v < kScoreVectors; ++v) Vec::store(scores + v * Vec::kWidth, Vec::zero());
 }
 
 void scale_row(float* x, int64_t count, float factor) {  // count: a multiple of 16
@@ -87,10 +80,10 @@ AZ_WIDE void unpack(const uint8_t* in, Vec::F* first, Vec::F* second) {
 }
 
 template <Stored kStored>
-void unpack_keys(const void* stored, int pairs, const float* scales, float* out, Fetch& fetch) {
+void unpack_keys(const void* stored, int channels, const float* scales, float* out, Fetch& fetch) {
   constexpr int kPairBytes = kStored == Stored::bf16 ? 4 : 2;
   const uint8_t* in = static_cast<const uint8_t*>(stored);
-  for (int p = 0; p < pairs; ++p, out += 2 * kRowKeys) {
+  for (int c = 0; c < channels; c += 2) {
     fetch.some();
     for (int k = 0; k < kRowKeys; k += Vec::kWidth, in += kPairBytes * Vec::kWidth) {
       Vec::F first, second;
@@ -100,8 +93,9 @@ void unpack_keys(const void* stored, int pairs, const float* scales, float* out,
         first = Vec::mul(first, scale);
         second = Vec::mul(second, scale);
       }
-      Vec::store(out + k, first);
-      Vec::store(out + kRowKeys + k, second);
+      float* to = out + (k / kPanelWidth * static_cast<int64_t>(channels) + c) * kPanelWidth + k % kPanelWidth;
+      Vec::store(to, first);
+      Vec::store(to + kPanelWidth, second);
     }
   }
 }
@@ -110,33 +104,40 @@ template <Stored kStored>
 void unpack_values(const void* stored, int channels, const float* scales, float* out, Fetch& fetch) {
   constexpr int kPairBytes = kStored == Stored::bf16 ? 4 : 2;
   const uint8_t* in = static_cast<const uint8_t*>(stored);
-  for (int p = 0; p < kRowKeys / 2; ++p, out += 2 * channels) {
+  for (int k = 0; k < kRowKeys; k += 2) {
     fetch.some();
     for (int c = 0; c < channels; c += Vec::kWidth, in += kPairBytes * Vec::kWidth) {
       Vec::F first, second;
       unpack<kStored>(in, &first, &second);
       if constexpr (kStored == Stored::q8) {
-        first = Vec::mul(first, Vec::all(scales[2 * p]));
-        second = Vec::mul(second, Vec::all(scales[2 * p + 1]));
+        first = Vec::mul(first, Vec::all(scales[k]));
+        second = Vec::mul(second, Vec::all(scales[k + 1]));
       }
-      Vec::store(out + c, first);
-      Vec::store(out + channels + c, second);
+      float* to = out + (c / kPanelWidth * int64_t{kRowKeys} + k) * kPanelWidth + c % kPanelWidth;
+      Vec::store(to, first);
+      Vec::store(to + kPanelWidth, second);
     }
   }
 }
 
+// What is left to multiply scores by: they stay raw where nothing caps them, and maxima are logarithms to base 2.
+AZ_WIDE float factor_of(float scale, float soft_cap) {
+  return soft_cap > 0.0f ? kLog2E : scale * kLog2E;
+}
+
 // kAll: every key of the block is seen. The order of sums is by key, the same in both cases.
 template <bool kAll, bool kCap>
-float highest_of_scores(float* scores, int begin, int end, float scale, float soft_cap, float before) {
+float highest_of_scores(float* scores, int begin, int end, float scale, float soft_cap) {
   const Vec::F nothing = Vec::all(-__builtin_inff());
-  const Vec::F factor = Vec::all(scale);
   const Vec::F cap = Vec::all(soft_cap);
-  Vec::F highest = Vec::all(before);
+  Vec::F highest = nothing;
   for (int v = 0; v < kScoreVectors; ++v) {
-    Vec::F s = Vec::mul(Vec::load(scores + v * Vec::kWidth), factor);
-    if constexpr (kCap) s = Vec::mul(cap, tanh_of(Vec::div(s, cap)));
+    Vec::F s = Vec::load(scores + v * Vec::kWidth);
+    if constexpr (kCap) {
+      s = Vec::mul(cap, tanh_of(Vec::div(Vec::mul(s, Vec::all(scale)), cap)));
+      Vec::store(scores + v * Vec::kWidth, s);
+    }
     if constexpr (!kAll) s = Vec::select(Vec::lanes_between(v * Vec::kWidth, begin, end), s, nothing);
-    Vec::store(scores + v * Vec::kWidth, s);
     highest = Vec::max(highest, s);
   }
   return Vec::highest(highest);
@@ -147,27 +148,28 @@ AZ_WIDE bool is_whole(int begin, int end) {
 }
 
 float highest_score(float* scores, int begin, int end, float scale, float soft_cap, float before) {
-  if (soft_cap > 0.0f) {
-    return is_whole(begin, end) ? highest_of_scores<true, true>(scores, begin, end, scale, soft_cap, before)
-                                : highest_of_scores<false, true>(scores, begin, end, scale, soft_cap, before);
-  }
-  return is_whole(begin, end) ? highest_of_scores<true, false>(scores, begin, end, scale, soft_cap, before)
-                              : highest_of_scores<false, false>(scores, begin, end, scale, soft_cap, before);
+  const bool whole = is_whole(begin, end);
+  const float raw = soft_cap > 0.0f ? (whole ? highest_of_scores<true, true>(scores, begin, end, scale, soft_cap)
+                                             : highest_of_scores<false, true>(scores, begin, end, scale, soft_cap))
+                                    : (whole ? highest_of_scores<true, false>(scores, begin, end, scale, soft_cap)
+                                             : highest_of_scores<false, false>(scores, begin, end, scale, soft_cap));
+  const float highest = raw * factor_of(scale, soft_cap);
+  return highest < before ? before : highest;
 }
 
 void corrections(const float* before, const float* now, float* factors) {
   for (int r = 0; r < kMostTileRows; r += Vec::kWidth) {
     const Vec::F a = Vec::load(before + r), b = Vec::load(now + r);
-    Vec::store(factors + r, Vec::select(Vec::equal(a, b), Vec::all(1.0f), exp_of(Vec::sub(a, b))));
+    Vec::store(factors + r, Vec::select(Vec::equal(a, b), Vec::all(1.0f), weight_of<true>(Vec::sub(a, b))));
   }
 }
 
-template <bool kAll>
-float weigh_scores(float* scores, int begin, int end, float highest) {
-  const Vec::F shift = Vec::all(highest);
+template <bool kExact, bool kAll>
+float weights_of(float* scores, int begin, int end, float factor, float highest) {
+  const Vec::F factors = Vec::all(factor), shift = Vec::all(-highest);
   Vec::F sums = Vec::zero();
   for (int v = 0; v < kScoreVectors; ++v) {
-    Vec::F e = weight_of(Vec::sub(Vec::load(scores + v * Vec::kWidth), shift));
+    Vec::F e = weight_of<kExact>(Vec::fma(Vec::load(scores + v * Vec::kWidth), factors, shift));
     if constexpr (!kAll) e = Vec::select(Vec::lanes_between(v * Vec::kWidth, begin, end), e, Vec::zero());
     Vec::store(scores + v * Vec::kWidth, e);
     sums = Vec::add(sums, e);
@@ -175,9 +177,12 @@ float weigh_scores(float* scores, int begin, int end, float highest) {
   return Vec::sum(sums);
 }
 
-float weigh_scores(float* scores, int begin, int end, float highest) {
-  return is_whole(begin, end) ? weigh_scores<true>(scores, begin, end, highest)
-                              : weigh_scores<false>(scores, begin, end, highest);
+template <Stored kStored>
+float weigh_scores(float* scores, int begin, int end, float scale, float soft_cap, float highest) {
+  constexpr bool kExact = kStored == Stored::f32;
+  const float factor = factor_of(scale, soft_cap);
+  return is_whole(begin, end) ? weights_of<kExact, true>(scores, begin, end, factor, highest)
+                              : weights_of<kExact, false>(scores, begin, end, factor, highest);
 }
 
 }  // namespace
@@ -191,10 +196,10 @@ namespace {
 
 constexpr AttentionKernels attention_in_f32(const char* name, Stored stored) {
   return stored == Stored::f32
-             ? AttentionKernels{name, false, pack_queries_f32<false>, add_block_in_f32<Stored::f32>, nullptr}
+             ? AttentionKernels{name, true, pack_queries_f32<false>, add_block_in_f32<Stored::f32>, nullptr}
          : stored == Stored::bf16
-             ? AttentionKernels{name, false, pack_queries_f32<true>, add_block_in_f32<Stored::bf16>, nullptr}
-             : AttentionKernels{name, false, pack_queries_f32<true>, add_block_in_f32<Stored::q8>, nullptr};
+             ? AttentionKernels{name, true, pack_queries_f32<true>, add_block_in_f32<Stored::bf16>, nullptr}
+             : AttentionKernels{name, true, pack_queries_f32<true>, add_block_in_f32<Stored::q8>, nullptr};
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 namespace azimuth::kernels {
 namespace {
 
+constexpr float kLog2E = 1.44269504f;
+
 // e^r, for x = n ln 2 + r with a whole n and |r| <= ln 2 / 2: 1 + r + r^2 P(r) with P to 0.06 units.
 AZ_WIDE Vec::F exp_of_rest(Vec::F x, Vec::F n) {
   Vec::F r = Vec::fnma(n, Vec::all(0.693359375f), x);  // the upper bits of ln 2: n times it is exact
@@ -21,16 +23,33 @@ AZ_WIDE Vec::F exp_of_rest(Vec::F x, Vec::F n) {
 // exp(x), 2 units; 0 and infinity beyond the range of f32, NaN for NaN.
 AZ_WIDE Vec::F exp_of(Vec::F x) {
   x = Vec::min(Vec::all(90.0f), Vec::max(Vec::all(-110.0f), x));
-  const Vec::F n = Vec::round(Vec::mul(x, Vec::all(1.44269504f)));
+  const Vec::F n = Vec::round(Vec::mul(x, Vec::all(kLog2E)));
   return Vec::scale(exp_of_rest(x, n), n);
 }
 
-// exp(x) for x <= 0, never less than e^-86 (4.5e-38): beside a weight of 1, which every softmax has, that is nothing.
-// With a third fewer instructions than exp_of. NaN for NaN.
+// 2^x for x <= 0, never less than 2^-124 (4.7e-38): beside a weight of 1, which every softmax has, that is nothing. NaN
+// for NaN. The polynomial of degree 6 errs by 0.03 units; the one of degree 4 by 44, a thousandth of what rounding to
+// bf16 does.
+template <bool kExact>
 AZ_WIDE Vec::F weight_of(Vec::F x) {
-  x = Vec::max(Vec::all(-86.0f), x);
-  const Vec::F n = Vec::round(Vec::mul(x, Vec::all(1.44269504f)));
-  return Vec::scale_near_one(exp_of_rest(x, n), n);
+  x = Vec::max(Vec::all(-124.0f), x);
+  const Vec::F n = Vec::round(x);
+  const Vec::F r = Vec::sub(x, n);
+  Vec::F p;
+  if constexpr (kExact) {
+    p = Vec::fma(r, Vec::all(0.000153458119f), Vec::all(0.00133999309f));
+    p = Vec::fma(p, r, Vec::all(0.00961848907f));
+    p = Vec::fma(p, r, Vec::all(0.0555032864f));
+    p = Vec::fma(p, r, Vec::all(0.240226462f));
+    p = Vec::fma(p, r, Vec::all(0.693147182f));
+    p = Vec::fma(p, r, Vec::all(1.0f));
+  } else {
+    p = Vec::fma(r, Vec::all(0.00957010221f), Vec::all(0.0559178591f));
+    p = Vec::fma(p, r, Vec::all(0.24024745f));
+    p = Vec::fma(p, r, Vec::all(0.693121791f));
+    p = Vec::fma(p, r, Vec::all(0.999999285f));
+  }
+  return Vec::scale_near_one(p, n);
 }
 
 // tanh(x), 3 units relative: x + x^3 P(x^2) with P to 0.1 units below 0.625, 1 - 2 / (e^2|x| + 1) above.

@@ -8,7 +8,7 @@ namespace azimuth::kernels {
 namespace {
 
 constexpr int kPanelWidth = 2 * Vec::kWidth;
-constexpr int kWeightStride = 64;  // of the rows that weigh_values reads
+constexpr int kWeightStride = 64;  // of the rows that weigh_panel reads
 
 #define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
@@ -93,13 +93,14 @@ void tile_bf16_rows(const float* a, const uint16_t* b, int64_t count, float* c, 
 }
 
 // c [kRows, columns] += weights [kRows, count] x values [count, columns]; the last vector of columns holds `last`.
-template <int kRows, bool kTwo>
-void weigh_rows(const float* a, const float* values, int64_t value_stride, int64_t count, int last, float* c,
-                int64_t ldc) {
+template <int kRows, bool kTwo, int64_t kStride>
+void weigh_rows(const float* a, const float* values, int64_t stride, int64_t count, int last, float* c, int64_t ldc) {
   constexpr int kRowStride = kWeightStride;
+  const int64_t value_stride = kStride > 0 ? kStride : stride;
   AZ_EACH_ROW(AZ_DECLARE)
   AZ_EACH_ROW(AZ_LOAD)
   if (last == Vec::kWidth) {
+#pragma GCC unroll 4
     for (int64_t k = 0; k < count; ++k, ++a, values += value_stride) {
       const Vec::F b0 = Vec::load(values);
       [[maybe_unused]] const Vec::F b1 = kTwo ? Vec::load(values + Vec::kWidth) : b0;
@@ -172,16 +173,20 @@ void widen_bf16(const void* panel, int64_t count, float* out) {
   }
 }
 
-void weigh_values(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
-                  float* c, int64_t ldc) {
+// c [rows, columns] += weights [rows, count] x values [count, columns], up to kPanelWidth columns. kStride: distance of
+// rows of values where it is known beforehand, else 0 and value_stride.
+template <int64_t kStride>
+void weigh_panel(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
+                 float* c, int64_t ldc) {
   const bool two = columns > Vec::kWidth;
   const int last = two ? columns - Vec::kWidth : columns;
-#define AZ_CALL(n)                                                              \
-  if constexpr (n <= kTileRows) {                                               \
-    if (two)                                                                    \
-      weigh_rows<n, true>(weights, values, value_stride, count, last, c, ldc);  \
-    else                                                                        \
-      weigh_rows<n, false>(weights, values, value_stride, count, last, c, ldc); \
+  const int64_t stride = kStride > 0 ? kStride : value_stride;
+#define AZ_CALL(n)                                                                 \
+  if constexpr (n <= kTileRows) {                                                  \
+    if (two)                                                                       \
+      weigh_rows<n, true, kStride>(weights, values, stride, count, last, c, ldc);  \
+    else                                                                           \
+      weigh_rows<n, false, kStride>(weights, values, stride, count, last, c, ldc); \
   }
   AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL

@@ -217,9 +217,10 @@ void pack_narrow_rows(const float* x, int64_t ldx, int rows, int64_t inputs, flo
       largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
         auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kNarrowRowBytes);
         store_quads(quants, rows, quads + row);
-        int sum = 0;
-        for (int i = 0; i < kQuantBlock; ++i) sum += quants[i];
-        quads[kQuantQuads * rows + row] = -kQ8Offset * sum;
+        IVec::I sums = IVec::zero();
+        for (int at = 0; at < kQuantBlock; at += IVec::kBytes)
+          sums = IVec::add16(sums, IVec::pairs8(IVec::all8(1), IVec::load(quants + at)));
+        quads[kQuantQuads * rows + row] = IVec::sum32(IVec::pairs16(sums, IVec::all16(-kQ8Offset)));
         reinterpret_cast<float*>(quads + (kQuantQuads + 1) * rows)[row] = scale;
       });
 }

@@ -13,7 +13,6 @@ namespace {
 constexpr int kRowKeys = 64;  // of one block
 constexpr int kRowGroup = 16;
 constexpr int kShares = 4;
-constexpr float kLog2E = 1.44269504f;
 
 // 2^x. 2^f on [0, 1) as 1 + f + f (1 - f) P(f), 1.03e-4 at most.
 AZ_WIDE __m512 exp2_of(__m512 x) {

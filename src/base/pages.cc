@@ -1,11 +1,11 @@
-#include "kernels/pages.h"
+#include "base/pages.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <new>
 
-namespace azimuth::kernels {
+namespace azimuth {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
@@ -40,6 +40,10 @@ bool Pages::try_allocate(size_t bytes) {
   return data_ != nullptr;
 }
 
+void Pages::allocate(size_t bytes) {
+  if (!try_allocate(bytes)) throw std::bad_alloc();
+}
+
 Pages::~Pages() {
   if (data_ == nullptr) return;
   if (mapped_ > 0) {
@@ -49,4 +53,4 @@ Pages::~Pages() {
   }
 }
 
-}  // namespace azimuth::kernels
+}  // namespace azimuth
