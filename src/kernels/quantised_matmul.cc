@@ -1,6 +1,7 @@
 // Products with quantised weights: blocking and threads. Rows are quantised block by block, once for all products that
 // read them, and kept as the tiles of the level read them.
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/packed_matrix.h"
 #include "kernels/row_tiles.h"
@@ -16,6 +17,10 @@ constexpr int64_t kWorthThreads = 64 * 1024;
 // as the level reads fastest (QuantisedRows::streams; the way to memory is longest where a page begins), and in tasks
 // large enough to get going.
 constexpr int64_t kStreamTaskBytes = 1024 * 1024;
+
+// Rows of y lie far apart, where no processor looks ahead by itself: how many of them before one is written.
+constexpr int64_t kWriteAhead = 8;
+constexpr int64_t kLineFloats = 64 / sizeof(float);
 
 // Panels of one task: some at a time, the last ones alone, so that no thread waits long for another's end.
 struct PanelTasks {
@@ -175,8 +180,15 @@ class RowBlockProduct {
       add_bias(job.up.bias, column, columns, up_sums);
       active_table().activate_gated(static_cast<int>(job.activation), sums, up_sums, elements);
     }
-    for (int64_t r = 0; r < tiles_.rows; ++r, sums += kQuantPanel)
-      std::copy_n(sums, columns, product.y + (first_row_ + r) * product.ldy + column);
+    float* y = product.y + first_row_ * product.ldy + column;
+    for (int64_t r = 0; r < tiles_.rows; ++r, sums += kQuantPanel, y += product.ldy) {
+      for (int64_t j = 0; j < kQuantPanel; j += kLineFloats) __builtin_prefetch(y + kWriteAhead * product.ldy + j, 1);
+      if (columns == kQuantPanel) {
+        std::memcpy(y, sums, sizeof(float) * kQuantPanel);  // of a size that needs no call
+      } else {
+        std::copy_n(sums, columns, y);
+      }
+    }
   }
 
   // sums [rows, 32] += bias, of `columns` outputs from `column` on; nullptr: none.

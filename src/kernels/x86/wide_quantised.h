@@ -254,6 +254,7 @@ void tile_narrow_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, 
     add_quads8(left##i, right##i, four, w0, w1, ones); \
   }
       AZ_EACH_ROW(AZ_DECLARE)
+#pragma GCC unroll 4
       for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes, x += kRows) {
         const IVec::I w0 = IVec::load(weights);
         const IVec::I w1 = IVec::load(weights + IVec::kBytes);
