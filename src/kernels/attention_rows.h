@@ -94,8 +94,8 @@ inline void score(const AttentionTile& t, const Block<kStored>& block, const Til
   const Clip seen = both(keys, {tile.seen.begin / kPanelWidth * kPanelWidth, tile.seen.end});
   for (int key = seen.begin; key < seen.end; key += kPanelWidth) {
     fetch.some();
-    score_tile<block.kKeyStride>(queries, block.keys + key / kPanelWidth * block.key_panel, t.head_dim, tile.count,
-                                 tile.scores + key);
+    score_tile<Block<kStored>::kKeyStride>(queries, block.keys + key / kPanelWidth * block.key_panel, t.head_dim,
+                                           tile.count, tile.scores + key);
   }
 }
 
@@ -134,7 +134,7 @@ inline void weigh_clip(const AttentionTile& t, const Block<kStored>& block, cons
   float* sums = t.sums + (tile.first + r) * t.sum_stride;
   for (int column = columns.begin; column < columns.end; column += kPanelWidth) {
     fetch.some();
-    weigh_panel<block.kValueStride>(
+    weigh_panel<Block<kStored>::kValueStride>(
         tile.scores + r * kKeys + keys.begin, values + column / kPanelWidth * block.value_panel, block.value_stride(),
         keys.end - keys.begin, count, least(columns.end - column, kPanelWidth), sums + column, t.sum_stride);
   }
@@ -144,13 +144,16 @@ inline void weigh_clip(const AttentionTile& t, const Block<kStored>& block, cons
 // Others may be anything, and a row takes part only where it sees them.
 template <Stored kStored>
 inline void weigh(const AttentionTile& t, const Block<kStored>& block, const Tile& tile, Clip columns, Fetch& fetch) {
-  if (block.kUnpacked) return weigh_clip(t, block, tile, 0, tile.count, tile.seen, columns, fetch);
-  const auto row_alone = [&](int r, Clip keys) {
-    weigh_clip(t, block, tile, r, 1, both(keys, clip_of(t, tile.first + r)), columns, fetch);
-  };
-  for (int r = 0; r < tile.count; ++r) row_alone(r, {0, tile.common.begin});
-  weigh_clip(t, block, tile, 0, tile.count, tile.common, columns, fetch);
-  for (int r = 0; r < tile.count; ++r) row_alone(r, {tile.common.end, kKeys});
+  if constexpr (Block<kStored>::kUnpacked) {
+    weigh_clip(t, block, tile, 0, tile.count, tile.seen, columns, fetch);
+  } else {
+    const auto row_alone = [&](int r, Clip keys) {
+      weigh_clip(t, block, tile, r, 1, both(keys, clip_of(t, tile.first + r)), columns, fetch);
+    };
+    for (int r = 0; r < tile.count; ++r) row_alone(r, {0, tile.common.begin});
+    weigh_clip(t, block, tile, 0, tile.count, tile.common, columns, fetch);
+    for (int r = 0; r < tile.count; ++r) row_alone(r, {tile.common.end, kKeys});
+  }
 }
 
 // Adds a block to the rows from `first` on, as many as there is room for scores.

@@ -1,5 +1,7 @@
 #include "kernels/x86/x86.h"
 
+#include <cpuid.h>
+
 #ifdef __linux__
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,13 +28,20 @@ bool has_bf16() {
   return has_vnni() && __builtin_cpu_supports("avx512bf16");
 }
 
+// AMX-BF16, AMX-TILE and AMX-INT8 in CPUID leaf 7, whose names clang 14 does not know. Whether the system saves the
+// registers shows when it is asked for permission.
+bool has_amx_instructions() {
+  constexpr unsigned kAmx = 1u << 22 | 1u << 24 | 1u << 25;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAmx) == kAmx;
+}
+
 // Linux lets a process use the tiles only when it has asked to (arch_prctl, ARCH_REQ_XCOMP_PERM).
 bool has_amx() {
 #ifdef __linux__
   constexpr long kRequestPermission = 0x1023;
   constexpr long kTileData = 18;
-  return has_bf16() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
-         __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return has_bf16() && has_amx_instructions() && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
   return false;
 #endif
