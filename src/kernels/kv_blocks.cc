@@ -22,11 +22,13 @@ size_t round_up(size_t value, size_t multiple) {
 
 // Loops over plain arrays, without calls and branches, which compilers turn into vectors.
 
-bool all_finite(const float* row, size_t count) {
-  constexpr uint32_t kInfinity = 0x7f800000u;
-  uint32_t bad = 0;
-  for (size_t c = 0; c < count; ++c) bad |= (std::bit_cast<uint32_t>(row[c]) & kInfinity) == kInfinity ? 1u : 0u;
-  return bad == 0;
+// Bits of the least magnitude that is not finite, and of the least that rounds to infinity in bf16.
+constexpr int32_t kInfinity = 0x7f800000, kInfinityOfBf16 = 0x7f7f8000;
+
+bool all_below(const float* row, size_t count, int32_t limit) {
+  int32_t most = 0;
+  for (size_t c = 0; c < count; ++c) most = std::max(most, std::bit_cast<int32_t>(row[c]) & 0x7fffffff);
+  return most < limit;
 }
 
 void round_finite(const float* row, size_t count, uint16_t* out) {
@@ -108,7 +110,7 @@ void KvLayout::write(std::byte* head, int64_t slot, const float* row) const {
     }
     return;
   }
-  const bool finite = all_finite(row, width);
+  const bool finite = all_below(row, width, type == CacheType::bf16 ? kInfinityOfBf16 : kInfinity);
   if (role == KvRole::values) {
     auto* bits = reinterpret_cast<uint64_t*>(head + finite_offset());
     *bits = finite ? *bits | uint64_t{1} << s : *bits & ~(uint64_t{1} << s);
