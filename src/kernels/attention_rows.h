@@ -1,6 +1,6 @@
 // Attention in f32, in terms of what the including file defines beside it: kTileRows, kPanelWidth, and
 //
-//   score_tile    [rows, head_dim] packed x one panel of keys [head_dim], key_stride apart -> scores [rows, 64]
+//   score_tile    [rows, head_dim] packed x one panel of keys [head_dim], kKeyStride apart -> scores [rows, 64]
 //   highest_score the largest of a row's raw scores in [begin, end), scaled and capped, and of one before; whether the
 //                 scores are left raw is up to the file
 //   corrections   e^(before - now) for some rows at once, 1 where both are equal; [kMostTileRows]
@@ -10,8 +10,8 @@
 //   weigh_panel   sums [rows, columns] += weights [rows, count] x values [count, columns], up to kPanelWidth columns
 //   scale_row     x *= factor
 //   pack_tile     rows [count, head_dim] -> packed, rounded to bf16 on the way or not
-//   unpack_keys, unpack_values    of bf16 and q8, to f32 [panels of 64 keys][channels][kPanelWidth] and
-//                 [panels of channels][64][kPanelWidth]
+//   unpack_keys, unpack_values    of bf16 and q8, to f32 [64 / kPanelWidth][channels][kPanelWidth] and
+//                 [channels / kPanelWidth][64][kPanelWidth]
 //
 // Tile by tile, some panels of keys are multiplied, as many as stay in the nearest cache, then the next ones; behind
 // the softmax the same with panels of values.

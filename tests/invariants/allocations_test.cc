@@ -3,11 +3,14 @@
 // Exceptions are what the cache grows by, a block of keys and values every 64 tokens, and the kinds in kKept, each with
 // what it costs at most.
 //
-// Counted is operator new, from which all C++ of the engine has its memory. The tokenizer's crate has an allocator of
-// its own, from which the text of a token takes some pieces: they are not the engine's and not seen here. Hooks and
-// taps of a caller are given lists, and cost these.
+// Counted are operator new and mmap, from which all C++ of the engine has its memory. The tokenizer's crate has an
+// allocator of its own, from which the text of a token takes some pieces: they are not the engine's and not seen here.
+// Hooks and taps of a caller are given lists, and cost these.
 #include <execinfo.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -66,6 +69,11 @@ void* operator new(size_t bytes) {
 }
 void* operator new(size_t bytes, std::align_val_t alignment) {
   return allocate(bytes, static_cast<size_t>(alignment));
+}
+// In place of the C library's, whose own calls do not come here.
+void* mmap(void* address, size_t bytes, int protection, int flags, int file, off_t offset) noexcept {
+  count_one();
+  return reinterpret_cast<void*>(::syscall(SYS_mmap, address, bytes, protection, flags, file, offset));
 }
 void operator delete(void* memory) noexcept {
   std::free(memory);

@@ -93,6 +93,7 @@ void tile_bf16_rows(const float* a, const uint16_t* b, int64_t count, float* c, 
 }
 
 // c [kRows, columns] += weights [kRows, count] x values [count, columns]; the last vector of columns holds `last`.
+// kStride: distance of rows of values where it is known beforehand; 0: `stride`.
 template <int kRows, bool kTwo, int64_t kStride>
 void weigh_rows(const float* a, const float* values, int64_t stride, int64_t count, int last, float* c, int64_t ldc) {
   constexpr int kRowStride = kWeightStride;
@@ -173,20 +174,18 @@ void widen_bf16(const void* panel, int64_t count, float* out) {
   }
 }
 
-// c [rows, columns] += weights [rows, count] x values [count, columns], up to kPanelWidth columns. kStride: distance of
-// rows of values where it is known beforehand, else 0 and value_stride.
+// c [rows, columns] += weights [rows, count] x values [count, columns], up to kPanelWidth columns.
 template <int64_t kStride>
 void weigh_panel(const float* weights, const float* values, int64_t value_stride, int64_t count, int rows, int columns,
                  float* c, int64_t ldc) {
   const bool two = columns > Vec::kWidth;
   const int last = two ? columns - Vec::kWidth : columns;
-  const int64_t stride = kStride > 0 ? kStride : value_stride;
-#define AZ_CALL(n)                                                                 \
-  if constexpr (n <= kTileRows) {                                                  \
-    if (two)                                                                       \
-      weigh_rows<n, true, kStride>(weights, values, stride, count, last, c, ldc);  \
-    else                                                                           \
-      weigh_rows<n, false, kStride>(weights, values, stride, count, last, c, ldc); \
+#define AZ_CALL(n)                                                                       \
+  if constexpr (n <= kTileRows) {                                                        \
+    if (two)                                                                             \
+      weigh_rows<n, true, kStride>(weights, values, value_stride, count, last, c, ldc);  \
+    else                                                                                 \
+      weigh_rows<n, false, kStride>(weights, values, value_stride, count, last, c, ldc); \
   }
   AZ_FOR_ROWS(rows, AZ_CALL)
 #undef AZ_CALL
