@@ -104,7 +104,7 @@ class Bench {
 #endif
     if (bf16 && level_ == CpuLevel::avx512_bf16) return &peak_avx512_bf16;
     if (bytes && level_ >= CpuLevel::avx512_vnni) return &peak_vnni;
-    if (operands == Operands::small_bytes && level_ == CpuLevel::avx2) return &peak_maddubs_maddwd;
+    if (operands == Operands::small_bytes && level_ == CpuLevel::avx2) return &peak_maddubs_paddw;
     if (operands == Operands::whole_bytes && level_ == CpuLevel::avx2) return &peak_maddwd_paddd;
     if (level_ >= CpuLevel::avx512) return &peak_avx512;
     if (level_ == CpuLevel::avx2) return &peak_avx2;
@@ -190,9 +190,8 @@ void bench_product(Bench& bench, WeightType type, int64_t rows, int64_t outputs,
   const std::vector<float> x = random_floats(rows * inputs);
   std::vector<float> y(static_cast<size_t>(rows * outputs));
   auto packed = kernels::PackedMatrix::pack(TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}),
-                                            type, bench.pool());
+                                            type, bench.pool(), bits);
   if (!packed.ok()) return;
-  packed->set_row_bits(bits);
   auto work = [&] { kernels::matmul(*packed, x.data(), rows, inputs, nullptr, y.data(), outputs, bench.pool()); };
   if (rows == 1)
     bench.memory(name, static_cast<double>(packed->bytes()), work);

@@ -129,7 +129,6 @@ std::vector<Kind> kinds_here() {
 #ifdef AZIMUTH_KERNELS_X86
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     kinds.push_back({"f32_gflops", "avx2", peak_avx2});
-    kinds.push_back({"int8_gops", "maddubs_maddwd", peak_maddubs_maddwd});
     kinds.push_back({"int8_gops", "maddubs_paddw", peak_maddubs_paddw});
     kinds.push_back({"int8_gops", "maddwd_paddd", peak_maddwd_paddd});
   }

@@ -17,10 +17,9 @@ int64_t peak_avx512(int64_t rounds, float* sink);
 int64_t peak_avx512_bf16(int64_t rounds, float* sink);
 int64_t peak_amx(int64_t rounds, float* sink);
 
-// Multiply-adds of bytes, u8 by s8. On AVX2 three instructions make 32 of them sums of 32 bits (vpmaddubsw, vpmaddwd,
-// vpaddd); with vpaddw in place of the last two, sums stay in 16 bits, which few steps fill: a bound that no product of
-// whole bytes reaches, but products that widen their sums now and then come between the two.
-int64_t peak_maddubs_maddwd(int64_t rounds, float* sink);
+// Multiply-adds of bytes, u8 by s8. On AVX2 sums of pairs of products stay in 16 bits for four steps (vpmaddubsw,
+// vpaddw), as many as weights of 4 bits with their multipliers and rows of 7 bits have, before they are added in 32
+// (vpmaddwd, vpaddd): nine instructions for 128 of them.
 int64_t peak_maddubs_paddw(int64_t rounds, float* sink);
 // Of whole bytes on both sides, s8 by s8, whose pairs vpmaddubsw would cut off: in 16 bits, 16 of them in two
 // instructions (vpmaddwd, vpaddd).

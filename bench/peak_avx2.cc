@@ -52,30 +52,22 @@ void byte_chains(int64_t rounds, const Step& step, float* sink) {
 
 }  // namespace
 
-int64_t peak_maddubs_maddwd(int64_t rounds, float* sink) {
-  __m256i bytes = _mm256_set1_epi8(3);
-  const __m256i other = _mm256_set1_epi8(-2), ones = _mm256_set1_epi16(1);
-  byte_chains(
-      rounds,
-      [&](__m256i & sum) __attribute__((always_inline)) {
-        asm volatile("" : "+x"(bytes));  // as if they were new: equal products would be computed once
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, other), ones));
-      },
-      sink);
-  return 12 * 32 * 2;
-}
-
 int64_t peak_maddubs_paddw(int64_t rounds, float* sink) {
-  __m256i bytes = _mm256_set1_epi8(3);
-  const __m256i other = _mm256_set1_epi8(-2);
+  const __m256i bytes = _mm256_set1_epi8(3), other = _mm256_set1_epi8(-2), ones = _mm256_set1_epi16(1);
   byte_chains(
       rounds,
       [&](__m256i & sum) __attribute__((always_inline)) {
-        asm volatile("" : "+x"(bytes));
-        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(bytes, other));
+        __m256i words, products;
+        asm volatile("vpmaddubsw %1, %2, %0" : "=x"(words) : "x"(other), "x"(bytes));
+        for (int i = 1; i < 4; ++i) {
+          asm volatile("vpmaddubsw %1, %2, %0" : "=x"(products) : "x"(other), "x"(bytes));
+          asm volatile("vpaddw %1, %0, %0" : "+x"(words) : "x"(products));
+        }
+        asm volatile("vpmaddwd %2, %1, %0" : "=x"(products) : "x"(words), "x"(ones));
+        asm volatile("vpaddd %1, %0, %0" : "+x"(sum) : "x"(products));
       },
       sink);
-  return 12 * 32 * 2;
+  return 12 * 4 * 32 * 2;
 }
 
 int64_t peak_maddwd_paddd(int64_t rounds, float* sink) {

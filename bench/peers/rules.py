@@ -27,15 +27,13 @@ WIDER_BITS = BITS | {"q4": BITS["q8"]}
 # Kinds of arithmetic that bench/limits times, by level.
 KINDS = {
     "native": {
-        "generic", "avx2", "avx512", "maddwd_paddd", "maddubs_maddwd", "maddubs_paddw", "avx512_vnni", "avx512_bf16",
-        "amx",
+        "generic", "avx2", "avx512", "maddwd_paddd", "maddubs_paddw", "avx512_vnni", "avx512_bf16", "amx",
     },
-    "avx2": {"generic", "avx2", "maddwd_paddd", "maddubs_maddwd", "maddubs_paddw"},
+    "avx2": {"generic", "avx2", "maddwd_paddd", "maddubs_paddw"},
 }  # fmt: skip
-# Kinds that need 7 bits on one side: a product of 4 by 8 bits may use them, one of 8 by 8 bits may not. Two products of
-# 7 by 8 bits fill 16 bits, which rules out adding them there; the tower's layers have rows of 7 bits, all but the first.
-SEVEN_BITS = {"maddubs_maddwd", "maddubs_paddw"}
-ONLY_SMALL = {"maddubs_paddw"}
+# Kinds that add products in 16 bits: one of 4 by 8 bits may use them, one of 8 by 8 bits may not. Rows of 7 bits may,
+# which the tower's layers have, all but the first.
+IN_16_BITS = {"maddubs_paddw"}
 
 
 def ratio_target(stage, dtype, patches=0):
@@ -66,7 +64,7 @@ class Limits:
         narrow_rows: the other side has 7 bits.
         """
         groups = {"f32": ["f32_gflops"], "bf16": ["f32_gflops", "bf16_gflops"]}.get(dtype, ["int8_gops"])
-        excluded = set() if dtype != "q8" else ONLY_SMALL if narrow_rows else SEVEN_BITS
+        excluded = IN_16_BITS if dtype == "q8" and not narrow_rows else set()
         return self.best(groups, KINDS[level] - excluded)
 
     def attention(self, dtype, level):

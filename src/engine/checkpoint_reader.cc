@@ -6,6 +6,7 @@
 #include "engine/transforms.h"
 #include "engine/weights.h"
 #include "quantize/kept_wider.h"
+#include "quantize/row_bits.h"
 
 namespace azimuth::engine {
 namespace {
@@ -156,7 +157,8 @@ Result<TensorView> CheckpointReader::copy(const std::string& slot) {
 }
 
 Result<kernels::PackedMatrix> CheckpointReader::pack_mapped(const std::string& slot, const TensorView& matrix) {
-  return kernels::PackedMatrix::pack_mapped(matrix, quantize::type_of_slot(slot, type_), pool_, slot,
+  const kernels::WeightType type = quantize::type_of_slot(slot, type_);
+  return kernels::PackedMatrix::pack_mapped(matrix, type, pool_, quantize::row_bits_of_slot(slot, type), slot,
                                             [this](std::span<const std::byte> used) { checkpoint_.release(used); });
 }
 
@@ -186,7 +188,8 @@ Status CheckpointReader::read_matrix(const std::string& slot, kernels::PackedMat
     release(mapped);
   } else {
     AZ_ASSIGN_OR_RETURN(const TensorView view, copy(slot));
-    AZ_ASSIGN_OR_RETURN(packed, kernels::PackedMatrix::pack(view, quantize::type_of_slot(slot, type_), pool_));
+    const kernels::WeightType type = quantize::type_of_slot(slot, type_);
+    AZ_ASSIGN_OR_RETURN(packed, kernels::PackedMatrix::pack(view, type, pool_, quantize::row_bits_of_slot(slot, type)));
   }
   std::vector<kernels::PackedMatrix> kept;
   AZ_RETURN_IF_ERROR(keep(slot, 0, 1, std::move(packed), kept));

@@ -102,8 +102,9 @@ class QuantisedReader final : public WeightReader {
     const size_t bytes = static_cast<size_t>(matrix.elements()) * size_of(dtype);
     for (int64_t i = 0; i < stored.count; ++i) {
       const TensorView part = TensorView::contiguous(view.data + static_cast<size_t>(i) * bytes, dtype, matrix);
-      AZ_ASSIGN_OR_RETURN(kernels::PackedMatrix packed,
-                          kernels::PackedMatrix::pack_mapped(part, stored.type, pool_, slot, [](auto) {}));
+      AZ_ASSIGN_OR_RETURN(
+          kernels::PackedMatrix packed,
+          kernels::PackedMatrix::pack_mapped(part, stored.type, pool_, kernels::RowBits::eight, slot, [](auto) {}));
       count(static_cast<int64_t>(packed.bytes()));
       out.push_back(std::move(packed));
     }

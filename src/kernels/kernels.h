@@ -64,11 +64,13 @@ class PackedMatrix {
   PackedMatrix(PackedMatrix&&) noexcept;
   PackedMatrix& operator=(PackedMatrix&&) noexcept;
 
-  // `weights` is [outputs, inputs], contiguous, f32, f16 or bf16.
-  static Result<PackedMatrix> pack(const TensorView& weights, WeightType type, ThreadPool& pool);
+  // `weights` is [outputs, inputs], contiguous, f32, f16 or bf16. q8 weights are quantised for rows of `bits`, which is
+  // also what row_bits() then says.
+  static Result<PackedMatrix> pack(const TensorView& weights, WeightType type, ThreadPool& pool,
+                                   RowBits bits = RowBits::eight);
   // The same, of weights in a mapped file: data_loss that names `what` where it is cut short meanwhile. `used` is told,
   // from any thread, which bytes were read for the last time.
-  static Result<PackedMatrix> pack_mapped(const TensorView& weights, WeightType type, ThreadPool& pool,
+  static Result<PackedMatrix> pack_mapped(const TensorView& weights, WeightType type, ThreadPool& pool, RowBits bits,
                                           std::string_view what,
                                           const std::function<void(std::span<const std::byte>)>& used);
 
@@ -97,7 +99,7 @@ class PackedMatrix {
   const Impl& impl() const { return *impl_; }
 
  private:
-  static Result<PackedMatrix> allocate(const TensorView& weights, WeightType type);
+  static Result<PackedMatrix> allocate(const TensorView& weights, WeightType type, RowBits bits);
   std::unique_ptr<Impl> impl_;
 };
 

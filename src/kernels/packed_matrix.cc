@@ -75,11 +75,16 @@ void quantise_panel(const Source* weights, int64_t p, QuantiseRecord quantise, P
   }
 }
 
+QuantiseRecord quantise_record_of(const PackedMatrix::Impl& m) {
+  const KernelTable& table = active_table();
+  if (m.type == WeightType::q4) return table.quantise_q4;
+  return m.row_bits == RowBits::seven ? table.quantise_q8_bounded : table.quantise_q8;
+}
+
 template <typename Source>
 void fill_panel(const Source* weights, int64_t p, PackedMatrix::Impl& m) {
   if (m.quantised == nullptr) return pack_panel(weights, p, m);
-  const KernelTable& table = active_table();
-  quantise_panel(weights, p, m.type == WeightType::q8 ? table.quantise_q8 : table.quantise_q4, m);
+  quantise_panel(weights, p, quantise_record_of(m), m);
 }
 
 void fill_panel_of(const TensorView& weights, int64_t p, PackedMatrix::Impl& m) {
@@ -163,11 +168,12 @@ PackedMatrix::~PackedMatrix() = default;
 PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
 PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
 
-Result<PackedMatrix> PackedMatrix::allocate(const TensorView& weights, WeightType type) {
+Result<PackedMatrix> PackedMatrix::allocate(const TensorView& weights, WeightType type, RowBits bits) {
   AZ_RETURN_IF_ERROR(check_weights(weights));
   PackedMatrix packed;
   packed.impl_ = std::make_unique<Impl>(layout_of(weights.shape[0], weights.shape[1], type));
   Impl& m = *packed.impl_;
+  m.row_bits = bits;
   if (!m.data.try_allocate(m.size)) {
     return resource_exhausted("[kernels] expected " + std::to_string(m.size) +
                               " bytes of memory for a weight matrix of shape " + weights.shape.to_string() +
@@ -177,8 +183,8 @@ Result<PackedMatrix> PackedMatrix::allocate(const TensorView& weights, WeightTyp
   return packed;
 }
 
-Result<PackedMatrix> PackedMatrix::pack(const TensorView& weights, WeightType type, ThreadPool& pool) {
-  AZ_ASSIGN_OR_RETURN(PackedMatrix packed, allocate(weights, type));
+Result<PackedMatrix> PackedMatrix::pack(const TensorView& weights, WeightType type, ThreadPool& pool, RowBits bits) {
+  AZ_ASSIGN_OR_RETURN(PackedMatrix packed, allocate(weights, type, bits));
   Impl& m = *packed.impl_;
   pool.for_each(m.panels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) fill_panel_of(weights, p, m);
@@ -187,9 +193,9 @@ Result<PackedMatrix> PackedMatrix::pack(const TensorView& weights, WeightType ty
 }
 
 Result<PackedMatrix> PackedMatrix::pack_mapped(const TensorView& weights, WeightType type, ThreadPool& pool,
-                                               std::string_view what,
+                                               RowBits bits, std::string_view what,
                                                const std::function<void(std::span<const std::byte>)>& used) {
-  AZ_ASSIGN_OR_RETURN(PackedMatrix packed, allocate(weights, type));
+  AZ_ASSIGN_OR_RETURN(PackedMatrix packed, allocate(weights, type, bits));
   Impl& m = *packed.impl_;
   const int64_t panel_rows = m.quantised != nullptr ? int64_t{kQuantPanel} : m.kernels->panel_width;
   const auto row_bytes = static_cast<int64_t>(size_of(weights.dtype)) * m.inputs;

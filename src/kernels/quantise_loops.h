@@ -63,23 +63,69 @@ inline void largest_magnitudes(const float* weights, int count, float* largest) 
   AZ_LANES largest[j] = of_bits(static_cast<uint32_t>(bits[j]));
 }
 
-void quantise_q8(const float* weights, void* record) {
-  float largest[kQuantPanel];
-  largest_magnitudes(weights, kQuantBlock, largest);
-  auto* quants = static_cast<int8_t*>(record);
-  auto* scales = reinterpret_cast<uint16_t*>(quants + kQ8QuantBytes);
+// The sums of one group's positive and of its negative quants, for each output.
+struct GroupSums {
+  int16_t positive[kQuantPanel] = {};
+  int16_t negative[kQuantPanel] = {};
+};
+constexpr int kQuantGroups = 2 * kQuantQuads / kGroupQuads;  // of a block
+
+// Rounds a block to quants under `scales`; returns the larger magnitude of GroupSums over all groups in `widest`.
+inline void round_q8(const float* weights, const uint16_t* scales, int8_t* quants, int32_t* widest) {
   float inverse[kQuantPanel];
   AZ_LANES {
-    scales[j] = scale_bits(largest[j] / kLargestQuant);
     const float scale = scale_value(scales[j]);
     inverse[j] = scale > 0.0f ? 1.0f / scale : 0.0f;
   }
+  GroupSums groups[kQuantGroups];
   int8_t row[kQuantPanel];
   for (int i = 0; i < kQuantBlock; ++i) {
+    GroupSums& group = groups[i / (4 * kGroupQuads) * 2 + i % 4 / 2];
     AZ_LANES row[j] = static_cast<int8_t>(static_cast<int32_t>(
         clamp_quant(nearest(weights[i * kQuantPanel + j] * inverse[j]), -kLargestQuant, kLargestQuant)));
     AZ_LANES quants[quant_index(i) + 4 * j] = row[j];
+    AZ_LANES group.positive[j] = static_cast<int16_t>(group.positive[j] + (row[j] > 0 ? row[j] : 0));
+    AZ_LANES group.negative[j] = static_cast<int16_t>(group.negative[j] - (row[j] < 0 ? row[j] : 0));
   }
+  AZ_LANES widest[j] = 0;
+  for (const GroupSums& group : groups) {
+    AZ_LANES widest[j] = group.positive[j] > widest[j] ? group.positive[j] : widest[j];
+    AZ_LANES widest[j] = group.negative[j] > widest[j] ? group.negative[j] : widest[j];
+  }
+}
+
+// Under the scale of the block's largest weight. Groups are within kMostOfGroup where `bounded`: then the scale grows
+// until they are.
+inline void quantise_q8_block(const float* weights, bool bounded, void* record) {
+  auto* quants = static_cast<int8_t*>(record);
+  auto* scales = reinterpret_cast<uint16_t*>(quants + kQ8QuantBytes);
+  float largest[kQuantPanel];
+  largest_magnitudes(weights, kQuantBlock, largest);
+  AZ_LANES scales[j] = scale_bits(largest[j] / kLargestQuant);
+  int32_t widest[kQuantPanel];
+  round_q8(weights, scales, quants, widest);
+  // Rounding may leave a group above the bound once more. Kernels look at the quants themselves, and a weight that is
+  // no number never gets there, so that a few turns are enough.
+  constexpr int kTurns = 4;
+  for (int turn = 0; bounded && turn < kTurns; ++turn) {
+    int32_t most = 0;
+    AZ_LANES most = widest[j] > most ? widest[j] : most;
+    if (most <= kMostOfGroup) return;
+    AZ_LANES {
+      const float growth = widest[j] > kMostOfGroup ? static_cast<float>(widest[j]) / (kMostOfGroup - 1.0f) : 1.0f;
+      scales[j] = scale_bits(scale_value(scales[j]) * growth);
+    }
+    round_q8(weights, scales, quants, widest);
+  }
+}
+
+void quantise_q8(const float* weights, void* record) {
+  quantise_q8_block(weights, false, record);
+}
+
+// For activations of 7 bits.
+void quantise_q8_bounded(const float* weights, void* record) {
+  quantise_q8_block(weights, true, record);
 }
 
 constexpr float kLowestQ4 = -8.0f;

@@ -37,18 +37,14 @@ struct Product {
     bias = random.normals(n, 3.0f);
   }
 
-  PackedMatrix pack(WeightType type) const {
+  PackedMatrix pack(WeightType type, RowBits bits = RowBits::eight) const {
     ThreadPool pool(2);
-    auto packed =
-        PackedMatrix::pack(TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}), type, pool);
+    auto packed = PackedMatrix::pack(TensorView::contiguous(weights.data(), DType::f32, Shape{outputs, inputs}), type,
+                                     pool, bits);
     EXPECT_TRUE(packed.ok());
     return std::move(packed).value();
   }
-  PackedMatrix pack(const Kind& kind) const {
-    PackedMatrix w = pack(kind.type);
-    w.set_row_bits(kind.bits);
-    return w;
-  }
+  PackedMatrix pack(const Kind& kind) const { return pack(kind.type, kind.bits); }
 
   std::vector<float> multiply(const PackedMatrix& w, int threads = 1, bool with_bias = true) const {
     std::vector<float> y(static_cast<size_t>(rows * outputs), std::numeric_limits<float>::quiet_NaN());
@@ -83,10 +79,10 @@ constexpr int64_t kShapes[][3] = {{1, 1, 1},      {2, 3, 5},      {3, 0, 7},    
 TEST_P(QuantisedTest, WeightsAreTheSameBytesAtEveryLevel) {
   unsigned seed = 1;
   for (const auto& [rows, inputs, outputs] : kShapes) {
-    for (const WeightType type : kTypes) {
+    for (const Kind& kind : kKinds) {
       const Product product(rows, inputs, outputs, seed++);
-      const PackedMatrix plain = at_level(CpuLevel::generic, [&] { return product.pack(type); });
-      ASSERT_TRUE(same_bytes(product.pack(type), plain)) << to_string(type) << " " << outputs << "x" << inputs;
+      const PackedMatrix plain = at_level(CpuLevel::generic, [&] { return product.pack(kind); });
+      ASSERT_TRUE(same_bytes(product.pack(kind), plain)) << kind << " " << outputs << "x" << inputs;
     }
   }
 }
@@ -111,6 +107,52 @@ TEST_P(QuantisedTest, ProductsAreTheSameBitsAtRandomShapes) {
     const std::vector<float> plain = at_level(CpuLevel::generic, [&] { return product.multiply(product.pack(kind)); });
     ASSERT_EQ(product.multiply(product.pack(kind), 2), plain)
         << kind << " " << product.rows << "x" << product.inputs << "x" << product.outputs;
+  }
+}
+
+// A directory that was written for rows of 8 bits may hold any groups of quants.
+TEST_P(QuantisedTest, RowsOf7BitsMeetWeightsThatWereNotQuantisedForThem) {
+  unsigned seed = 1;
+  for (const auto& [rows, inputs, outputs] : kShapes) {
+    const Product product(rows, inputs, outputs, seed++);
+    const auto multiply = [&] {
+      PackedMatrix w = product.pack(WeightType::q8);
+      w.set_row_bits(RowBits::seven);
+      return product.multiply(w);
+    };
+    ASSERT_EQ(multiply(), at_level(CpuLevel::generic, multiply)) << rows << "x" << inputs << "x" << outputs;
+  }
+}
+
+// Groups right at their bound, of either sign, and with rows of the largest quants of either sign: the sums of 16 bits
+// that come closest to their limit. One more than the bound, and the sums must not be taken together.
+TEST_P(QuantisedTest, GroupsAtTheirBoundDoNotOverflow) {
+  constexpr int64_t kRows = 20, kInputs = 192, kOutputs = 33;
+  for (const float sum : {258.0f, 260.0f}) {
+    Product product(kRows, kInputs, kOutputs, 21);
+    std::fill(product.weights.begin(), product.weights.end(), 0.0f);
+    for (int64_t j = 0; j < kOutputs; ++j) {
+      for (int64_t first = 0; first < kInputs; first += 16) {  // four quads: two groups
+        float* w = product.weights.data() + j * kInputs + first;
+        const float sign = (j + first / 16) % 3 == 0 ? 1.0f : -1.0f;
+        for (const int half : {0, 2}) {
+          w[half] = w[half + 4] = sign * 127.0f;  // which makes the scale 1
+          w[half + 8] = sign * (half == 0 ? 1.0f : sum - 254.0f);
+        }
+      }
+    }
+    for (int64_t i = 0; i < kRows; ++i)
+      std::fill_n(product.x.begin() + i * kInputs, kInputs, i % 2 == 0 ? 63.0f : -63.0f);
+    PackedMatrix w = product.pack(WeightType::q8);
+    w.set_row_bits(RowBits::seven);
+    const std::vector<float> y = product.multiply(w, 1, false);
+    for (int64_t i = 0; i < kRows; ++i) {
+      for (int64_t j = 0; j < kOutputs; ++j) {
+        double expected = 0.0;
+        for (int64_t k = 0; k < kInputs; ++k) expected += product.x[i * kInputs + k] * product.weights[j * kInputs + k];
+        ASSERT_EQ(y[i * kOutputs + j], static_cast<float>(expected)) << i << "," << j << " sum " << sum;
+      }
+    }
   }
 }
 
@@ -210,10 +252,41 @@ TEST_P(QuantisedTest, TheLargestQuantsDoNotOverflow) {
   }
 }
 
+// Of the larger ones of a group's positive and negative quants, over all groups of a matrix.
+int widest_group(const PackedMatrix& w) {
+  const auto stored = w.stored();
+  int widest = 0;
+  for (size_t at = 0; at < stored.size(); at += kQ8RecordBytes) {
+    const auto* quants = reinterpret_cast<const int8_t*>(stored.data() + at);
+    for (int first = 0; first < kQuantQuads; first += kGroupQuads) {
+      for (int pair = 0; pair < kQuadBytes; pair += 2) {
+        int positive = 0, negative = 0;
+        for (int quad = first; quad < first + kGroupQuads; ++quad) {
+          for (const int quant : {quants[quad * kQuadBytes + pair], quants[quad * kQuadBytes + pair + 1]})
+            (quant > 0 ? positive : negative) += quant;
+        }
+        widest = std::max({widest, positive, -negative});
+      }
+    }
+  }
+  return widest;
+}
+
+TEST(Quantised, GroupsOfQuantsAreBoundedForRowsOf7Bits) {
+  for (unsigned seed = 30; seed < 40; ++seed) {
+    Product product(1, 640, 64, seed);
+    if (seed == 30) std::fill(product.weights.begin(), product.weights.end(), -0.3f);
+    if (seed == 31) std::fill(product.weights.begin(), product.weights.end(), 1e30f);
+    EXPECT_GT(widest_group(product.pack(WeightType::q8)), kMostOfGroup);
+    EXPECT_LE(widest_group(product.pack(WeightType::q8, RowBits::seven)), kMostOfGroup) << seed;
+    EXPECT_GT(widest_group(product.pack(WeightType::q8, RowBits::seven)), kMostOfGroup - 16) << seed;
+  }
+}
+
 TEST(Quantised, StepsAreFineEnough) {
   const Product product(1, 640, 64, 12);
-  for (const WeightType type : kTypes) {
-    const PackedMatrix w = product.pack(type);
+  for (const Kind& kind : kKinds) {
+    const PackedMatrix w = product.pack(kind);
     std::vector<float> row(640);
     double error = 0.0, power = 0.0;
     for (int64_t j = 0; j < 64; ++j) {
@@ -223,10 +296,12 @@ TEST(Quantised, StepsAreFineEnough) {
         power += std::pow(product.weights[j * 640 + k], 2.0);
       }
     }
-    // Of normal weights. Blocks of 32 with one scale (llama.cpp's q8_0 and q4_0) leave 0.0053 and 0.086.
+    // Of normal weights. Blocks of 32 with one scale (llama.cpp's q8_0 and q4_0) leave 0.0053 and 0.086. Bounded groups
+    // make steps 1.28 times as large.
     const double relative = std::sqrt(error / power);
-    EXPECT_LT(relative, type == WeightType::q8 ? 0.0065 : 0.080);
-    EXPECT_GT(relative, type == WeightType::q8 ? 0.0040 : 0.060);
+    const double q8 = kind.bits == RowBits::seven ? 0.0078 : 0.0062;
+    EXPECT_LT(relative, kind.type == WeightType::q8 ? q8 : 0.080) << kind;
+    EXPECT_GT(relative, kind.type == WeightType::q8 ? 0.0040 : 0.060) << kind;
   }
 }
 

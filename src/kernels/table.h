@@ -46,6 +46,7 @@ struct KernelTable {
   QuantisedKernels q8;
   QuantisedKernels q4;
   QuantiseRecord quantise_q8;
+  QuantiseRecord quantise_q8_bounded;  // groups of quants within kMostOfGroup
   QuantiseRecord quantise_q4;
 
   AttentionKernels attention[3];  // by CacheType

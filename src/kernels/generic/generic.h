@@ -26,6 +26,7 @@ void pack_rows_quantised(const float* x, int64_t ldx, int rows, int64_t inputs, 
 void tile_q8(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate);
 void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int rows, float* c, bool accumulate);
 void quantise_record_q8(const float* weights, void* record);
+void quantise_record_q8_bounded(const float* weights, void* record);
 void quantise_record_q4(const float* weights, void* record);
 
 extern const AttentionKernels kAttentionF32;

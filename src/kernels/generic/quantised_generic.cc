@@ -77,6 +77,9 @@ void tile_q4(const void* rows_packed, const void* records, int64_t blocks, int r
 void quantise_record_q8(const float* weights, void* record) {
   quantise_q8(weights, record);
 }
+void quantise_record_q8_bounded(const float* weights, void* record) {
+  quantise_q8_bounded(weights, record);
+}
 void quantise_record_q4(const float* weights, void* record) {
   quantise_q4(weights, record);
 }

@@ -12,6 +12,7 @@ const KernelTable* generic_table() {
       .q8 = {.name = "generic", .few = {kTileRows, kQuantisedRowBytes, pack_rows_quantised, tile_q8}},
       .q4 = {.name = "generic", .few = {kTileRows, kQuantisedRowBytes, pack_rows_quantised, tile_q4}},
       .quantise_q8 = quantise_record_q8,
+      .quantise_q8_bounded = quantise_record_q8_bounded,
       .quantise_q4 = quantise_record_q4,
       .attention = {kAttentionF32, kAttentionBf16, kAttentionQ8},
       .rms_norm = rms_norm,

@@ -19,6 +19,7 @@ const KernelTable kAvx2Table = {
     {"avx2", kQ8Rows, kManyQ8Rows, 3 * kTileRows, kNarrowQ8Rows},
     {"avx2", kQ4Rows, kManyQ4Rows, 3 * kQ4TileRows},
     quantise_q8,
+    quantise_q8_bounded,
     quantise_q4,
     {attention_in_f32("avx2", Stored::f32), attention_in_f32("avx2", Stored::bf16),
      attention_in_f32("avx2", Stored::q8)},

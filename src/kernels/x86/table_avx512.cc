@@ -19,6 +19,7 @@ const KernelTable kAvx512Table = {
     {"avx512", kQ8Rows, kManyQ8Rows, 3 * kTileRows, kNarrowQ8Rows},
     {"avx512", kQ4Rows, kManyQ4Rows, 3 * kQ4TileRows},
     quantise_q8,
+    quantise_q8_bounded,
     quantise_q4,
     {attention_in_f32("avx512", Stored::f32), attention_in_f32("avx512", Stored::bf16),
      attention_in_f32("avx512", Stored::q8)},

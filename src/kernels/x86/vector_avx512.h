@@ -125,7 +125,11 @@ struct IVec {
   AZ_WIDE I down32_signed(I a) {
     return _mm512_srai_epi32(a, kBits);
   }
+  AZ_WIDE I add8(I a, I b) { return _mm512_add_epi8(a, b); }
   AZ_WIDE I add16(I a, I b) { return _mm512_add_epi16(a, b); }
+  AZ_WIDE I subtract16(I a, I b) { return _mm512_sub_epi16(a, b); }
+  AZ_WIDE I max8(I a, I b) { return _mm512_max_epi8(a, b); }
+  AZ_WIDE I max16(I a, I b) { return _mm512_max_epi16(a, b); }
   AZ_WIDE I add32(I a, I b) { return _mm512_add_epi32(a, b); }
   AZ_WIDE I max32(I a, I b) { return _mm512_max_epi32(a, b); }
   AZ_WIDE I pairs8(I unsigned_a, I b) { return _mm512_maddubs_epi16(unsigned_a, b); }  // of bytes, in 16 bits

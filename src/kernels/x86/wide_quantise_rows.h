@@ -44,7 +44,7 @@ AZ_WIDE float quantise_block(const float* x, float largest, float largest_quant,
   return largest / largest_quant;
 }
 
-// For each row and block: body(row, block, quants, scale). All rows' largest magnitudes come first: what waits for one
+// For each row and block: body(row, block, quants, scale), which may change the quants. All rows' largest magnitudes come first: what waits for one
 // row's would stand still.
 template <typename Body>
 AZ_WIDE void quantise_rows(const float* x, int64_t ldx, int rows, int64_t inputs, float largest_quant,

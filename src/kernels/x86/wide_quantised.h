@@ -34,17 +34,6 @@ AZ_WIDE void add_pairs8(IVec::I& left, IVec::I& right, IVec::I a, IVec::I unsign
           : "+v"(left), "+v"(right), "=&v"(x), "=v"(y)
           : "v"(a), "v"(unsigned_b), "v"(unsigned_c));
 }
-// left += a0 b0 + .. + a3 b3 of each lane of 32 bits, right the same with c; no pair of products may pass 16 bits.
-AZ_WIDE void add_quads8(IVec::I& left, IVec::I& right, IVec::I a, IVec::I unsigned_b, IVec::I unsigned_c,
-                        IVec::I ones) {
-  IVec::I x, y;
-  __asm__(
-      "vpmaddubsw %4, %5, %2\n\tvpmaddubsw %4, %6, %3\n\tvpmaddwd %7, %2, %2\n\tvpmaddwd %7, %3, %3\n\t"
-      "vpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"
-      : "+v"(left), "+v"(right), "=&v"(x), "=&v"(y)
-      : "v"(a), "v"(unsigned_b), "v"(unsigned_c), "v"(ones));
-}
-
 // Records are asked for ahead where a tile has too few rows to hide the way from memory.
 AZ_WIDE void fetch_line(const uint8_t* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p + IVec::kFetchAhead), _MM_HINT_T0);
@@ -204,69 +193,147 @@ void tile_wide_q8(const void* rows_packed, const void* records, int64_t blocks, 
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// q8 times rows of 7 bits. Weights with 128 added are unsigned bytes, whose products with the rows' in pairs
-// (PMADDUBSW) cannot overflow: 2 * 255 * 63 < 2^15. Packed rows, per block: [16 quads][rows] of four bytes, [rows] what
-// takes the 128 away again, which is where sums start, scales [rows].
+// q8 times rows of 7 bits. Rows with 64 added are unsigned bytes up to 127, whose products with the weights' in pairs
+// (PMADDUBSW) cannot overflow, and where groups of weights are within kMostOfGroup nor can their sums over four quads,
+// in 16 bits. Packed rows, per block: [16 quads][rows] of four bytes, scales [rows].
 
-constexpr int64_t kNarrowRowBytes = kQuantBlock + 4 + 4;
-constexpr int kNarrowTileRows = kTileRows - 1;  // registers also hold ones and a second product
+constexpr int64_t kNarrowRowBytes = kQuantBlock + 4;
+constexpr int kNarrowTileRows = kTileRows / 2;  // each row has sums in 16 and in 32 bits
 
 void pack_narrow_rows(const float* x, int64_t ldx, int rows, int64_t inputs, float largest, void* out) {
   quantise_rows(
       x, ldx, rows, inputs,
-      largest, [&](int row, int64_t block, const int8_t* quants, float scale) __attribute__((always_inline)) {
+      largest, [&](int row, int64_t block, int8_t* quants, float scale) __attribute__((always_inline)) {
+        for (int at = 0; at < kQuantBlock; at += IVec::kBytes)
+          IVec::store(quants + at, IVec::add8(IVec::load(quants + at), IVec::all8(kNarrowOffset)));
         auto* quads = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(out) + block * rows * kNarrowRowBytes);
         store_quads(quants, rows, quads + row);
-        IVec::I sums = IVec::zero();
-        for (int at = 0; at < kQuantBlock; at += IVec::kBytes)
-          sums = IVec::add16(sums, IVec::pairs8(IVec::all8(1), IVec::load(quants + at)));
-        quads[kQuantQuads * rows + row] = IVec::sum32(IVec::pairs16(sums, IVec::all16(-kQ8Offset)));
-        reinterpret_cast<float*>(quads + (kQuantQuads + 1) * rows)[row] = scale;
+        reinterpret_cast<float*>(quads + kQuantQuads * rows)[row] = scale;
       });
 }
 
-void offset_q8(const void* records, int64_t blocks, void* out) {
-  const auto* in = static_cast<const uint8_t*>(records);
-  auto* unsigned_quants = static_cast<uint8_t*>(out);
-  const IVec::I offset = IVec::all8(kQ8Offset);
-  for (int64_t block = 0; block < blocks; ++block, in += kQ8RecordBytes, unsigned_quants += kQ8RecordBytes) {
-    for (int at = 0; at < kQ8QuantBytes; at += IVec::kBytes)
-      IVec::store(unsigned_quants + at, IVec::differing(IVec::load(in + at), offset));
-    __builtin_memcpy(unsigned_quants + kQ8QuantBytes, in + kQ8QuantBytes, kScaleBytes);
+// Records as `prepare_narrow` leaves them: quants and scales as they are, then [32] what takes the rows' offset away
+// again, which is where sums start, then whether groups are within kMostOfGroup, as 32 bits, and nothing to a multiple
+// of 64 bytes.
+constexpr int64_t kStartsAt = kQ8RecordBytes;
+constexpr int64_t kBoundedAt = kStartsAt + 4 * kQuantPanel;
+constexpr int64_t kNarrowRecordBytes = kBoundedAt + 64;
+
+// Sums of one vector of outputs over a block's quads: `quants` -> starts; returns the largest magnitude of the sums of
+// a group's positive and negative quants, in lanes of 16 bits.
+AZ_WIDE IVec::I sum_groups(const uint8_t* quants, uint8_t* starts) {
+  const IVec::I ones = IVec::all8(1);
+  IVec::I sums = IVec::zero(), widest = IVec::zero();
+  for (int first = 0; first < kQuantQuads; first += kGroupQuads) {
+    IVec::I all = IVec::zero(), positive = IVec::zero();
+    for (int quad = first; quad < first + kGroupQuads; ++quad) {
+      const IVec::I w = IVec::load(quants + quad * kQuadBytes);
+      all = IVec::add16(all, IVec::pairs8(ones, w));
+      positive = IVec::add16(positive, IVec::pairs8(ones, IVec::max8(w, IVec::zero())));
+    }
+    widest = IVec::max16(widest, IVec::max16(positive, IVec::subtract16(positive, all)));
+    sums = IVec::add16(sums, all);
   }
+  IVec::store(starts, IVec::pairs16(sums, IVec::all16(-kNarrowOffset)));
+  return widest;
+}
+
+void prepare_narrow(const void* records, int64_t blocks, void* out) {
+  const auto* in = static_cast<const uint8_t*>(records);
+  auto* ready = static_cast<uint8_t*>(out);
+  for (int64_t block = 0; block < blocks; ++block, in += kQ8RecordBytes, ready += kNarrowRecordBytes) {
+    __builtin_memcpy(ready, in, kQ8RecordBytes);
+    IVec::I widest = IVec::zero();
+    for (int at = 0; at < kQuadBytes; at += IVec::kBytes)
+      widest = IVec::max16(widest, sum_groups(in + at, ready + kStartsAt + at));
+    // Of both halves of a lane, which are positive.
+    widest = IVec::max16(widest, IVec::down32<16>(widest));
+    const int32_t bounded = IVec::highest32(IVec::both(widest, IVec::all32(0xffff))) <= kMostOfGroup;
+    __builtin_memcpy(ready + kBoundedAt, &bounded, sizeof bounded);
+  }
+}
+
+// One in each 16 bits, in memory: registers are needed for sums.
+alignas(64) constexpr int16_t kOnes[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+// As instructions, for the reason given above, and with few registers at a time: left = a b, right = a c of unsigned
+// bytes a and signed ones, in pairs of 16 bits; then the same added; then sums of 32 bits += pairs of 16.
+AZ_WIDE void multiply_pairs8(IVec::I& left, IVec::I& right, IVec::I unsigned_a, IVec::I b, IVec::I c) {
+  __asm__("vpmaddubsw %3, %2, %0\n\tvpmaddubsw %4, %2, %1"
+          : "=&v"(left), "=v"(right)
+          : "v"(unsigned_a), "v"(b), "v"(c));
+}
+AZ_WIDE void multiply_add_pairs8(IVec::I& left, IVec::I& right, IVec::I unsigned_a, IVec::I b, IVec::I c) {
+  IVec::I x;
+  __asm__("vpmaddubsw %4, %3, %2\n\tvpaddw %2, %0, %0\n\tvpmaddubsw %5, %3, %2\n\tvpaddw %2, %1, %1"
+          : "+v"(left), "+v"(right), "=&v"(x)
+          : "v"(unsigned_a), "v"(b), "v"(c));
+}
+AZ_WIDE void add_words(IVec::I& left, IVec::I& right, IVec::I words_left, IVec::I words_right) {
+  __asm__("vpmaddwd %4, %2, %2\n\tvpmaddwd %4, %3, %3\n\tvpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"
+          : "+v"(left), "+v"(right), "+v"(words_left), "+v"(words_right)
+          : "m"(*reinterpret_cast<const IVec::I*>(kOnes)));
+}
+
+template <int kRows, int kQuads>
+AZ_WIDE void narrow_pass(const int32_t* x, const float* row_scales, const uint8_t* weights, const uint8_t* starts,
+                         const uint8_t* scales, float* c) {
+  const IVec::I start0 = IVec::load(starts), start1 = IVec::load(starts + IVec::kBytes);
+#define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = start0, right##i = start1;
+#define AZ_DECLARE_GROUP(i) [[maybe_unused]] IVec::I group_left##i, group_right##i;
+#define AZ_BEGIN_GROUP(i) \
+  if constexpr (kRows > i) multiply_pairs8(group_left##i, group_right##i, IVec::all32(x[i]), w0, w1);
+#define AZ_STEP(i) \
+  if constexpr (kRows > i) multiply_add_pairs8(group_left##i, group_right##i, IVec::all32(x[i]), w0, w1);
+#define AZ_ADD_GROUP(i) \
+  if constexpr (kRows > i) add_words(left##i, right##i, group_left##i, group_right##i);
+  AZ_EACH_ROW(AZ_DECLARE)
+  for (int first = 0; first < kQuantQuads; first += kQuads) {
+    AZ_EACH_ROW(AZ_DECLARE_GROUP) {
+      const IVec::I w0 = IVec::load(weights);
+      const IVec::I w1 = IVec::load(weights + IVec::kBytes);
+      AZ_EACH_ROW(AZ_BEGIN_GROUP)
+    }
+    weights += kQuadBytes;
+    x += kRows;
+#pragma GCC unroll 3
+    for (int quad = 1; quad < kQuads; ++quad, weights += kQuadBytes, x += kRows) {
+      const IVec::I w0 = IVec::load(weights);
+      const IVec::I w1 = IVec::load(weights + IVec::kBytes);
+      AZ_EACH_ROW(AZ_STEP)
+    }
+    AZ_EACH_ROW(AZ_ADD_GROUP)
+  }
+  const Vec::F scale0 = load_scales(scales);
+  const Vec::F scale1 = load_scales(scales + 2 * kVectorOutputs);
+  AZ_EACH_ROW(AZ_SCALE_ROW)
+#undef AZ_ADD_GROUP
+#undef AZ_STEP
+#undef AZ_BEGIN_GROUP
+#undef AZ_DECLARE_GROUP
+#undef AZ_DECLARE
 }
 
 template <int kRows>
 void tile_narrow_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, float* c, bool accumulate) {
-  const IVec::I ones = IVec::all16(1);
   start_rows<kRows>(c, accumulate);
-  for (int64_t block = 0; block < blocks; ++block, a += kRows * kNarrowRowBytes, records += kQ8RecordBytes) {
-    const auto* starts = reinterpret_cast<const int32_t*>(a + kRows * kQuantBlock);
-    const auto* row_scales = reinterpret_cast<const float*>(starts + kRows);
-    for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
+  for (int64_t block = 0; block < blocks; ++block, a += kRows * kNarrowRowBytes, records += kNarrowRecordBytes) {
+    const auto* x = reinterpret_cast<const int32_t*>(a);
+    const auto* row_scales = reinterpret_cast<const float*>(a + kRows * kQuantBlock);
+    int32_t bounded;
+    __builtin_memcpy(&bounded, records + kBoundedAt, sizeof bounded);
+    for (int pass = 0; pass < kPasses; ++pass) {
       const uint8_t* weights = records + pass * kPassBytes;
+      const uint8_t* starts = records + kStartsAt + pass * kPassBytes;
       const uint8_t* scales = records + kQ8QuantBytes + pass * 4 * kVectorOutputs;
-      const auto* x = reinterpret_cast<const int32_t*>(a);
-#define AZ_DECLARE(i) [[maybe_unused]] IVec::I left##i = IVec::all32(starts[kRows > i ? i : 0]), right##i = left##i;
-#define AZ_STEP(i)                                     \
-  if constexpr (kRows > i) {                           \
-    const IVec::I four = IVec::all32(x[i]);            \
-    add_quads8(left##i, right##i, four, w0, w1, ones); \
-  }
-      AZ_EACH_ROW(AZ_DECLARE)
-#pragma GCC unroll 4
-      for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes, x += kRows) {
-        const IVec::I w0 = IVec::load(weights);
-        const IVec::I w1 = IVec::load(weights + IVec::kBytes);
-        AZ_EACH_ROW(AZ_STEP)
+      float* out = c + pass * 2 * kVectorOutputs;
+      if (bounded != 0) {
+        narrow_pass<kRows, kGroupQuads>(x, row_scales, weights, starts, scales, out);
+      } else {
+        narrow_pass<kRows, 1>(x, row_scales, weights, starts, scales, out);
       }
-      const Vec::F scale0 = load_scales(scales);
-      const Vec::F scale1 = load_scales(scales + 2 * kVectorOutputs);
-      AZ_EACH_ROW(AZ_SCALE_ROW)
-#undef AZ_STEP
-#undef AZ_DECLARE
     }
-    c -= kQuantPanel;
   }
 }
 
@@ -443,7 +510,7 @@ void tile_wide_q4(const void* rows_packed, const void* records, int64_t blocks, 
 constexpr QuantisedRows kQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_q8, nullptr, IVec::kStreams};
 constexpr ManyRows kManyQ8Rows = {{kTileRows, kQ8RowBytes, pack_rows_q8, tile_wide_q8}, widen_q8, kWideQ8RecordBytes};
 constexpr ManyRows kNarrowQ8Rows = {
-    {kNarrowTileRows, kNarrowRowBytes, pack_narrow_rows, tile_narrow_q8}, offset_q8, kQ8RecordBytes};
+    {kNarrowTileRows, kNarrowRowBytes, pack_narrow_rows, tile_narrow_q8}, prepare_narrow, kNarrowRecordBytes};
 constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_q4, nullptr, IVec::kStreams};
 constexpr ManyRows kManyQ4Rows = {{kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_wide_q4}, widen_q4, kWideQ4RecordBytes};
 
