@@ -71,6 +71,13 @@ struct ManyRows {
   int64_t record_bytes = 0;
 };
 
+// How one row, against which all weights are read once, reads memory: panels in turn, a record each, and how far ahead
+// records are asked for, in bytes.
+struct Streams {
+  int count;
+  int ahead;
+};
+
 struct QuantisedKernels {
   const char* name = nullptr;
   QuantisedRows few = {};  // on records as they are stored

@@ -66,6 +66,7 @@ class RowBlockProduct {
       auto pack = [this](int64_t begin, int64_t end) { pack_tiles(begin, end); };
       pool.for_each(tiles_.tiles, 1, pack);
     }
+    threads_ = pool.threads();
     const PanelTasks tasks = panel_tasks(pool);
     auto multiply = [this, &tasks](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) multiply_panels(tasks.begin(task), tasks.end(task));
@@ -129,6 +130,7 @@ class RowBlockProduct {
       const int64_t last = std::min(first + together, end);
       const int64_t offset = (first - begin) * tiles_.rows * kQuantPanel;
       int64_t block = 0;
+      if (tiles_.tiles == 1 && last == end) fetch_next_task(job, begin, end);
       do {  // once even for a matrix without inputs, to write the bias
         multiply_slice(job.product.w->impl(), first, last, block, ready, sums + offset);
         if (gated) multiply_slice(job.up.w->impl(), first, last, block, ready, up_sums + offset);
@@ -161,6 +163,17 @@ class RowBlockProduct {
         kernels_.tile(packed(block, count, t), records, count, tiles_.size(t), c + tiles_.begin(t) * kQuantPanel,
                       block > 0);
       }
+    }
+  }
+
+  // Where weights are read once: the beginning of what this thread takes next, if every other one takes a task
+  // meanwhile.
+  void fetch_next_task(const QuantisedJob& job, int64_t begin, int64_t end) const {
+    const int64_t next = begin + threads_ * (end - begin);
+    for (const Product* product : {&job.product, &job.up}) {
+      if (product->w == nullptr) continue;
+      const PackedMatrix::Impl& m = product->w->impl();
+      for (int64_t p = next; p < std::min(next + kernels_.streams, m.panels); ++p) fetch(m.panel(p), m.record_bytes);
     }
   }
 
@@ -208,7 +221,8 @@ class RowBlockProduct {
   const QuantisedRows& kernels_;
   const RowTiles tiles_;
   const int64_t slice_;
-  int64_t panels_ = 0;  // of all jobs
+  int64_t panels_ = 0;   // of all jobs
+  int64_t threads_ = 1;  // that take tasks
   const float* x_;
   const int64_t ldx_;
   const int64_t first_row_;

@@ -5,6 +5,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "kernels/quantised.h"
+
 #define AZ_WIDE static inline __attribute__((always_inline))
 
 namespace azimuth::kernels {
@@ -103,10 +105,10 @@ struct Vec {
 struct IVec {
   using I = __m256i;
   static constexpr int kBytes = 32;
-  // How products of one row of quantised weights read memory (wide_quantised.h): panels in turn, and how far ahead
-  // records are asked for. On processors of this width one stream with every line asked for is read fastest.
-  static constexpr int kStreams = 1;
-  static constexpr int kFetchAhead = 1024;
+  // How products of one row of quantised weights read memory (wide_quantised.h). On processors of this width one stream
+  // with every line asked for is read fastest in q8, two streams in q4, which has more to compute for each line.
+  static constexpr Streams kQ8Streams = {1, 1024};
+  static constexpr Streams kQ4Streams = {2, kQ4RecordBytes};
 
   AZ_WIDE I zero() { return _mm256_setzero_si256(); }
   AZ_WIDE I all8(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }

@@ -5,6 +5,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "kernels/quantised.h"
+
 #define AZ_WIDE static inline __attribute__((always_inline))
 
 namespace azimuth::kernels {
@@ -89,8 +91,8 @@ struct Vec {
 struct IVec {
   using I = __m512i;
   static constexpr int kBytes = 64;
-  static constexpr int kStreams = 2;  // as in vector_avx2.h
-  static constexpr int kFetchAhead = 2048;
+  static constexpr Streams kQ8Streams = {2, 2048};  // as in vector_avx2.h
+  static constexpr Streams kQ4Streams = {2, 2048};
 
   AZ_WIDE I zero() { return _mm512_setzero_si512(); }
   AZ_WIDE I all8(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }

@@ -190,16 +190,16 @@ float weigh_scores(float* scores, int begin, int end, float scale, float soft_ca
 
 // Written in terms of the above.
 #include "kernels/attention_rows.h"
+#include "kernels/x86/wide_few_rows.h"
 
 namespace azimuth::kernels {
 namespace {
 
 constexpr AttentionKernels attention_in_f32(const char* name, Stored stored) {
-  return stored == Stored::f32
-             ? AttentionKernels{name, true, pack_queries_f32<false>, add_block_in_f32<Stored::f32>, nullptr}
+  return stored == Stored::f32 ? AttentionKernels{name, true, pack_queries_f32<false>, add_block<Stored::f32>, nullptr}
          : stored == Stored::bf16
-             ? AttentionKernels{name, true, pack_queries_f32<true>, add_block_in_f32<Stored::bf16>, nullptr}
-             : AttentionKernels{name, true, pack_queries_f32<true>, add_block_in_f32<Stored::q8>, nullptr};
+             ? AttentionKernels{name, true, pack_queries_f32<true>, add_block<Stored::bf16>, nullptr}
+             : AttentionKernels{name, true, pack_queries_f32<true>, add_block<Stored::q8>, nullptr};
 }
 
 }  // namespace

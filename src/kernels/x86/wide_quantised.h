@@ -35,19 +35,16 @@ AZ_WIDE void add_pairs8(IVec::I& left, IVec::I& right, IVec::I a, IVec::I unsign
           : "v"(a), "v"(unsigned_b), "v"(unsigned_c));
 }
 // Records are asked for ahead where a tile has too few rows to hide the way from memory.
-AZ_WIDE void fetch_line(const uint8_t* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p + IVec::kFetchAhead), _MM_HINT_T0);
-}
-
-AZ_WIDE void fetch_quad(const uint8_t* p) {
-  fetch_line(p);
-  fetch_line(p + 64);
+AZ_WIDE void fetch_quad(const Streams& streams, const uint8_t* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p + streams.ahead), _MM_HINT_T0);
+  _mm_prefetch(reinterpret_cast<const char*>(p + streams.ahead + 64), _MM_HINT_T0);
 }
 
 // What follows the quants of a record. Of several streams it comes by itself; asking for it too takes time.
-AZ_WIDE void fetch_scales(const uint8_t* p, int64_t bytes) {
-  if (IVec::kStreams > 1) return;
-  for (int64_t i = 0; i < bytes; i += 64) fetch_line(p + i);
+AZ_WIDE void fetch_scales(const Streams& streams, const uint8_t* p, int64_t bytes) {
+  if (streams.count > 1) return;
+  for (int64_t i = 0; i < bytes; i += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(p + streams.ahead + i), _MM_HINT_T0);
 }
 
 #define AZ_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
@@ -134,7 +131,7 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
   constexpr int64_t kScalesAt = kRecordBytes - kScaleBytes;
   start_rows<kRows>(c, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ8RowBytes, records += kRecordBytes) {
-    if (!kWide && kRows < 3) fetch_scales(records + kScalesAt, kScaleBytes);
+    if (!kWide && kRows < 3) fetch_scales(IVec::kQ8Streams, records + kScalesAt, kScaleBytes);
     const auto* row_scales = reinterpret_cast<const float*>(a + kRows * 2 * kQuantBlock);
     for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
       const uint8_t* weights = records + pass * kPassBytes;
@@ -148,7 +145,7 @@ void tile_q8_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
   }
       AZ_EACH_ROW(AZ_DECLARE)
       for (int quad = 0; quad < kQuantQuads; ++quad, weights += kQuadBytes) {
-        if (!kWide && kRows < 3 && pass == 0) fetch_quad(weights);
+        if (!kWide && kRows < 3 && pass == 0) fetch_quad(IVec::kQ8Streams, weights);
         {
           const IVec::I w0 = kWide ? IVec::load(weights) : even_words(weights);
           const IVec::I w1 = kWide ? IVec::load(weights + IVec::kBytes) : even_words(weights + IVec::kBytes);
@@ -411,7 +408,7 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
   const IVec::I low = IVec::all8(15);
   start_rows<kRows>(c, accumulate);
   for (int64_t block = 0; block < blocks; ++block, a += kRows * kQ4RowBytes, records += kRecordBytes) {
-    if (!kWide && kRows < 3) fetch_scales(records + kScalesAt, kScaleBytes + kMultiplierBytes);
+    if (!kWide && kRows < 3) fetch_scales(IVec::kQ4Streams, records + kScalesAt, kScaleBytes + kMultiplierBytes);
     const auto* offsets = reinterpret_cast<const int32_t*>(a + kRows * kQuantBlock);
     const auto* row_scales = reinterpret_cast<const float*>(offsets + kQuantRuns * kRows);
     for (int pass = 0; pass < kPasses; ++pass, c += 2 * kVectorOutputs) {
@@ -444,7 +441,7 @@ void tile_q4_rows(const uint8_t* a, const uint8_t* records, int64_t blocks, floa
           }
         } else {
           for (int pair = 0; pair < kQuantRun / 8; ++pair, weights += kQuadBytes) {
-            if (kRows < 3 && pass == 0) fetch_quad(weights);
+            if (kRows < 3 && pass == 0) fetch_quad(IVec::kQ4Streams, weights);
             {
               const IVec::I w0 = IVec::both(IVec::load(weights), low);
               const IVec::I w1 = IVec::both(IVec::load(weights + IVec::kBytes), low);
@@ -507,11 +504,11 @@ void tile_wide_q4(const void* rows_packed, const void* records, int64_t blocks, 
 }
 
 // Widening a record pays from about three tiles on.
-constexpr QuantisedRows kQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_q8, nullptr, IVec::kStreams};
+constexpr QuantisedRows kQ8Rows = {kTileRows, kQ8RowBytes, pack_rows_q8, tile_q8, nullptr, IVec::kQ8Streams.count};
 constexpr ManyRows kManyQ8Rows = {{kTileRows, kQ8RowBytes, pack_rows_q8, tile_wide_q8}, widen_q8, kWideQ8RecordBytes};
 constexpr ManyRows kNarrowQ8Rows = {
     {kNarrowTileRows, kNarrowRowBytes, pack_narrow_rows, tile_narrow_q8}, prepare_narrow, kNarrowRecordBytes};
-constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_q4, nullptr, IVec::kStreams};
+constexpr QuantisedRows kQ4Rows = {kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_q4, nullptr, IVec::kQ4Streams.count};
 constexpr ManyRows kManyQ4Rows = {{kQ4TileRows, kQ4RowBytes, pack_rows_q4, tile_wide_q4}, widen_q4, kWideQ4RecordBytes};
 
 }  // namespace
