@@ -184,6 +184,34 @@ void feed_forward(const LayerSpec& layer, const LayerWeights& weights, int index
   if (layer.norms_behind) norm_into(hidden);
 }
 
+// Whether nobody reads what this layer, the last one, leaves of other tokens than the last ones.
+bool only_last_rows_count(const LayerSpec& layer, const Pass& pass) {
+  const RunContext& context = pass.context;
+  const bool watched = context.tap != nullptr || (context.hooks != nullptr && context.hooks->on_write);
+  return !watched && layer.mixer != MixerKind::cross_attention && layer.per_layer_width == 0 &&
+         std::ranges::all_of(pass.chunks, [](const SequenceChunk& chunk) { return chunk.last_row_only; });
+}
+
+// feed_forward() for the last token of each chunk: of a prompt's last layer that is all that its next token needs.
+void feed_last_rows_forward(const LayerSpec& layer, const LayerWeights& weights, int index, const Pass& pass) {
+  PassWorkspace& work = pass.work;
+  const int64_t width = work.hidden.row_elements();
+  for (Tensor* tensor : {&work.last, &work.normed, &work.update})
+    tensor->resize({static_cast<int64_t>(pass.chunks.size()), width});
+  const auto each_last_row = [&](const auto& visit) {
+    int64_t end = 0;
+    for (size_t i = 0; i < pass.chunks.size(); ++i) {
+      end += pass.chunks[i].tokens();
+      visit(work.hidden.row(end - 1), work.last.row(static_cast<int64_t>(i)));
+    }
+  };
+  each_last_row([&](const float* row, float* last) { std::copy_n(row, width, last); });
+  std::swap(work.hidden, work.last);
+  feed_forward(layer, weights, index, pass);
+  std::swap(work.hidden, work.last);
+  each_last_row([&](float* row, const float* last) { std::copy_n(last, width, row); });
+}
+
 }  // namespace
 
 Status Decoder::look_up(std::span<const int32_t> ids, Tensor& rows) const {
@@ -264,7 +292,12 @@ Status Decoder::run_layers(std::span<const SequenceChunk> chunks, const RunConte
 
     if (runs(layer, index, chunks)) {
       mix_tokens(layer, weights, index, pass);
-      feed_forward(layer, weights, index, pass);
+      const bool last = index + 1 == static_cast<int>(spec_.layers.size());
+      if (last && only_last_rows_count(layer, pass)) {
+        feed_last_rows_forward(layer, weights, index, pass);
+      } else {
+        feed_forward(layer, weights, index, pass);
+      }
     }
     if (layer.per_layer_width > 0)
       add_per_layer_input(layer, weights, index, work.per_layer, work.update, hidden, context.pool);

@@ -138,6 +138,8 @@ struct SequenceChunk {
   int sequence = 0;  // index in the batch, for taps
   // Where the cache holds raw keys and is not empty: ids of at least its tokens, which turn the keys as they are read.
   const PositionTable* cached_positions = nullptr;
+  // Of the hidden states behind the pass nobody reads but the last token's; those of the others are left unfinished.
+  bool last_row_only = false;
 
   int64_t tokens() const { return end - begin; }
 };
@@ -169,7 +171,8 @@ class Decoder {
   Status embed(std::span<const int32_t> ids, Tensor& rows) const;
 
   // Runs the chunks through all layers and appends to their caches.
-  // Returns the hidden states before the final norm, chunks one after the other: [sum of tokens, hidden].
+  // Returns the hidden states before the final norm, chunks one after the other: [sum of tokens, hidden]. Where all
+  // chunks say last_row_only, and no tap and no hook looks at them, those of other tokens lack the last layer's MLP.
   // After a failure the caches are as before the call.
   Result<Tensor> forward(std::span<const SequenceChunk> chunks, const RunContext& context) const;
   // The same in memory that is kept from pass to pass; the result is work.hidden.

@@ -16,6 +16,7 @@ struct PassWorkspace {
   Tensor hidden;  // [rows, hidden]; behind a pass: its result
   Tensor normed;  // [rows, hidden]
   Tensor update;  // [rows, hidden]
+  Tensor last;    // [chunks, hidden]: last tokens, where others are left unfinished
   CacheMarks marks;
   Rotations rotations;
   AttentionWorkspace attention;

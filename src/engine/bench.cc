@@ -99,6 +99,7 @@ Status bench_decoder(const Engine::Impl& model, const BenchOptions& options, Ben
   AZ_ASSIGN_OR_RETURN(const engine::PolicyChoice policy,
                       engine::choose_policy(model, options.positions, options.prompt_tokens));
   AZ_ASSIGN_OR_RETURN(engine::Sequence sequence, made_up_prompt(model, policy, options.prompt_tokens));
+  sequence.last_row_only = true;
   const RunContext context{*model.pool, nullptr, nullptr, {}};
   const auto ignore_rows = [](int, int64_t, const float*, int64_t) { return ok_status(); };
   AZ_ASSIGN_OR_RETURN(const double prefill_s, time_of(options.repetitions, [&]() -> Status {

@@ -95,6 +95,7 @@ Result<Tensor> prefill_again(const decoder::Decoder& decoder, const Step& step, 
   }
   for (const decoder::LayerStream& stream : sequence.input.streams)
     whole.input.streams.push_back({stream.layer, stream.tokens, stream.rows.clone()});
+  whole.last_row_only = true;
   Tensor last({1, hidden});
   const auto keep_last = [&](int, int64_t, const float* from, int64_t count) {
     std::copy_n(from + (count - 1) * hidden, hidden, last.data());
@@ -205,7 +206,7 @@ Status prefill(const decoder::Decoder& decoder, std::span<Sequence> sequences, c
       const int64_t stop = next_stop(sequence, begin);
       const int64_t end = chunk_end(sequence.prompt, begin, std::min(pass_tokens - rows, stop - begin));
       chunks.push_back({&sequence.input, &sequence.positions, sequence.encoding.get(), begin, end, &sequence.cache,
-                        first_sequence + static_cast<int>(i), &sequence.positions});
+                        first_sequence + static_cast<int>(i), &sequence.positions, sequence.last_row_only});
       rows += end - begin;
     }
     if (chunks.empty()) break;

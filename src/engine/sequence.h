@@ -43,6 +43,8 @@ struct Sequence {
   // Ascending; no pass of a prefill runs across one of them, so that the cache can be looked at there. At closed
   // boundaries only.
   std::vector<int64_t> stops = {};
+  // Whoever prefills it reads the hidden states of each pass's last token alone; those of others are left unfinished.
+  bool last_row_only = false;
 };
 
 // What scalings see of the tokens in `positions`: their largest id on any axis of any set, plus 1, rounded up.

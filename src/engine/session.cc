@@ -361,6 +361,7 @@ Result<Tensor> Session::Impl::read_prompt(const Call& call, Turn& next, Generati
   const Stopwatch prefilling;
   Tensor last({1, model.spec.text.hidden});
   Sequence& sequence = next.sequence;
+  sequence.last_row_only = true;
   const auto after_pass = [&](int, int64_t, const float* rows, int64_t count) {
     std::copy_n(rows + (count - 1) * last.elements(), last.elements(), last.data());
     if (std::ranges::binary_search(sequence.stops, sequence.cache.length())) keep_prefix(model, next.prefix, next);

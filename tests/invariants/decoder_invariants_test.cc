@@ -125,6 +125,42 @@ TEST_P(DecoderInvariants, BatchEqualsAlone) {
   for (size_t i = 0; i < together.size(); ++i) EXPECT_EQ(together[i], run_alone(engine, all[i % all.size()])) << i;
 }
 
+TEST_P(DecoderInvariants, LastRowsAloneEqualThoseOfAllRows) {
+  const Engine engine = load(GetParam(), 1);
+  const int64_t hidden = engine.impl().spec.text.hidden;
+  const std::vector<Request> all = requests(GetParam().golden);
+  for (const int64_t pass_tokens : {int64_t{7}, kPrefillTokens}) {
+    std::vector<Sequence> batch;
+    for (const Request& request : all) {
+      batch.push_back(make_sequence(engine, request));
+      batch.back().last_row_only = true;
+    }
+    const std::vector<Rows> rows = run(engine, batch, pass_tokens);
+    for (size_t i = 0; i < all.size(); ++i) {
+      const Rows whole = run_alone(engine, all[i]);
+      EXPECT_EQ(Rows(rows[i].end() - hidden, rows[i].end()), Rows(whole.end() - hidden, whole.end())) << i;
+      EXPECT_EQ(rows[i].size(), whole.size());
+      EXPECT_EQ(run_alone(engine, all[i]), whole) << "a pass for last rows changed what came behind it";
+    }
+  }
+}
+
+TEST_P(DecoderInvariants, ATapSeesAllRowsWhereOnlyTheLastCounts) {
+  const Engine engine = load(GetParam(), 1);
+  const Request request = requests(GetParam().golden)[0];
+  Sequence sequence = make_sequence(engine, request);
+  sequence.last_row_only = true;
+  Rows seen;
+  const Tap tap = [&](const TapPoint& point, const TensorView& rows) {
+    if (point.stage == Stage::final_hidden)
+      seen.insert(seen.end(), rows.as<float>(), rows.as<float>() + rows.shape.elements());
+  };
+  const RunContext context{*engine.impl().pool, &tap, nullptr, {}};
+  const auto ignore_rows = [](int, int64_t, const float*, int64_t) { return ok_status(); };
+  ASSERT_TRUE(prefill(*engine.impl().decoder, {&sequence, 1}, context, ignore_rows).ok());
+  EXPECT_EQ(seen, run_alone(engine, request));
+}
+
 TEST_P(DecoderInvariants, AnyThreadCountGivesTheSameBits) {
   const Request request = requests(GetParam().golden)[0];
   const Rows one = run_alone(load(GetParam(), 1), request);

@@ -17,6 +17,6 @@ FAULTS = [
           'read_activation(config, "hidden_act", "relu")', "the activation is looked for under another key"),
     Fault("opt-norm-bias", DECODER, "weight.data(), bias.data(), eps, out.data()", "weight.data(), weight.data(), eps, out.data()",
           "layer norms add their weight instead of their bias"),
-    Fault("opt-second-norm-behind", DECODER, "norm_into(hidden);\n}\n\n}  // namespace", "return;\n}\n\n}  // namespace",
+    Fault("opt-second-norm-behind", DECODER, "norm_into(hidden);\n}\n\n// Whether nobody reads", "return;\n}\n\n// Whether nobody reads",
           "nothing is normalised behind the MLP"),
 ]  # fmt: skip
