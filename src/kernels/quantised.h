@@ -38,8 +38,8 @@ constexpr int kNarrowOffset = 64;             // what makes an activation of 7 b
 constexpr float kLargestQuant = 127.0f;       // of q8 weights and of activations of 8 bits
 constexpr float kLargestNarrowQuant = 63.0f;  // of activations of 7 bits
 // Where activations have 7 bits, q8 weights are quantised so that 16-bit lanes hold sums of 8 products: inputs 4q + 2h
-// and 4q + 2h + 1 of four neighbouring quads q are a group, and neither its positive nor its negative quants sum to more
-// than this, in magnitude. Activations go up to 127 with their offset: 127 * 258 < 2^15.
+// and 4q + 2h + 1 of four neighbouring quads q are a group, and neither its positive nor its negative quants sum to
+// more than this, in magnitude. Activations go up to 127 with their offset: 127 * 258 < 2^15.
 constexpr int kMostOfGroup = 258;
 constexpr int kGroupQuads = 4;
 // A block of activations whose largest magnitude is below this counts as zeros: its scale would have no reciprocal.
