@@ -120,8 +120,11 @@ def decode_work(model, dtype, cached, cache_bytes):
 
 def prefill_work(model, dtype, tokens):
     weights = models.split_parameters(model)["layers"]
+    text = model.config["text_config"]
+    # Of the last layer, the MLP is for the last token alone.
+    left_out = 3 * text["hidden_size"] * text["intermediate_size"] * (tokens - 1)
     attention = models.attention_operations(model, tokens, (tokens + 1) / 2)
-    return Work(layer_bytes(model, dtype), 2 * weights * tokens, attention)
+    return Work(layer_bytes(model, dtype), 2 * (weights * tokens - left_out), attention)
 
 
 def vision_work(model, dtype, patches):

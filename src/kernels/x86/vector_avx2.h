@@ -118,7 +118,6 @@ struct IVec {
   AZ_WIDE void store(void* p, I v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
   AZ_WIDE I both(I a, I b) { return _mm256_and_si256(a, b); }
   AZ_WIDE I either(I a, I b) { return _mm256_or_si256(a, b); }
-  AZ_WIDE I differing(I a, I b) { return _mm256_xor_si256(a, b); }
   template <int kBits>
   AZ_WIDE I up16(I a) {
     return _mm256_slli_epi16(a, kBits);
@@ -164,11 +163,6 @@ struct IVec {
     const __m256i cd = _mm256_packs_epi32(_mm256_cvtps_epi32(c), _mm256_cvtps_epi32(d));
     const __m256i fours = _mm256_packs_epi16(ab, cd);  // each half has the lower or the upper four of a, b, c, d
     store(p, _mm256_permutevar8x32_epi32(fours, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-  }
-  AZ_WIDE int sum32(I v) {
-    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
   }
   AZ_WIDE int highest32(I v) {
     __m128i x = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));

@@ -102,7 +102,6 @@ struct IVec {
   AZ_WIDE void store(void* p, I v) { _mm512_storeu_si512(p, v); }
   AZ_WIDE I both(I a, I b) { return _mm512_and_si512(a, b); }
   AZ_WIDE I either(I a, I b) { return _mm512_or_si512(a, b); }
-  AZ_WIDE I differing(I a, I b) { return _mm512_xor_si512(a, b); }
   template <int kBits>
   AZ_WIDE I up16(I a) {
     return _mm512_slli_epi16(a, kBits);
@@ -153,7 +152,6 @@ struct IVec {
     _mm_storeu_si128(out + 2, bytes(c));
     _mm_storeu_si128(out + 3, bytes(d));
   }
-  AZ_WIDE int sum32(I v) { return _mm512_reduce_add_epi32(v); }
   AZ_WIDE int highest32(I v) {
     const __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
     __m128i x = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));

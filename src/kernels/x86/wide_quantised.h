@@ -34,6 +34,7 @@ AZ_WIDE void add_pairs8(IVec::I& left, IVec::I& right, IVec::I a, IVec::I unsign
           : "+v"(left), "+v"(right), "=&v"(x), "=v"(y)
           : "v"(a), "v"(unsigned_b), "v"(unsigned_c));
 }
+
 // Records are asked for ahead where a tile has too few rows to hide the way from memory.
 AZ_WIDE void fetch_quad(const Streams& streams, const uint8_t* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p + streams.ahead), _MM_HINT_T0);
