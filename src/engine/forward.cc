@@ -1,16 +1,16 @@
 #include "azimuth/forward.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "base/counted.h"
 #include "decoder/inject.h"
 #include "engine/array_of.h"
 #include "engine/cache_impl.h"
-#include "engine/held_media.h"
+#include "engine/call_positions.h"
+#include "engine/given_embeddings.h"
 #include "engine/hooks.h"
 #include "engine/prepare.h"
 #include "engine/shared_features.h"
-#include "prompt/build_prompt.h"
 
 namespace azimuth {
 namespace {
@@ -21,216 +21,6 @@ using engine::PolicyChoice;
 using engine::PreparedSample;
 
 constexpr int64_t kLogitRows = 128;  // rows of logits that are computed at a time
-
-std::string counted(int64_t count, const std::string& noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
-
-// ---- embeddings of the caller
-
-Status check_embeddings(const FloatArray& embeddings, int64_t hidden) {
-  const bool fits = embeddings.shape.size() == 2 && embeddings.shape[1] == hidden && embeddings.elements() > 0;
-  if (fits) return engine::check_finite(embeddings.values(), "embeddings");
-  std::string found;
-  for (const int64_t size : embeddings.shape) found += (found.empty() ? "[" : ", ") + std::to_string(size);
-  return invalid_argument("embeddings expected an array of shape [tokens, " + std::to_string(hidden) + "], found " +
-                          (found.empty() ? "[" : found) + "]");
-}
-
-// Ids of rows that are, bit for bit, what the decoder embeds `known` as; -1 for all others.
-Result<std::vector<int32_t>> ids_of_rows(const decoder::Decoder& decoder, const FloatArray& embeddings,
-                                         const std::vector<int32_t>& known) {
-  const int64_t rows = embeddings.shape[0];
-  const int64_t hidden = embeddings.shape[1];
-  AZ_ASSIGN_OR_RETURN(const Tensor embedded, decoder.embed(known));
-  std::vector<int32_t> ids(static_cast<size_t>(rows), -1);
-  const size_t bytes = static_cast<size_t>(hidden) * sizeof(float);
-  for (int64_t row = 0; row < rows; ++row) {
-    for (size_t i = 0; i < known.size(); ++i) {
-      const float* const values = embeddings.data.get() + row * hidden;
-      if (std::memcmp(values, embedded.row(static_cast<int64_t>(i)), bytes) == 0) {
-        ids[static_cast<size_t>(row)] = known[i];
-        break;
-      }
-    }
-  }
-  return ids;
-}
-
-// The ids that mean something by themselves: placeholders of media, and tokens with rows of their own beside images.
-std::vector<int32_t> telling_ids(const Engine::Impl& model) {
-  const prompt::PlaceholderIds placeholders = prompt::placeholder_ids(model.spec.prompt, *model.tokenizer);
-  std::vector<int32_t> ids;
-  if (placeholders.image >= 0) ids.push_back(placeholders.image);
-  if (placeholders.video >= 0 && placeholders.video != placeholders.image) ids.push_back(placeholders.video);
-  for (const int64_t id : model.spec.text.media_token_ids) ids.push_back(static_cast<int32_t>(id));
-  return ids;
-}
-
-bool has_text(const Request& request) {
-  return request.has_ids || request.has_prompt || !request.messages.empty();
-}
-
-bool has_media(const Request& request) {
-  return !request.media.empty() || !request.images.empty() || !request.panoramas.empty() || !request.videos.empty();
-}
-
-// The prompt of a call whose tokens came as embeddings.
-Result<PreparedSample> prepare_embeddings(const Engine::Impl& model, const Request& request,
-                                          const FloatArray& embeddings) {
-  AZ_RETURN_IF_ERROR(check_embeddings(embeddings, model.spec.text.hidden));
-  const bool knows_ids = has_text(request);
-  if (!knows_ids && model.spec.text.per_layer_vocab > 0) {
-    return invalid_argument(
-        "a model with per-layer embeddings expected the id of every token, found embeddings only; give the ids as "
-        "well");
-  }
-  engine::PromptOptions options;
-  options.unknown_ids = true;
-  options.rows_are_final = !has_media(request) && request.messages.empty();
-  Request with_ids = request;
-  if (!knows_ids) {
-    with_ids.has_ids = true;
-    AZ_ASSIGN_OR_RETURN(
-        with_ids.ids,
-        ids_of_rows(*model.decoder, embeddings, options.rows_are_final ? std::vector<int32_t>() : telling_ids(model)));
-  }
-  AZ_ASSIGN_OR_RETURN(PreparedSample sample, engine::prepare_prompt(model, with_ids, options));
-  if (static_cast<int64_t>(sample.prompt.ids.size()) == embeddings.shape[0]) return sample;
-  return invalid_argument("embeddings of " + counted(embeddings.shape[0], "token") + " came with " +
-                          counted(static_cast<int64_t>(sample.prompt.ids.size()), "id") +
-                          "; the two counts must be equal");
-}
-
-// ---- positions
-
-std::vector<Span> moved(const std::vector<Span>& spans, int64_t tokens) {
-  std::vector<Span> out = spans;
-  for (Span& span : out) {
-    span.begin += tokens;
-    span.end += tokens;
-  }
-  return out;
-}
-
-int media_count(const std::vector<Span>& spans, SpanKind kind) {
-  int count = 0;
-  for (const Span& span : spans) {
-    if (span.kind == kind) count = std::max(count, span.media + 1);
-  }
-  return count;
-}
-
-// All spans of a sequence that goes on: text that meets text is one span, media are numbered on.
-std::vector<Span> joined(const std::vector<Span>& before, const std::vector<Span>& behind, int64_t tokens) {
-  std::vector<Span> all = before;
-  const int images = media_count(before, SpanKind::image);
-  const int videos = media_count(before, SpanKind::video);
-  for (Span span : moved(behind, tokens)) {
-    if (span.kind == SpanKind::image) span.media += images;
-    if (span.kind == SpanKind::video) span.media += videos;
-    if (!all.empty() && all.back().kind == SpanKind::text && span.kind == SpanKind::text) {
-      all.back().end = span.end;
-    } else {
-      all.push_back(span);
-    }
-  }
-  return all;
-}
-
-// The ids of tokens [begin, ...) of a table, with what follows them.
-PositionTable rest_of(const PositionTable& table, int64_t begin) {
-  PositionTable out = table;
-  for (PositionSet& set : out.sets) set.ids.erase(set.ids.begin(), set.ids.begin() + begin * set.axes);
-  return out;
-}
-
-PositionTable start_of(const PositionTable& table, int64_t end) {
-  PositionTable out = table;
-  for (PositionSet& set : out.sets) set.ids.resize(static_cast<size_t>(end * set.axes));
-  return out;
-}
-
-// `behind` goes on where `before` ends.
-PositionTable appended(const PositionTable& before, const PositionTable& behind) {
-  PositionTable all = behind;
-  for (size_t i = 0; i < before.sets.size(); ++i) {
-    std::vector<float>& ids = all.sets[i].ids;
-    ids.insert(ids.begin(), before.sets[i].ids.begin(), before.sets[i].ids.end());
-  }
-  all.integral = all.integral && (before.sets.empty() || before.integral);
-  return all;
-}
-
-Status check_unmoved(const PositionTable& before, const PositionTable& whole, const std::string& policy) {
-  for (size_t i = 0; i < before.sets.size() && i < whole.sets.size(); ++i) {
-    const PositionSet& old = before.sets[i];
-    if (old.axes == whole.sets[i].axes && std::equal(old.ids.begin(), old.ids.end(), whole.sets[i].ids.begin()))
-      continue;
-    return unsupported("position policy " + policy + " gives the tokens in the cache other positions now that more " +
-                       "follow; give all tokens in one call, or start with keys=raw");
-  }
-  return ok_status();
-}
-
-// The table of a sequence whose positions were not the policy's, continued by it over `spans`.
-Result<PositionTable> continued(const Engine::Impl& model, const PolicyChoice& policy, const PositionTable& before,
-                                const std::vector<Span>& spans, Compat compat) {
-  const int64_t tokens = spans.empty() ? 0 : spans.back().end - spans.front().begin;
-  const bool text = std::ranges::all_of(spans, [](const Span& span) { return span.kind == SpanKind::text; });
-  PositionTable table = engine::generated_positions(before, 0, text ? tokens : 0);
-  if (text) {
-    for (size_t i = 0; i < table.sets.size(); ++i) {
-      PositionSet& set = table.sets[i];
-      set.text_axes = before.sets[i].text_axes;
-      set.next_text = set.next_decode = before.sets[i].next_decode + static_cast<double>(tokens);
-    }
-    return table;
-  }
-  PositionState state;
-  for (size_t i = 0; i < before.sets.size(); ++i) {
-    const PositionSet& set = before.sets[i];
-    LayoutRun run;
-    run.next_text = set.next_text;
-    run.max_id = set.ids.empty() ? -1.0 : *std::ranges::max_element(set.ids);
-    state.runs.push_back(run);
-    table.sets[i].text_axes = set.text_axes;
-  }
-  const auto layers = static_cast<int>(model.spec.text.layers.size());
-  AZ_RETURN_IF_ERROR(positions::layout_continue(policy.policy, spans, {compat, layers}, state, table)
-                         .with_context("positions behind a cache with positions of its own"));
-  return table;
-}
-
-// Positions of the call's tokens alone, behind those of the cache; and those of the tokens in the cache, which raw keys
-// may be given anew.
-Status lay_out_call(const Engine::Impl& model, const Request& request, const PolicyChoice& policy,
-                    const CachedSequence* before, PreparedSample& sample, PositionTable& cached) {
-  if (before != nullptr) cached = before->positions;
-  if (before == nullptr) {
-    AZ_ASSIGN_OR_RETURN(sample.positions, engine::lay_out(model, policy, sample.prompt.spans, sample.compat));
-  } else if (before->own_positions) {
-    const std::vector<Span> spans = moved(sample.prompt.spans, before->tokens());
-    AZ_ASSIGN_OR_RETURN(sample.positions, continued(model, policy, before->positions, spans, sample.compat));
-  } else {
-    const std::vector<Span> spans = joined(before->prompt.spans, sample.prompt.spans, before->tokens());
-    AZ_ASSIGN_OR_RETURN(const PositionTable whole, engine::lay_out(model, policy, spans, sample.compat));
-    if (before->state.key_storage() == decoder::KeyStorage::rotated) {
-      AZ_RETURN_IF_ERROR(check_unmoved(before->positions, whole, before->policy));
-    }
-    cached = start_of(whole, before->tokens());
-    sample.positions = rest_of(whole, before->tokens());
-  }
-  AZ_RETURN_IF_ERROR(engine::replace_positions(request, policy, model.spec.text, sample));
-  if (before == nullptr) return ok_status();
-  const bool same_sets =
-      before->positions.set_of_layer == sample.positions.set_of_layer &&
-      std::ranges::equal(before->positions.sets, sample.positions.sets, {}, &PositionSet::axes, &PositionSet::axes);
-  if (same_sets) return ok_status();
-  return invalid_argument("positions behind a cache expected " +
-                          counted(static_cast<int64_t>(before->positions.sets.size()), "id set") +
-                          " with the axes of the tokens in the cache, found others; give ids of the same form");
-}
 
 // ---- what a call wants of the cache
 
@@ -501,7 +291,7 @@ CachedSequence grown(const CachedSequence* before, const NewTokens& tokens, Pass
     next.first_outside = before->first_outside;
   }
   next.prompt.ids.insert(next.prompt.ids.end(), prompt.ids.begin(), prompt.ids.end());
-  next.prompt.spans = joined(next.prompt.spans, prompt.spans, cached);
+  next.prompt.spans = engine::joined(next.prompt.spans, prompt.spans, cached);
   for (const auto& [begin, end] : prompt.closed_regions)
     next.prompt.closed_regions.emplace_back(begin + cached, end + cached);
   const decoder::OuterFeatures& features = tokens.input.features;
@@ -576,7 +366,7 @@ class Forward {
     Request request = request_;
     if (before_ != nullptr) request.compat = compat_name(before_->compat);
     if (options_.embeddings.data != nullptr) {
-      AZ_ASSIGN_OR_RETURN(tokens_.sample, prepare_embeddings(model_, request, options_.embeddings));
+      AZ_ASSIGN_OR_RETURN(tokens_.sample, engine::prepare_embeddings(model_, request, options_.embeddings));
     } else {
       AZ_ASSIGN_OR_RETURN(tokens_.sample, engine::prepare_prompt(model_, request));
     }
@@ -585,7 +375,7 @@ class Forward {
     if (before_ != nullptr && model_.spec.prompt.closed_regions == ClosedRegions::whole_prompt)
       tokens_.sample.prompt.closed_regions.clear();
     AZ_RETURN_IF_ERROR(check_room(model_.spec.text, cached(), static_cast<int64_t>(tokens_.sample.prompt.ids.size())));
-    return lay_out_call(model_, request, policy, before_, tokens_.sample, tokens_.cached);
+    return engine::lay_out_call(model_, request, policy, before_, tokens_.sample, tokens_.cached);
   }
 
   // Hook 2.
@@ -598,7 +388,7 @@ class Forward {
   Result<Pass> make_pass() {
     Pass pass{{}, {}, {}, {}, nullptr, model_.decoder->new_cache(setting_.keys)};
     pass.positions = tokens_.sample.positions;
-    pass.all = appended(tokens_.cached, tokens_.sample.positions);
+    pass.all = engine::appended(tokens_.cached, tokens_.sample.positions);
     pass.prompt.ids = tokens_.sample.prompt.ids;
     pass.prompt.closed_regions = tokens_.sample.prompt.closed_regions;
     AZ_ASSIGN_OR_RETURN(const PolicyChoice choice, choice_for(model_, setting_, before_, pass.all, length_));

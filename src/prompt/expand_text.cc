@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/counted.h"
 #include "prompt/expansion/expansion.h"
 #include "prompt/joined_markers.h"
 
@@ -39,14 +40,15 @@ void take_markers(const std::string& text, const MediaMarkup& markup, Placeholde
 
 Status check_count(const char* name, const MediaMarkup& markup, size_t placeholders, size_t given) {
   if (placeholders == given) return ok_status();
-  const std::string media = std::to_string(given) + " " + name + (given == 1 ? "" : "s");
+  const std::string media = counted(static_cast<int64_t>(given), name);
   if (markup.expansion == PromptExpansion::none) {
     return unsupported("this model takes no " + std::string(name) + "s, but " + media +
                        " came with the prompt; leave " + (given == 1 ? "it" : "them") + " out");
   }
-  return invalid_argument("the prompt has " + std::to_string(placeholders) + " " + name + " placeholder" +
-                          (placeholders == 1 ? "" : "s") + " (" + markup.in_template() + "), but " + media +
-                          (given == 1 ? " was" : " were") + " given; the two counts must be equal");
+  return invalid_argument("the prompt has " +
+                          counted(static_cast<int64_t>(placeholders), std::string(name) + " placeholder") + " (" +
+                          markup.in_template() + "), but " + media + (given == 1 ? " was" : " were") +
+                          " given; the two counts must be equal");
 }
 
 Status check_grid(const char* name, size_t index, const Grid& grid) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/counted.h"
 #include "prompt/build_prompt.h"
 #include "prompt/expand_text.h"
 #include "prompt/prompt_limits.h"
@@ -11,10 +12,6 @@ namespace {
 
 std::string name_of(SpanKind kind) {
   return kind == SpanKind::video ? "video" : "image";
-}
-
-std::string counted(int64_t count, const std::string& noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
 int64_t tokens_of(const Span& span) {

@@ -867,7 +867,7 @@ FAULTS = [
     Fault("order-of-kinds", "src/prompt/prompt_of_ids.cc",
           "if (kind == SpanKind::video) {\n      take(video", "if (kind != SpanKind::video) {\n      take(video",
           "videos and pictures of one placeholder are exchanged", "prompt", traced=False),
-    Fault("videos-not-told-by-rows", "src/engine/forward.cc",
+    Fault("videos-not-told-by-rows", "src/engine/given_embeddings.cc",
           "if (placeholders.video >= 0 && placeholders.video != placeholders.image) ids.push_back(placeholders.video);", "",
           "rows of video placeholders among embeddings are text", "inputs", traced=False),
     Fault("last-rows-are-first", "src/engine/forward.cc",
