@@ -231,15 +231,23 @@ class Reader {
     AZ_ASSIGN_OR_RETURN(const bool as_reference, header_.boolean("as_reference"));
     options.keys = raw ? decoder::KeyStorage::raw : decoder::KeyStorage::rotated;
     options.frequencies = as_reference ? engine::FrequencyMode::as_reference : engine::FrequencyMode::rerotate;
-    CachedSequence out{options, {}, Compat::azimuth, {}, {}, false, nullptr, 0, model_.decoder->new_cache(options.keys),
-                       {},      0,  nullptr};
-    AZ_ASSIGN_OR_RETURN(out.policy, header_.string("spelling"));
+    AZ_ASSIGN_OR_RETURN(std::string policy, header_.string("spelling"));
     AZ_ASSIGN_OR_RETURN(const int64_t compat, header_.integer("compat", 0, 2));
-    out.compat = static_cast<Compat>(compat);
-    AZ_ASSIGN_OR_RETURN(out.own_positions, header_.boolean("own_positions"));
-    AZ_ASSIGN_OR_RETURN(out.length, header_.integer("length", 0, kMaxTokens));
-    AZ_ASSIGN_OR_RETURN(out.first_outside, header_.integer("first_outside", 0, kMaxTokens));
-    return out;
+    AZ_ASSIGN_OR_RETURN(const bool own_positions, header_.boolean("own_positions"));
+    AZ_ASSIGN_OR_RETURN(const int64_t length, header_.integer("length", 0, kMaxTokens));
+    AZ_ASSIGN_OR_RETURN(const int64_t first_outside, header_.integer("first_outside", 0, kMaxTokens));
+    return CachedSequence{.options = options,
+                          .policy = std::move(policy),
+                          .compat = static_cast<Compat>(compat),
+                          .prompt = Prompt(),
+                          .positions = {},
+                          .own_positions = own_positions,
+                          .encoding = nullptr,
+                          .length = length,
+                          .state = model_.decoder->new_cache(options.keys),
+                          .outside = {},
+                          .first_outside = first_outside,
+                          .history = nullptr};
   }
 
   Status read_prompt(CachedSequence& out) {
