@@ -140,15 +140,17 @@ class Task {
     return work;
   }
 
-  // Adds the keys of one span to cleared sums.
+  // Adds the keys of one span to cleared sums. The block behind the span's last one, which is often read next, is asked
+  // for as well.
   void add_span(int64_t span, const Work& work, Sums sums) const {
-    const int64_t end = std::min((span + 1) * kSpanBlocks, (seen_.end + kBlock - 1) / kBlock);
+    const int64_t last = (seen_.end + kBlock - 1) / kBlock;
+    const int64_t end = std::min((span + 1) * kSpanBlocks, last);
     int64_t block = std::max(span * kSpanBlocks, seen_.begin / kBlock);
     while (block < end && !any_row_sees(block)) ++block;
     while (block < end) {
       int64_t next = block + 1;
-      while (next < end && !any_row_sees(next)) ++next;
-      add_block(block, next < end ? next : -1, work, sums);
+      while (next < last && !any_row_sees(next)) ++next;
+      add_block(block, next < last ? next : -1, work, sums);
       block = next;
     }
   }
