@@ -142,7 +142,10 @@ struct GoldenCase {
 class AdditiveGoldens : public ::testing::TestWithParam<GoldenCase> {
  protected:
   void SetUp() override { ASSERT_TRUE(kernels::force_level(GetParam().level).ok()); }
-  void TearDown() override { ASSERT_TRUE(kernels::force_level(kernels::available_levels().back()).ok()); }
+  void TearDown() override { ASSERT_TRUE(kernels::force_level(before_).ok()); }
+
+ private:
+  const kernels::CpuLevel before_ = kernels::active_level();
 };
 
 TEST_P(AdditiveGoldens, EqualTheReference) {

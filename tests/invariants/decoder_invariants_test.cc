@@ -102,7 +102,10 @@ bool in_closed_region(const Prompt& prompt, int64_t end) {
 class DecoderInvariants : public ::testing::TestWithParam<Setting> {
  protected:
   void SetUp() override { ASSERT_TRUE(kernels::force_level(GetParam().level).ok()); }
-  void TearDown() override { ASSERT_TRUE(kernels::force_level(kernels::available_levels().back()).ok()); }
+  void TearDown() override { ASSERT_TRUE(kernels::force_level(before_).ok()); }
+
+ private:
+  const kernels::CpuLevel before_ = kernels::active_level();
 };
 
 TEST_P(DecoderInvariants, ChunkedPrefillEqualsOneShot) {
